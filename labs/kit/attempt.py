@@ -1,0 +1,129 @@
+"""A learner's attempt at a lab's exercises: take the place of the lab's own steps, and be judged by its claims."""
+
+import functools
+import importlib.util
+import traceback
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from labs import record
+from labs.errors import UsageError
+from labs.kit.lesson import Function, Lesson
+from labs.kit.marks import Mutant
+from labs.kit.mutants import mutated
+from labs.kit.session import rehearse
+
+
+class Attempt:
+    """The learner's functions, each wrapped so that an unwritten or raising one is noted and the lab's own goes on in its place."""
+
+    def __init__(self, lesson: Lesson, path: Path) -> None:
+        self.lesson = lesson
+        self.path = path
+        self.written = _load(lesson, path)
+        self.unwritten: set[str] = set()
+        self.troubles: dict[str, str] = {}
+
+    def replacements(self) -> dict[str, Function]:
+        """Return what takes the place of the lab's steps."""
+        return {name: self._guarded(name) for name in self.written}
+
+    def _guarded(self, name: str) -> Function:
+        attempt, reference = self.written[name], self.lesson.steps[name]
+
+        @functools.wraps(attempt)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return attempt(*args, **kwargs)
+            except NotImplementedError as error:
+                if not str(error).startswith("exercise "):
+                    self.troubles.setdefault(name, self._named(error))
+                self.unwritten.add(name)
+            except Exception as error:  # whatever the learner's code raises is shown to the learner
+                self.troubles.setdefault(name, self._named(error))
+            return reference(*args, **kwargs)
+
+        return guarded
+
+    def _named(self, error: Exception) -> str:
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == self.path]
+        where = f" ({self.path.name}, line {own[-1].lineno})" if own else ""
+        return f"it raised {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}{where}"
+
+    def judge(self, notes: record.Run, cfg: Any) -> list[record.Exercise]:
+        """Judge every exercise by a run that was made with this attempt in place, running it alone where that run does not settle it."""
+        return [self._judge(id_, name, notes, cfg) for id_, name in self.lesson.exercises.items()]
+
+    def _judge(self, id_: str, name: str, notes: record.Run, cfg: Any) -> record.Exercise:
+        if name not in self.written or (name in self.unwritten and name not in self.troubles):
+            return record.Exercise(id=id_, step=name, judgement="not written yet")
+        if name not in self.troubles and notes.status != "held":
+            notes = self._alone(name, cfg, smoke=notes.smoke)
+        if name in self.troubles:
+            return record.Exercise(id=id_, step=name, judgement="failed", reason=self.troubles[name])
+        return self._by_claims(id_, name, notes, cfg)
+
+    def _by_claims(self, id_: str, name: str, notes: record.Run, cfg: Any) -> record.Exercise:
+        failed = [claim for claim in notes.claims if claim.verdict == "failed"]
+        if notes.status == "broke":
+            return record.Exercise(id=id_, step=name, judgement="failed", reason=f"with it the {notes.error}")
+        if failed:
+            known = self._known_mistake(name, notes, cfg)
+            reason = f"claim {failed[0].id}, {failed[0].text}: {failed[0].reason}"
+            return record.Exercise(id=id_, step=name, judgement="failed", reason=reason + (f"; a known mistake: {known}" if known else ""))
+        unsure = [claim for claim in tied_claims(notes, name) if claim.verdict != "held"]
+        if unsure:
+            reason = f"claim {unsure[0].id} was not measured here: {unsure[0].reason}"
+            return record.Exercise(id=id_, step=name, judgement="cannot be judged here", reason=reason)
+        return record.Exercise(id=id_, step=name, judgement="passed")
+
+    def _alone(self, name: str, cfg: Any, *, smoke: bool) -> record.Run:
+        """Run the lab again, unseen, with this one step in place, so that another exercise's failure is not blamed on it."""
+        return rehearse(self.lesson, cfg, {name: self._guarded(name)}, smoke=smoke)
+
+    def _known_mistake(self, name: str, notes: record.Run, cfg: Any) -> str:
+        """Return the name of the known mistake that fails with the very same values, or an empty string."""
+        seen = _fingerprint(notes)
+        for mutant in self.lesson.mutants:
+            if mutant.step.__name__ == name and self._fails_alike(mutant, seen, cfg, smoke=notes.smoke):
+                return mutant.name
+        return ""
+
+    def _fails_alike(self, mutant: Mutant, seen: dict[str, tuple[str, Any]], cfg: Any, *, smoke: bool) -> bool:
+        replacement = mutated(self.lesson, mutant)
+        return _fingerprint(rehearse(self.lesson, cfg, {mutant.step.__name__: replacement}, smoke=smoke)) == seen
+
+
+def tied_claims(notes: record.Run, step: str) -> list[record.Claim]:
+    """Return the claims that stand under a step."""
+    numbers = {entry.number for entry in notes.steps if entry.name == step}
+    return [claim for claim in notes.claims if claim.step in numbers]
+
+
+def _fingerprint(notes: record.Run) -> dict[str, tuple[str, Any]]:
+    """Return verdicts and values, without what is timed: two like mistakes leave the same print."""
+    return {claim.id: (claim.verdict, claim.value) for claim in notes.claims if claim.kind not in ("ratio", "stat")}
+
+
+def _names_in(path: Path) -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location(f"work_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return vars(module)
+
+
+def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
+    """Run the learner's file and return those of its functions that are exercises of this lab."""
+    if not path.is_file():
+        number = lesson.entry.number
+        raise UsageError(f"there is no {path}\nmake it with: labs exercise {number}")
+    try:
+        names = _names_in(path)
+    except Exception as error:
+        line = error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
+        raise UsageError(f"{path.name}, line {line}: {type(error).__name__}: {error}\nmend it, or start again with: labs reset {lesson.entry.number}") from None
+    steps = set(lesson.exercises.values())
+    return {name: thing for name, thing in names.items() if name in steps and isinstance(thing, FunctionType) and Path(thing.__code__.co_filename) == path}

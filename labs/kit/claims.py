@@ -1,0 +1,180 @@
+"""Judge claims: from what was measured to a verdict. Nothing here prints, times or runs a lab.
+
+Each judge returns an `Outcome`; `held is None` means that this machine could not decide it, and `reason` says why.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, median, stdev
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MIN_SEEDS = 5
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A measured value beside its bound, and what follows. `shown` is the pair as a person reads it."""
+
+    held: bool | None
+    value: Number | str | None
+    shown: str
+    bound: str = ""
+    unit: str = ""
+    reason: str = ""
+    cases: int | None = None
+    samples: list[float] = field(default_factory=list)
+
+
+def equal(got: Any, want: Any, cases: int | None = None) -> Outcome:
+    """Judge that two things are equal to the last bit; NaN equals nothing. Over zero cases nothing is shown, so it fails."""
+    unlike = _unlike(got, want)
+    if unlike:
+        return Outcome(False, None, unlike, "equal", reason=unlike)
+    got_items, want_items = _items(got), _items(want)
+    cases = len(got_items) if cases is None else cases
+    if cases == 0:
+        return Outcome(False, None, "over 0 cases", "equal", reason="nothing was compared", cases=0)
+    differ = _differences(got_items, want_items)
+    if differ:
+        first = differ[0]
+        where = f"{len(differ)} of {cases} differ, the first at {first}: " if cases > 1 else ""
+        reason = f"{where}got {_short(got_items[first])}, want {_short(want_items[first])}"
+        return Outcome(False, len(differ), reason, "0 differences", "differences", reason, cases)
+    shown = f"all {cases:,} equal" if cases > 1 else f"{_short(got_items[0])}"
+    return Outcome(True, 0, shown, "0 differences", "differences", cases=cases)
+
+
+def close(got: Any, want: Any, tolerance: float, *, relative: bool = False) -> Outcome:
+    """Judge that numbers agree within `tolerance`: max |got - want|, or ‖got - want‖ / ‖want‖ where `relative`. NaN never does."""
+    ours, theirs = _wide(got), _wide(want)
+    if ours.shape != theirs.shape:
+        reason = f"shape {list(ours.shape)} against {list(theirs.shape)}"
+        return Outcome(False, None, reason, f"≤ {tolerance:.2g}", reason=reason)
+    cases = ours.numel()
+    if cases == 0:
+        return Outcome(False, None, "over 0 cases", f"≤ {tolerance:.2g}", reason="nothing was compared", cases=0)
+    gap = (ours - theirs).abs()
+    error = (gap.norm() / theirs.norm() if relative else gap.max()).item()
+    held = error <= tolerance  # False for NaN
+    what = "relative error" if relative else "error"
+    shown = f"{what} {error:.2g} {'≤' if held else '>'} {tolerance:.2g}"
+    value = error if math.isfinite(error) else str(error)
+    return Outcome(held, value, shown, f"≤ {tolerance:.2g}", what, "" if held else shown, cases)
+
+
+def number(got: Number, *, want: Number | None = None, at_least: Number | None = None, at_most: Number | None = None, unit: str) -> Outcome:
+    """Judge a count or a size in bytes against one value or one or two limits."""
+    bound = _bound(want, at_least, at_most)
+    held = (want is None or got == want) and (at_least is None or got >= at_least) and (at_most is None or got <= at_most)
+    shown = f"{_amount(got, unit)}" + ("" if want is not None and held else f", bound: {bound}")
+    return Outcome(held, got, shown, bound, unit, "" if held else shown)
+
+
+def raises(action: Callable[[], Any], kind: type[Exception], message: str) -> Outcome:
+    """Judge that `action` raises `kind` with `message` (a part of the text, taken literally)."""
+    bound = f"{kind.__name__}: …{message}…"
+    try:
+        action()
+    except Exception as error:  # the judged action may raise anything; what it raised is the measurement
+        first_line = str(error).strip().partition("\n")[0]
+        shown = f"{type(error).__name__}: {first_line}"
+        held = isinstance(error, kind) and message in str(error)
+        return Outcome(held, shown, shown, bound, reason="" if held else f"got {shown}")
+    return Outcome(False, "nothing", "nothing was raised", bound, reason=f"nothing was raised, want {bound}")
+
+
+def ratio(numerator: Sequence[float], denominator: Sequence[float], *, at_least: float | None = None, at_most: float | None = None) -> Outcome:
+    """Judge a ratio of two durations that were measured in turn, pair by pair.
+
+    The claim holds, or fails, when the middle half of the ratios lies on one side of the bound; where it straddles the bound
+    this machine is too noisy to tell.
+    """
+    bound = _bound(None, at_least, at_most)
+    ratios = sorted(top / bottom for top, bottom in zip(numerator, denominator, strict=True))
+    low, middle, high = ratios[len(ratios) // 4], median(ratios), ratios[-1 - len(ratios) // 4]
+    above = at_least is None or low >= at_least
+    below = at_most is None or high <= at_most
+    outside = (at_least is not None and high < at_least) or (at_most is not None and low > at_most)
+    held = True if above and below else False if outside else None
+    shown = f"{middle:.2f}× (middle half {low:.2f} to {high:.2f}), bound: {bound}"
+    reason = {True: "", False: shown, None: f"too noisy: {shown}"}[held]
+    return Outcome(held, middle, shown, bound, "×", reason, samples=ratios)
+
+
+def stat(differences: Sequence[float], *, above: float = 0.0, standard_errors: float = 2.0, unit: str = "") -> Outcome:
+    """Judge that the mean of paired differences lies above a bound by so many standard errors.
+
+    Raises ValueError for fewer than five pairs: a spread read off less says nothing.
+    """
+    if len(differences) < MIN_SEEDS:
+        raise ValueError(f"a stat needs at least {MIN_SEEDS} paired seeds, got {len(differences)}")
+    centre, error = mean(differences), stdev(differences) / math.sqrt(len(differences))
+    held = centre - standard_errors * error > above
+    bound = f"> {above:g} by {standard_errors:g} standard errors"
+    shown = f"{centre:.3g} ± {error:.2g} {unit}".rstrip() + f" over {len(differences)} seeds, bound: {bound}"
+    return Outcome(held, centre, shown, bound, unit, "" if held else shown, len(differences), list(differences))
+
+
+def _unlike(got: Any, want: Any) -> str:
+    """Say in what two things cannot even be compared item by item; empty where they can."""
+    if isinstance(got, Tensor) and isinstance(want, Tensor):
+        ours, theirs = (list(got.shape), str(got.dtype)), (list(want.shape), str(want.dtype))
+        return "" if ours == theirs else f"got a tensor of {ours[0]} {ours[1]}, want {theirs[0]} {theirs[1]}"
+    if _is_row(got) and _is_row(want):
+        return "" if len(got) == len(want) else f"got {len(got)} items, want {len(want)}"
+    if isinstance(got, Tensor) or isinstance(want, Tensor) or _is_row(got) or _is_row(want):
+        return f"got {_short(got)}, want {_short(want)}"
+    return ""
+
+
+def _is_row(thing: Any) -> bool:
+    return isinstance(thing, list | tuple)
+
+
+def _items(thing: Any) -> Tensor | list[Any]:
+    if isinstance(thing, Tensor):
+        return thing.detach().flatten()
+    return list(thing) if _is_row(thing) else [thing]
+
+
+def _differences(ours: Tensor | list[Any], theirs: Tensor | list[Any]) -> list[int]:
+    """Return the places at which two rows of equal length differ."""
+    if isinstance(ours, Tensor):
+        return [int(place) for place in torch.nonzero(ours != theirs)]
+    return [place for place, pair in enumerate(zip(ours, theirs, strict=True)) if not _same(*pair)]
+
+
+def _same(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, Tensor) or isinstance(theirs, Tensor):
+        return equal(ours, theirs).held is True
+    return bool(ours == theirs)
+
+
+def _wide(thing: Any) -> Tensor:
+    """Return a number, a nest of numbers or a tensor as float64, or complex128 where it is complex, on the CPU."""
+    flat = thing.detach().cpu() if isinstance(thing, Tensor) else torch.as_tensor(thing)
+    return flat.to(torch.complex128 if flat.is_complex() else torch.float64)
+
+
+def _bound(want: Number | None, at_least: Number | None, at_most: Number | None) -> str:
+    parts = [f"{sign} {limit:,g}" if isinstance(limit, float) else f"{sign} {limit:,}"
+             for sign, limit in (("=", want), ("≥", at_least), ("≤", at_most)) if limit is not None]  # fmt: skip
+    if not parts:
+        raise ValueError("a claim needs a bound: want, at_least or at_most")
+    return " and ".join(parts)
+
+
+def _amount(value: Number, unit: str) -> str:
+    return f"{value:,} {unit}".rstrip()
+
+
+def _short(thing: Any) -> str:
+    thing = thing.item() if isinstance(thing, Tensor) and thing.numel() == 1 else thing
+    text = re.sub(r"\s+", " ", str(thing) if isinstance(thing, type | torch.dtype) else repr(thing))
+    return text if len(text) <= 60 else text[:57] + "…"

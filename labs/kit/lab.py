@@ -1,0 +1,174 @@
+"""What a lab's `run` talks to: it runs steps, judges claims and shows tables and figures, in the lesson's order."""
+
+import inspect
+import random
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+
+from labs import record
+from labs.kit import claims, figures, timing
+from labs.kit.lesson import Lesson, title_and_prose
+from labs.kit.recall import Recall
+from labs.kit.screen import Screen
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Timer = Callable[..., timing.Arms]
+Unit = claims.Number
+
+
+class Lab:
+    """One run of a lab. Every claim method reads as a sentence, takes an id such as `01.shared`, and returns whether it held.
+
+    `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `recall` for steps, when mutants are judged;
+    `learner` names the steps that are the learner's own.
+    """
+
+    def __init__(
+        self,
+        lesson: Lesson,
+        notes: record.Run,
+        screen: Screen,
+        folder: Path | None = None,
+        timer: Timer | None = None,
+        recall: Recall | None = None,
+        learner: frozenset[str] = frozenset(),
+    ) -> None:
+        self._lesson = lesson
+        self._notes = notes
+        self._screen = screen
+        self._folder = folder
+        self._timer = timer
+        self._recall = recall
+        self._learner = learner
+        self._judges_noisy = timer is not None or not notes.smoke
+        self._current: record.Step | None = None
+
+    # Steps ------------------------------------------------------------------------------------------------------------
+
+    def step(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a step and return what it returns. Its prose is shown first, once; randomness starts from a seed of its own."""
+        step = self._enter(function)
+        seed = zlib.crc32(f"{step.name} {step.calls}".encode()) + int(self._notes.config.get("seed", 0))
+        torch.manual_seed(seed)
+        random.seed(seed)
+        step.calls += 1
+        with self._screen.waiting(step.title):
+            begun = perf_counter()
+            result = self._recall(function, args, kwargs) if self._recall else function(*args, **kwargs)
+            step.seconds += perf_counter() - begun
+        return result
+
+    def _enter(self, function: Callable[..., Any]) -> record.Step:
+        name = function.__name__
+        known = next((step for step in self._notes.steps if step.name == name), None)
+        if known is None:
+            known = self._describe(name, function)
+            self._notes.steps.append(known)
+            self._screen.step(known)
+        self._current = known
+        return known
+
+    def _describe(self, name: str, function: Callable[..., Any]) -> record.Step:
+        title, prose = title_and_prose(self._lesson.steps.get(name, function))
+        return record.Step(
+            number=len(self._notes.steps) + 1,
+            name=name,
+            title=title,
+            prose=prose,
+            source=inspect.getsource(inspect.unwrap(function)),
+            exercise=self._lesson.exercise_of(name),
+            by="learner" if name in self._learner else "lab",
+        )
+
+    # Claims -----------------------------------------------------------------------------------------------------------
+
+    def equal(self, id_: str, text: str, got: Any, want: Any, *, cases: int | None = None, because: str = "") -> bool:
+        """Claim that two things are equal to the last bit. `cases` counts what was compared, by default their items."""
+        return self._claim(id_, text, "exact", claims.equal(got, want, cases), because)
+
+    def close(self, id_: str, text: str, got: Any, want: Any, *, tolerance: float, relative: bool = False, because: str) -> bool:
+        """Claim that numbers or tensors agree within a tolerance; `because` says where the tolerance comes from."""
+        return self._claim(id_, text, "close", claims.close(got, want, tolerance, relative=relative), because)
+
+    def bytes(self, id_: str, text: str, got: int, *, want: int | None = None, at_least: Unit | None = None, at_most: Unit | None = None, because: str) -> bool:
+        """Claim a number of bytes, or limits of it."""
+        outcome = claims.number(got, want=want, at_least=at_least, at_most=at_most, unit="bytes")
+        return self._claim(id_, text, "bytes", outcome, because)
+
+    def count(self, id_: str, text: str, got: int, *, want: int | None = None, at_least: Unit | None = None, at_most: Unit | None = None, unit: str = "", because: str) -> bool:
+        """Claim how many there are of something."""
+        outcome = claims.number(got, want=want, at_least=at_least, at_most=at_most, unit=unit)
+        return self._claim(id_, text, "count", outcome, because)
+
+    def raises(self, id_: str, text: str, action: Callable[[], Any], kind: type[Exception], message: str, *, because: str = "") -> bool:
+        """Claim that an action raises this error with this text in its message."""
+        return self._claim(id_, text, "raises", claims.raises(action, kind, message), because)
+
+    def ratio(self, id_: str, text: str, first: Callable[[], Any], second: Callable[[], Any], *, at_least: float | None = None, at_most: float | None = None, because: str, rounds: int = 15) -> bool:
+        """Claim a bound on seconds of `first` over seconds of `second`, timed in turn. Judged in full runs only."""
+        if self._timer is None:
+            arms = timing.in_turn(first, second, rounds=rounds if self._judges_noisy else 5)
+        else:
+            arms = self._timer(first, second, at_least=at_least, at_most=at_most)
+        return self._claim(id_, text, "ratio", claims.ratio(*arms, at_least=at_least, at_most=at_most), because)
+
+    def stat(self, id_: str, text: str, differences: Sequence[float], *, above: float = 0.0, standard_errors: float = 2.0, unit: str = "", because: str) -> bool:
+        """Claim that paired differences, one for each seed, lie above a bound by so many standard errors. Judged in full runs only."""
+        outcome = claims.stat(differences, above=above, standard_errors=standard_errors, unit=unit)
+        return self._claim(id_, text, "stat", outcome, because)
+
+    def available(self, need: str, claims_about_it: dict[str, tuple[record.Kind, str]]) -> bool:
+        """Tell whether this machine has `need` ("cuda", …); where not, note each claim (id: kind, text) as not measured here."""
+        here = need == "cpu" or (need == "cuda" and torch.cuda.is_available())
+        if not here:
+            for id_, (kind, text) in claims_about_it.items():
+                self._claim(id_, text, kind, claims.Outcome(None, None, "", reason=f"needs {need}"), "")
+        return here
+
+    def _claim(self, id_: str, text: str, kind: record.Kind, outcome: claims.Outcome, because: str) -> bool:
+        if any(earlier.id == id_ for earlier in self._notes.claims):
+            raise ValueError(f"the claim {id_} is made twice")
+        held, reason = outcome.held, outcome.reason
+        if kind in ("ratio", "stat") and not self._judges_noisy:
+            held, reason = None, f"smoke; here {outcome.shown}"
+        verdict: record.Verdict = "not measured here" if held is None else "held" if held else "failed"
+        claim = record.Claim(
+            id=id_, text=text, kind=kind, verdict=verdict, reason=reason, because=because,
+            value=outcome.value, unit=outcome.unit, bound=outcome.bound, shown=outcome.shown, cases=outcome.cases, samples=outcome.samples,
+            step=self._current.number if self._current else 0,
+        )  # fmt: skip
+        self._notes.claims.append(claim)
+        self._content.append(record.ClaimHere(id=id_))
+        self._screen.claim(claim)
+        return verdict == "held"
+
+    # Tables and figures -----------------------------------------------------------------------------------------------
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Show rows; floats get three digits."""
+        table = record.Table(title=title, columns=list(columns), rows=[[_cell(cell) for cell in row] for row in rows])
+        self._content.append(table)
+        self._screen.table(table)
+
+    def plot(self, title: str, x: Sequence[float], series: dict[str, list[float]], *, x_label: str, y_label: str, log_x: bool = False, log_y: bool = False) -> None:
+        """Draw one or more series over x: bars on the screen, an SVG file in the run folder."""
+        path = figures.file_name(title)
+        figure = record.Figure(title=title, path=path, x_label=x_label, y_label=y_label, x=list(x), series=series)
+        if self._folder is not None:
+            figures.draw(figure, self._folder, log_x=log_x, log_y=log_y)
+        self._content.append(figure)
+        self._screen.figure(figure)
+
+    @property
+    def _content(self) -> list[record.Table | record.Figure | record.ClaimHere]:
+        return self._current.content if self._current else self._notes.opening
+
+
+def _cell(cell: Any) -> str:
+    return f"{cell:.3g}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)

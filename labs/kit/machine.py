@@ -1,0 +1,55 @@
+"""Say on what a run was measured: hardware, versions, revision."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from typing import Any
+
+import psutil
+import torch
+
+from labs.home import CHECKOUT
+
+PACKAGES = ("torch", "torchvision", "numpy", "lightning", "deepspeed", "onnxruntime", "onnxruntime-gpu", "kornia", "webdataset")
+
+
+def hardware() -> dict[str, Any]:
+    """Return the processor, its cores, memory in bytes, threads and the GPUs."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "torch_threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return Python's version and those of the packages that the labs are about, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def revision() -> str:
+    """Return the checkout's git revision, `-dirty` behind it where files differ; empty where there is no git."""
+    try:
+        command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+            return next(names, platform.machine())
+    except OSError:
+        return platform.processor() or platform.machine()

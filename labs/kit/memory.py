@@ -1,0 +1,74 @@
+"""Measure memory: what autograd keeps for the backward pass, what the allocator's peak was, what the process holds."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+# The profiler reports its start and stop on stderr unless it is told not to before its first use.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+
+def saved_bytes(forward: Callable[[], Any], *, besides: tuple[Tensor, ...] = ()) -> int:
+    """Return the bytes that autograd keeps alive for the backward pass of `forward`, each storage counted once.
+
+    Storages of the tensors in `besides` are not counted: inputs and parameters live anyway. What a `torch.autograd.Function`
+    hides on its context without `save_for_backward` is not seen.
+    """
+    alive = {tensor.untyped_storage().data_ptr() for tensor in besides}
+    storages: dict[int, tuple[int, Tensor]] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in alive:
+            storages[storage.data_ptr()] = (storage.nbytes(), tensor)  # holding the tensor keeps its address from being reused
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        result = forward()
+    del result
+    return sum(size for size, _ in storages.values())
+
+
+def peak_bytes(action: Callable[[], Any], device: str = "cpu") -> int:
+    """Return by how many bytes the allocator's peak during `action` lies above its level at the start.
+
+    Exact on CUDA (the allocator's own peak) and on a CPU (the profiler's record of every allocation and release).
+    """
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        action()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    level = peak = 0
+    for change in allocations(action):
+        level += change
+        peak = max(peak, level)
+    return peak
+
+
+def allocations(action: Callable[[], Any]) -> list[int]:
+    """Return every allocation (bytes > 0) and release (bytes < 0) that `action` made on the CPU, in order."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        result = action()
+    del result
+    assert record.profiler is not None
+    events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns()) if event.device_type().name == "CPU"]
+
+
+def process_bytes() -> int:
+    """Return the anonymous memory of this process: RssAnon on Linux, elsewhere the unique set size (USS)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+    return int(psutil.Process().memory_full_info().uss)

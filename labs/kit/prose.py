@@ -1,0 +1,48 @@
+"""From a lab's own text to rich's markup and to lines of bars."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rich.markup import escape
+
+BAR = "█"
+BAR_WIDTH = 40
+
+
+def inline(text: str) -> str:
+    """Turn `code` and *stress* into markup and leave every other character as it is."""
+    marked = re.sub(r"`([^`]+)`", r"[code]\1[/code]", escape(text))
+    return re.sub(r"(?<![\w*])\*(\w[^*\n]*)\*(?!\w)", r"[stress]\1[/stress]", marked)
+
+
+def plain(markup: str) -> str:
+    """Put the backticks and stars of `inline` back, for output that has no colours."""
+    return re.sub(r"\[/?stress\]", "*", re.sub(r"\[/?code\]", "`", markup))
+
+
+def paragraphs(prose: str) -> Iterator[tuple[str, int]]:
+    """Yield a docstring's blocks and their indents: prose joined into one line that can be wrapped, formulas line by line."""
+    for block in re.split(r"\n\s*\n", prose.replace("$$", "").strip("\n")):
+        lines = block.splitlines()
+        if lines and all(line.startswith("    ") for line in lines):
+            yield from ((inline(line.strip()), 4) for line in lines)
+        elif block.strip():
+            yield inline(" ".join(block.split())), 0
+
+
+def bars(x: Sequence[float], series: dict[str, list[float]], x_label: str, y_label: str) -> Iterator[str]:
+    """Yield a figure as lines of text: one bar for each x and each series, all to one scale."""
+    top = max((value for values in series.values() for value in values), default=0.0) or 1.0
+    names = [f"{name}  " if len(series) > 1 else "" for name in series]
+    name_width = max(map(len, names), default=0)
+    x_width = max(len(x_label), *(len(f"{value:g}") for value in x))
+    yield f"{x_label:>{x_width}}  {'':<{name_width}}{y_label}"
+    for place, value in enumerate(x):
+        for index, (name, values) in enumerate(zip(names, series.values(), strict=True)):
+            left = f"{value:g}" if index == 0 else ""
+            yield f"{left:>{x_width}}  {name:<{name_width}}{BAR * max(1, round(BAR_WIDTH * values[place] / top))} {values[place]:.3g}"
+
+
+def is_number(cell: str) -> bool:
+    """Tell whether a table's cell starts with a number, and so stands on the right."""
+    return re.match(r"[-+−]?[\d.,]+(e[-+]?\d+)?\b", cell) is not None

@@ -1,0 +1,136 @@
+"""What a run leaves behind: the form of `run.json`. Its JSON schema, `labs/run.schema.json`, is made from these classes."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from labs.home import write_whole
+
+Kind = Literal["exact", "close", "bytes", "count", "raises", "ratio", "stat"]
+Verdict = Literal["held", "failed", "not measured here"]
+Status = Literal["running", "held", "failed", "broke", "interrupted"]
+Judgement = Literal["passed", "failed", "not written yet", "cannot be judged here"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Claim(_Record):
+    """A sentence that can be false, with what was measured and how it was judged."""
+
+    id: str = Field(pattern=r"^\d{2,}\.[a-z0-9-]+$")
+    text: str
+    kind: Kind
+    verdict: Verdict
+    reason: str = Field("", description="why it failed or was not measured; empty where it held")
+    value: float | int | str | None = Field(None, description="what was measured: the number of differences (exact), the error (close), the ratio's median …")
+    unit: str = ""
+    bound: str = Field("", description="what the value is held against, as text")
+    because: str = Field("", description="where the bound comes from: a formula, a specification, physics")
+    shown: str = Field("", description="value, unit and bound as a person reads them")
+    cases: int | None = Field(None, description="over how many cases an exact or close claim was judged", ge=0)
+    samples: list[float] = Field(default_factory=list, description="the paired ratios or differences behind a ratio or a stat")
+    step: int = Field(0, description="the step under which the claim stands; 0 before the first")
+
+
+class Table(_Record):
+    """Rows that a person reads."""
+
+    type: Literal["table"] = "table"
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+class Figure(_Record):
+    """A picture in the run folder, and the numbers in it."""
+
+    type: Literal["figure"] = "figure"
+    title: str
+    path: str
+    x_label: str = ""
+    y_label: str = ""
+    x: list[float] = Field(default_factory=list)
+    series: dict[str, list[float]] = Field(default_factory=dict)
+
+
+class ClaimHere(_Record):
+    """The place of a claim among a step's tables and figures."""
+
+    type: Literal["claim"] = "claim"
+    id: str
+
+
+class Step(_Record):
+    """One idea of the lesson: its prose, its source and what came of it, in order."""
+
+    number: int
+    name: str
+    title: str
+    prose: str
+    source: str
+    exercise: str = ""
+    by: Literal["lab", "learner"] = "lab"
+    seconds: float = 0.0
+    calls: int = 0
+    content: list[Table | Figure | ClaimHere] = Field(default_factory=list)
+
+
+class Exercise(_Record):
+    """How a learner's step was judged."""
+
+    id: str
+    step: str
+    judgement: Judgement
+    reason: str = ""
+
+
+class Rank(_Record):
+    """One process of the run."""
+
+    rank: int
+    node: int
+    host: str
+    pid: int
+    device: str
+
+
+class Run(_Record):
+    """One execution of a lab."""
+
+    schema_version: Literal[1] = 1
+    lab: int
+    title: str
+    module: str
+    launcher: str
+    nodes: int
+    procs: int
+    status: Status
+    error: str = Field("", description="what broke or interrupted the run, in one line")
+    smoke: bool
+    started: str = Field(description="local time with offset, ISO 8601")
+    seconds: float = 0.0
+    config: dict[str, Any]
+    claims: list[Claim] = Field(default_factory=list)
+    opening: list[Table | Figure | ClaimHere] = Field(default_factory=list, description="what stands before the first step")
+    steps: list[Step] = Field(default_factory=list)
+    exercises: list[Exercise] = Field(default_factory=list)
+    ranks: list[Rank] = Field(default_factory=list)
+    machine: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    git: str = Field("", description="revision of the checkout, with -dirty where files differ from it")
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many claims got this verdict."""
+        return sum(claim.verdict == verdict for claim in self.claims)
+
+    def save(self, folder: Path) -> None:
+        """Write `run.json` into the run folder, whole or not at all."""
+        write_whole(folder / "run.json", self.model_dump_json(indent=2) + "\n")
+
+
+def load(folder: Path) -> Run:
+    """Read the record of a run folder. Raises pydantic.ValidationError where it is not of this form."""
+    return Run.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
