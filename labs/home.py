@@ -1,9 +1,12 @@
 """Where things lie: the checkout, and the person's own folder with `runs/` and `work/` in it."""
 
+import json
 import os
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from labs.errors import UsageError
 
@@ -29,17 +32,33 @@ def runs_folder(number: int) -> Path:
     return home() / "runs" / f"lab{number:02d}"
 
 
-def new_run_folder(number: int, launcher: str) -> Path:
-    """Make `runs/labNN/<time>-<launcher>` and return it; a second run in the same second gets a number behind."""
-    parent = writable(runs_folder(number))
-    stem = f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{launcher}"
-    for name in (stem, *(f"{stem}-{again}" for again in range(2, 1000))):
-        try:
-            (parent / name).mkdir()
-        except FileExistsError:
-            continue
-        return parent / name
-    raise UsageError(f"{parent} already holds 999 runs of this second; wait a moment and start again")
+def run_folder(number: int, launcher: str) -> Path:
+    """Name the folder of a run that begins now, `runs/labNN/<time>-<launcher>`; a second one in the same second gets a number behind."""
+    stem = runs_folder(number) / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{launcher}"
+    names = (stem, *(stem.with_name(f"{stem.name}-{again}") for again in range(2, 1000)))
+    return next(name for name in names if not name.exists())
+
+
+def make_run_folder(folder: Path) -> Path:
+    """Make a run's folder, and see that it can take files."""
+    writable(folder.parent)
+    return writable(folder)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Leave nothing behind of a run that came to nothing."""
+    for empty in (folder, folder.parent):
+        with suppress(OSError):
+            empty.rmdir()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a small JSON file of ours; an unreadable one is as good as an empty one."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def writable(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """A learner's attempt at a lab's exercises: take the place of the lab's own steps, and be judged by its claims."""
 
+import ast
 import functools
 import importlib.util
 import traceback
@@ -16,13 +17,12 @@ from labs.kit.session import rehearse
 
 
 class Attempt:
-    """The learner's functions, each wrapped so that an unwritten or raising one is noted and the lab's own goes on in its place."""
+    """The learner's functions, each wrapped so that one which raises is noted and the lab's own goes on in its place."""
 
     def __init__(self, lesson: Lesson, path: Path) -> None:
         self.lesson = lesson
         self.path = path
         self.written = _load(lesson, path)
-        self.unwritten: set[str] = set()
         self.troubles: dict[str, str] = {}
 
     def replacements(self) -> dict[str, Function]:
@@ -36,10 +36,6 @@ class Attempt:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
                 return attempt(*args, **kwargs)
-            except NotImplementedError as error:
-                if not str(error).startswith("exercise "):
-                    self.troubles.setdefault(name, self._named(error))
-                self.unwritten.add(name)
             except Exception as error:  # whatever the learner's code raises is shown to the learner
                 self.troubles.setdefault(name, self._named(error))
             return reference(*args, **kwargs)
@@ -56,7 +52,7 @@ class Attempt:
         return [self._judge(id_, name, notes, cfg) for id_, name in self.lesson.exercises.items()]
 
     def _judge(self, id_: str, name: str, notes: record.Run, cfg: Any) -> record.Exercise:
-        if name not in self.written or (name in self.unwritten and name not in self.troubles):
+        if name not in self.written:
             return record.Exercise(id=id_, step=name, judgement="not written yet")
         if name not in self.troubles and notes.status != "held":
             notes = self._alone(name, cfg, smoke=notes.smoke)
@@ -72,10 +68,10 @@ class Attempt:
             known = self._known_mistake(name, notes, cfg)
             reason = f"claim {failed[0].id}, {failed[0].text}: {failed[0].reason}"
             return record.Exercise(id=id_, step=name, judgement="failed", reason=reason + (f"; a known mistake: {known}" if known else ""))
-        unsure = [claim for claim in tied_claims(notes, name) if claim.verdict != "held"]
-        if unsure:
-            reason = f"claim {unsure[0].id} was not measured here: {unsure[0].reason}"
-            return record.Exercise(id=id_, step=name, judgement="cannot be judged here", reason=reason)
+        tied = [claim for claim in notes.claims if name in claim.judges]
+        unsure = [f"claim {claim.id} was not measured here: {claim.reason}" for claim in tied if claim.verdict != "held"]
+        if unsure or not tied:
+            return record.Exercise(id=id_, step=name, judgement="cannot be judged here", reason=(unsure or ["no claim judges it"])[0])
         return record.Exercise(id=id_, step=name, judgement="passed")
 
     def _alone(self, name: str, cfg: Any, *, smoke: bool) -> record.Run:
@@ -95,15 +91,31 @@ class Attempt:
         return _fingerprint(rehearse(self.lesson, cfg, {mutant.step.__name__: replacement}, smoke=smoke)) == seen
 
 
-def tied_claims(notes: record.Run, step: str) -> list[record.Claim]:
-    """Return the claims that stand under a step."""
-    numbers = {entry.number for entry in notes.steps if entry.name == step}
-    return [claim for claim in notes.claims if claim.step in numbers]
-
-
 def _fingerprint(notes: record.Run) -> dict[str, tuple[str, Any]]:
     """Return verdicts and values, without what is timed: two like mistakes leave the same print."""
     return {claim.id: (claim.verdict, claim.value) for claim in notes.claims if claim.kind not in ("ratio", "stat")}
+
+
+def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
+    """Run the learner's file and return those of its functions that are exercises of this lab and no longer stubs."""
+    number = lesson.entry.number
+    if not path.is_file():
+        raise UsageError(f"there is no {path}\nmake it with: labs exercise {number}")
+    try:
+        stubs = _stubs_in(path)
+        names = _names_in(path)
+    except Exception as error:  # whatever the learner's file raises is shown to the learner
+        line = error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
+        said = error.msg if isinstance(error, SyntaxError) else error
+        raise UsageError(f"{path.name}, line {line}: {type(error).__name__}: {said}\nmend it, or start again with: labs reset {number}") from None
+    steps = set(lesson.exercises.values()) - stubs
+    return {name: thing for name, thing in names.items() if name in steps and isinstance(thing, FunctionType) and Path(thing.__code__.co_filename) == path}
+
+
+def _stubs_in(path: Path) -> set[str]:
+    """Return the functions whose code is still nothing but `raise NotImplementedError`."""
+    functions = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
+    return {function.name for function in functions if "raise NotImplementedError('exercise " in ast.unparse(function.body[-1])}
 
 
 def _names_in(path: Path) -> dict[str, Any]:
@@ -113,17 +125,3 @@ def _names_in(path: Path) -> dict[str, Any]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return vars(module)
-
-
-def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
-    """Run the learner's file and return those of its functions that are exercises of this lab."""
-    if not path.is_file():
-        number = lesson.entry.number
-        raise UsageError(f"there is no {path}\nmake it with: labs exercise {number}")
-    try:
-        names = _names_in(path)
-    except Exception as error:
-        line = error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
-        raise UsageError(f"{path.name}, line {line}: {type(error).__name__}: {error}\nmend it, or start again with: labs reset {lesson.entry.number}") from None
-    steps = set(lesson.exercises.values())
-    return {name: thing for name, thing in names.items() if name in steps and isinstance(thing, FunctionType) and Path(thing.__code__.co_filename) == path}

@@ -48,6 +48,8 @@ class Lab:
         self._learner = learner
         self._judges_noisy = timer is not None or not notes.smoke
         self._current: record.Step | None = None
+        self._judged: list[str] = []  # the steps that the next claim judges …
+        self._judged_before = False  # … unless a claim stands between it and them: the next step starts a new list
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
@@ -72,6 +74,8 @@ class Lab:
             self._notes.steps.append(known)
             self._screen.step(known)
         self._current = known
+        self._judged = [name] if self._judged_before else list(dict.fromkeys([*self._judged, name]))
+        self._judged_before = False
         return known
 
     def _describe(self, name: str, function: Callable[..., Any]) -> record.Step:
@@ -141,8 +145,9 @@ class Lab:
         claim = record.Claim(
             id=id_, text=text, kind=kind, verdict=verdict, reason=reason, because=because,
             value=outcome.value, unit=outcome.unit, bound=outcome.bound, shown=outcome.shown, cases=outcome.cases, samples=outcome.samples,
-            step=self._current.number if self._current else 0,
+            step=self._current.number if self._current else 0, judges=list(self._judged),
         )  # fmt: skip
+        self._judged_before = True
         self._notes.claims.append(claim)
         self._content.append(record.ClaimHere(id=id_))
         self._screen.claim(claim)

@@ -26,8 +26,10 @@ INTERRUPTED = 130  # 128 + SIGINT
 
 def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
     """Run a lab as a script and exit: 0 where no claim failed, 1 where one did or the lab broke, 2 for bad usage, 130 for Ctrl-C."""
+    lesson = lessons.read(run, config)
+    sys.modules.setdefault(lesson.import_name, sys.modules["__main__"])  # a learner's file that imports the lab gets this one
     try:
-        status = command(lessons.read(run, config), sys.argv[1:])
+        status = command(lesson, sys.argv[1:])
         sys.stdout.flush()
     except UsageError as error:
         print(error, file=sys.stderr)
@@ -44,15 +46,15 @@ def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
 def command(lesson: Lesson, arguments: list[str]) -> int:
     """Parse the arguments, run the lesson once, and return the exit status."""
     chosen = _parse(lesson, arguments)
-    smoke, steps_file, launcher = (chosen.pop(name) for name in ("smoke", "steps", "launcher"))
+    smoke, steps_file, launcher, folder = (chosen.pop(name) for name in ("smoke", "steps", "launcher", "folder"))
     cfg: Any = flags.build(lesson.config, smoke, chosen)
     attempt = Attempt(lesson, Path(steps_file).absolute()) if steps_file else None
     notes = blank(lesson, cfg, smoke=smoke, launcher=launcher)
-    folder = home.new_run_folder(notes.lab, launcher)
+    folder = home.make_run_folder(Path(folder) if folder else home.run_folder(notes.lab, launcher))
     try:
         notes.save(folder)
         with (folder / "log.txt").open("w", encoding="utf-8") as log:
-            only = frozenset(lesson.exercises.values()) if attempt else None
+            only = frozenset(attempt.written) if attempt else None
             return _recorded(lesson, cfg, notes, Screen(only=only, log=log), folder, attempt)
     except OSError as error:
         if not no_space(error):
@@ -65,6 +67,7 @@ def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
     parser = flags.parser_of(lesson.config, f"Lab {lesson.entry.number:02d} · {lesson.title}\n\n{lesson.entry.sections['Question']}")
     parser.add_argument("--steps", help="a file with your own steps in the place of the lab's")
     parser.add_argument("--launcher", default="local", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
     return vars(parser.parse_args(arguments))
 
 

@@ -49,7 +49,7 @@ class Screen:
     def opening(self, number: int, title: str, question: str) -> None:
         """Show which lab this is and what it asks."""
         self.show(f"\n[bold]Lab {number:02d} · {escape(title)}[/]")
-        self.show(f"{inline(' '.join(question.split()))}\n")
+        self.show(f"{inline(' '.join(question.split()))}")
 
     def step(self, step: record.Step) -> None:
         """Show a step's title and prose, before it runs."""
@@ -65,7 +65,7 @@ class Screen:
 
     def claim(self, claim: record.Claim) -> None:
         """Show a sentence and how it was judged."""
-        if self.muted and claim.verdict != "failed":
+        if self.only is not None and claim.verdict != "failed" and not self.only & set(claim.judges):
             return
         tone = "red" if claim.verdict == "failed" else "dim"
         label = f"{claim.verdict}: " if claim.verdict != "held" else ""

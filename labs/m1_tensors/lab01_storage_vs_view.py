@@ -105,8 +105,9 @@ def read_by_address(view: Tensor) -> Tensor:
 
         address = offset + i₀·stride₀ + i₁·stride₁ + …
 
-    `storage` below is the bare row of numbers, without shape or strides of its own. Return the view's elements in its own
-    shape, found by address alone. With stride 0 an index moves nothing: that is all there is to `expand`.
+    Return the view's elements in its own shape, found by address alone. The bare row of numbers, with no shape or strides
+    to help, is `torch.empty(0, dtype=view.dtype).set_(view.untyped_storage())`. With stride 0 an index moves nothing: that
+    is all there is to `expand`.
     """
     storage = torch.empty(0, dtype=view.dtype).set_(view.untyped_storage())
     places = torch.tensor(view.storage_offset())
@@ -272,7 +273,8 @@ def walks(count: int) -> tuple[Tensor, Tensor]:
     """Lay out two walks over equally many numbers: side by side, and one in each cache line.
 
     Memory comes in lines of 64 bytes, 16 floats. The near walk uses all 16 of each line, the far walk one, so it moves 16
-    times the bytes for the same sum. Both tensors have the same shape; only the stride differs.
+    times the bytes for the same sum. A second price may come on top: those 16 times the bytes no longer fit into the cache.
+    Both tensors have the same shape; only the stride differs.
     """
     far = torch.ones(count * FLOATS_PER_LINE)[::FLOATS_PER_LINE]
     near = torch.ones(count)

@@ -1,0 +1,269 @@
+"""The `labs` command. It imports torch only when a lab is run in this very process."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from labs import catalog, home, launch
+from labs.catalog import Entry
+from labs.errors import UsageError
+
+INTERRUPTED = 130  # 128 + SIGINT
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="50 PyTorch labs, each of which proves what it says on this very machine.",
+)
+
+
+def complete_lab(incomplete: str) -> list[str]:
+    """Offer the numbers of the labs that are there, for the shell."""
+    return [str(number) for number, entry in catalog.all_labs().items() if entry.ready and str(number).startswith(incomplete)]
+
+
+LabNumber = Annotated[str, typer.Argument(metavar="N", help="the lab's number, such as 1 or 01", autocompletion=complete_lab)]
+ExerciseNumber = Annotated[str, typer.Argument(metavar="N", help="a lab, such as 1, or one exercise, such as 1.2", autocompletion=complete_lab)]
+Language = Annotated[str, typer.Option("--lang", help="language of the titles: en or pl")]
+Nodes = Annotated[str, typer.Option("--nodes", metavar="N", help="nodes; NODES= with make")]
+Procs = Annotated[str, typer.Option("--procs", metavar="N", help="processes on each node; PROCS= with make")]
+Gpus = Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs on each node, or auto; GPUS= with make")]
+LauncherName = Annotated[str | None, typer.Option("--launcher", metavar="NAME", help="where to run; LAUNCHER= with make")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="a tiny run: all is shown, ratios and stats are not judged")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be run, and do nothing; DRYRUN=1 with make")]
+PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+@app.command("list")
+def list_labs(lang: Language = "en") -> None:
+    """Show all labs: which are there, which are planned, how each one's last run ended."""
+    launch.one_of("--lang", lang, ("en", "pl"))
+    module = ""
+    for entry in catalog.all_labs().values():
+        if entry.module != module:
+            module = entry.module
+            print(f"\n{module} · {catalog.MODULES[module]}")
+        state = _last_verdict(entry) if entry.ready else "planned"
+        print(f"  {entry.number:02d}  {_title(entry, lang):<38} {state}")
+    print("\nread one: labs show N · run one: labs run N, or make lab-NN")
+
+
+@app.command()
+def show(lab: LabNumber, lang: Language = "en") -> None:
+    """Show a lab's question, what it claims, what it needs and its exercises."""
+    launch.one_of("--lang", lang, ("en", "pl"))
+    entry = catalog.find(lab)
+    print(f"Lab {entry.number:02d} · {_title(entry, lang)}  ({entry.module})")
+    if not entry.ready:
+        print(f"planned, not written yet; it will run on: {entry.needs}")
+    for name, text in entry.sections.items():
+        print(f"\n{name}\n{_indented(text)}")
+    if entry.ready:
+        from labs.exercises import Progress, Source
+
+        done = Progress()
+        names = [f"{exercise.id} {exercise.step}{' (passed)' if done.passed(exercise.id) else ''}" for exercise in Source(entry).exercises]
+        print(f"\nExercises\n{_indented(chr(10).join(names) or 'none')}")
+
+
+@app.command(context_settings=PASS_ON)
+def run(
+    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = "1", gpus: Gpus = "auto",
+    launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False,
+) -> int:  # fmt: skip
+    """Run a lab. Flags that are not listed here go to the lab itself; `labs run N -- --help` lists those."""
+    return _launch(lab, nodes, procs, gpus, launcher, smoke, dry_run, context.args)[0]
+
+
+@app.command()
+def exercise(lab: LabNumber) -> None:
+    """Write work/labNN.py, where you write the lab's steps yourself. An existing file is left alone."""
+    from labs.exercises import Source, begin
+
+    source = Source(catalog.find_ready(lab))
+    number = source.entry.number
+    path, new = begin(source)
+    print(f"{'made' if new else 'already there, left as it is:'} {_near(path)}")
+    for entry in source.exercises:
+        print(f"  {entry.id}  {entry.step}")
+    print(f"write the bodies, then: labs check {number}   stuck? labs hint {number}   anew: labs reset {number}")
+
+
+@app.command(context_settings=PASS_ON)
+def check(
+    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = "1", gpus: Gpus = "auto",
+    launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False,
+) -> int:  # fmt: skip
+    """Run a lab with your steps in the place of its own: its claims are the judge."""
+    entry = catalog.find_ready(lab)
+    path = home.work_file(entry.number)
+    if not path.exists():
+        raise UsageError(f"there is no {_near(path)} to check\nmake it with: labs exercise {entry.number}")
+    status, folder = _launch(lab, nodes, procs, gpus, launcher, smoke, dry_run, context.args, path)
+    _note_passes(folder)
+    return status
+
+
+@app.command()
+def hint(which: ExerciseNumber) -> None:
+    """Give the next hint of the first exercise that you have not passed, or of the one you name."""
+    from labs.exercises import Progress, Source, select
+
+    source = Source(catalog.find_ready(which.partition(".")[0]))
+    done = Progress()
+    open_ones = [exercise for exercise in select(source, which) if not done.passed(exercise.id)]
+    if not open_ones:
+        print("all passed; there is nothing to hint at")
+        return
+    wanted = open_ones[0]
+    seen = done.of(wanted.id)
+    seen["hints"] = min(seen["hints"] + 1, len(wanted.hints))
+    done.save()
+    print(f"exercise {wanted.id}, {wanted.step}")
+    for place, text in enumerate(wanted.hints[: seen["hints"]], 1):
+        print(f"  hint {place} of {len(wanted.hints)}: {text}")
+
+
+@app.command()
+def solution(which: ExerciseNumber) -> int:
+    """Show the lab's own steps: after you passed, or when you ask a second time."""
+    from labs.exercises import Progress, Source, select
+
+    source = Source(catalog.find_ready(which.partition(".")[0]))
+    wanted = select(source, which)
+    done = Progress()
+    early = [exercise.id for exercise in wanted if not done.passed(exercise.id) and not done.of(exercise.id)["asked"]]
+    for exercise in wanted:
+        done.of(exercise.id)["asked"] += 1
+    done.save()
+    if early:
+        print(f"not passed yet: {', '.join(early)}; to see the solution all the same, ask again\na hint first? labs hint {early[0]}")
+        return 1
+    print("\n\n\n".join(f"# exercise {exercise.id}\n{exercise.solution}" for exercise in wanted))
+    return 0
+
+
+@app.command()
+def reset(lab: LabNumber) -> None:
+    """Set your steps aside, under another name, and start with fresh stubs."""
+    from labs.exercises import Source, begin, set_aside
+
+    source = Source(catalog.find_ready(lab))
+    kept = set_aside(source.entry.number)
+    path, _ = begin(source)
+    print(f"{_near(path)} is fresh" + (f"; what you had is in {_near(kept)}" if kept else ""))
+
+
+@app.command()
+def mutants(lab: Annotated[str | None, typer.Argument(metavar="[N]", help="one lab; all where none is given")] = None) -> int:
+    """Prove that the claims can fail: known mistakes are put into the steps, and each claim must notice one."""
+    entries = [catalog.find_ready(lab)] if lab else [entry for entry in catalog.all_labs().values() if entry.ready]
+    from labs.kit.matrix import show_matrices
+
+    return show_matrices([entry.import_name for entry in entries])
+
+
+@app.command()
+def doctor(json_: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False) -> int:
+    """Say what this machine has and what each missing thing would allow."""
+    from labs.doctor import report
+
+    return report(as_json=json_)
+
+
+@app.command()
+def new(
+    number: Annotated[str, typer.Argument(metavar="N", help="a planned lab, or a new number")],
+    title: Annotated[str, typer.Option(help="English title, for a number that is not planned")] = "",
+    title_pl: Annotated[str, typer.Option("--title-pl", help="Polish title, likewise")] = "",
+    module: Annotated[str, typer.Option(help="module folder, such as m7_bonus, likewise")] = "",
+) -> None:
+    """Make the skeleton of a lab and of its test."""
+    from labs.new import make
+
+    for path in make(number, title, title_pl, module):
+        print(f"made {_near(path)}")
+
+
+def _launch(
+    lab: str, nodes: str, procs: str, gpus: str, launcher: str | None, smoke: bool, dry_run: bool, flags: list[str], steps: Path | None = None
+) -> tuple[int, Path]:  # fmt: skip
+    """Pick the launcher, say which and why, and run; return the exit status and the run folder."""
+    sizes = launch.whole_number("NODES", nodes), launch.whole_number("PROCS", procs), launch.gpu_count(gpus)
+    entry = catalog.find_ready(lab)
+    place = launch.choose(launcher)
+    spec = launch.RunSpec(entry.number, entry.import_name, place.name, home.run_folder(entry.number, place.name), *sizes, smoke, tuple(flags), steps)
+    if dry_run:
+        print(place.render(spec), end="")
+        return 0, spec.folder
+    place.check(spec)
+    home.make_run_folder(spec.folder)
+    print(f"launcher: {place.name} ({'as asked' if launcher else place.why()})", file=sys.stderr)
+    try:
+        return place.submit(spec), spec.folder
+    finally:
+        home.remove_if_empty(spec.folder)
+
+
+def _note_passes(folder: Path) -> None:
+    from labs.exercises import Progress
+
+    if not (folder / "run.json").exists():
+        return
+    done = Progress()
+    for exercise in home.read_json(folder / "run.json").get("exercises", []):
+        if exercise["judgement"] == "passed":
+            done.note_pass(exercise["id"])
+    done.save()
+
+
+def _last_verdict(entry: Entry) -> str:
+    """Return how a lab's newest run ended, in one word, or an empty string."""
+    runs = sorted(home.runs_folder(entry.number).glob("*/run.json"))
+    return str(home.read_json(runs[-1]).get("status", "")) if runs else "not run yet"
+
+
+def _title(entry: Entry, lang: str) -> str:
+    return entry.title_pl if lang == "pl" else entry.title
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+
+
+def _near(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def main() -> None:
+    """Run the command and exit: 0, 1 where a claim failed or a lab broke, 2 for bad usage, 130 for Ctrl-C."""
+    try:
+        result: Any = app(standalone_mode=False)
+        status = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        status = error.exit_status
+    except typer.TyperException as error:
+        print(f"{_sentence(error)}\nsee: labs --help", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def _sentence(error: typer.TyperException) -> str:
+    text: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    return text
+
+
+if __name__ == "__main__":
+    main()
