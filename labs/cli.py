@@ -27,7 +27,9 @@ def complete_lab(incomplete: str) -> list[str]:
 
 
 LabNumber = Annotated[str, typer.Argument(metavar="N", help="the lab's number, such as 1 or 01", autocompletion=complete_lab)]
-ExerciseNumber = Annotated[str, typer.Argument(metavar="N", help="a lab, such as 1, or one exercise, such as 1.2", autocompletion=complete_lab)]
+ExerciseNumber = Annotated[
+    str, typer.Argument(metavar="N", help="a lab, such as 1, or one exercise, such as 1.2", autocompletion=complete_lab)
+]
 Language = Annotated[str, typer.Option("--lang", help="language of the titles: en or pl")]
 Nodes = Annotated[str, typer.Option("--nodes", metavar="N", help="nodes; NODES= with make")]
 Procs = Annotated[str, typer.Option("--procs", metavar="N", help="processes on each node; PROCS= with make")]
@@ -76,7 +78,8 @@ def run(
     launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False,
 ) -> int:  # fmt: skip
     """Run a lab. Flags that are not listed here go to the lab itself; `labs run N -- --help` lists those."""
-    return _launch(lab, nodes, procs, gpus, launcher, smoke, dry_run, context.args)[0]
+    spec = _spec(lab, nodes, procs, gpus, launcher, smoke, context.args)
+    return _launch(spec, asked=bool(launcher), dry_run=dry_run)
 
 
 @app.command()
@@ -103,8 +106,9 @@ def check(
     path = home.work_file(entry.number)
     if not path.exists():
         raise UsageError(f"there is no {_near(path)} to check\nmake it with: labs exercise {entry.number}")
-    status, folder = _launch(lab, nodes, procs, gpus, launcher, smoke, dry_run, context.args, path)
-    _note_passes(folder)
+    spec = _spec(lab, nodes, procs, gpus, launcher, smoke, context.args, path)
+    status = _launch(spec, asked=bool(launcher), dry_run=dry_run)
+    _note_passes(spec.folder)
     return status
 
 
@@ -189,22 +193,28 @@ def new(
         print(f"made {_near(path)}")
 
 
-def _launch(
-    lab: str, nodes: str, procs: str, gpus: str, launcher: str | None, smoke: bool, dry_run: bool, flags: list[str], steps: Path | None = None
-) -> tuple[int, Path]:  # fmt: skip
-    """Pick the launcher, say which and why, and run; return the exit status and the run folder."""
+def _spec(
+    lab: str, nodes: str, procs: str, gpus: str, launcher: str | None, smoke: bool, flags: list[str], steps: Path | None = None
+) -> launch.RunSpec:
+    """Turn what was typed into a run. Raises UsageError for what no launcher could do."""
     sizes = launch.whole_number("NODES", nodes), launch.whole_number("PROCS", procs), launch.gpu_count(gpus)
     entry = catalog.find_ready(lab)
     place = launch.choose(launcher)
-    spec = launch.RunSpec(entry.number, entry.import_name, place.name, home.run_folder(entry.number, place.name), *sizes, smoke, tuple(flags), steps)
+    folder = home.run_folder(entry.number, place.name)
+    return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), steps)
+
+
+def _launch(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
+    """Say where the lab runs and why, run it there, and return its exit status."""
+    place = launch.LAUNCHERS[spec.launcher]
+    place.check(spec)
     if dry_run:
         print(place.render(spec), end="")
-        return 0, spec.folder
-    place.check(spec)
+        return 0
     home.make_run_folder(spec.folder)
-    print(f"launcher: {place.name} ({'as asked' if launcher else place.why()})", file=sys.stderr)
+    print(f"launcher: {place.name} ({'as asked' if asked else place.why()})", file=sys.stderr)
     try:
-        return place.submit(spec), spec.folder
+        return place.submit(spec)
     finally:
         home.remove_if_empty(spec.folder)
 

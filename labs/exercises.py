@@ -50,7 +50,8 @@ class Source:
     def work_text(self) -> str:
         """Return the file in which the learner works: what the steps need, and their stubs."""
         number = self.entry.number
-        title = f'"""Lab {number:02d} · {self.entry.title}: your steps.\n\nWrite the bodies, then: labs check {number}. Stuck? labs hint {number}.\n"""'
+        advice = f"Write the bodies, then: labs check {number}. Stuck? labs hint {number}."
+        title = f'"""Lab {number:02d} · {self.entry.title}: your steps.\n\n{advice}\n"""'
         stubs = "\n\n\n".join(exercise.stub for exercise in self.exercises)
         return f"{title}\n\n{self._imports()}\n\n\n{stubs}\n"
 
@@ -99,7 +100,9 @@ def select(source: Source, wanted: str) -> list[Exercise]:
         return source.exercises
     found = [exercise for exercise in source.exercises if exercise.id == f"{source.entry.number}.{place}"]
     if not found:
-        raise UsageError(f"there is no exercise {wanted!r}; lab {source.entry.number:02d} has: {', '.join(exercise.id for exercise in source.exercises)}")
+        raise UsageError(
+            f"there is no exercise {wanted!r}; lab {source.entry.number:02d} has: {', '.join(exercise.id for exercise in source.exercises)}"
+        )
     return found
 
 

@@ -72,7 +72,9 @@ def writable(folder: Path) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write into the folder {folder}: permission denied\n{advice}")
     if free < MIN_FREE_BYTES:
-        raise UsageError(f"only {free / 2**20:.1f} MiB are free for {folder}; {MIN_FREE_BYTES // 2**20} MiB are needed\nfree some space, or {advice}")
+        raise UsageError(
+            f"only {free / 2**20:.1f} MiB are free for {folder}; {MIN_FREE_BYTES // 2**20} MiB are needed\nfree some space, or {advice}"
+        )
     return folder
 
 
@@ -84,4 +86,6 @@ def write_whole(path: Path, text: str) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror}\nfree some space, or choose another place with LABS_HOME=/some/folder") from None
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}\nfree some space, or choose another place with LABS_HOME=/some/folder"
+        ) from None

@@ -24,16 +24,18 @@ class Claim(_Record):
     text: str
     kind: Kind
     verdict: Verdict
-    reason: str = Field("", description="why it failed or was not measured; empty where it held")
-    value: float | int | str | None = Field(None, description="what was measured: the number of differences (exact), the error (close), the ratio's median …")
+    reason: str = Field(default="", description="why it failed or was not measured; empty where it held")
+    value: float | int | str | None = Field(
+        default=None, description="what was measured: differences (exact), the error (close), the median ratio …"
+    )
     unit: str = ""
-    bound: str = Field("", description="what the value is held against, as text")
-    because: str = Field("", description="where the bound comes from: a formula, a specification, physics")
-    shown: str = Field("", description="value, unit and bound as a person reads them")
-    cases: int | None = Field(None, description="over how many cases an exact or close claim was judged", ge=0)
+    bound: str = Field(default="", description="what the value is held against, as text")
+    because: str = Field(default="", description="where the bound comes from: a formula, a specification, physics")
+    shown: str = Field(default="", description="value, unit and bound as a person reads them")
+    cases: int | None = Field(default=None, description="over how many cases an exact or close claim was judged", ge=0)
     samples: list[float] = Field(default_factory=list, description="the paired ratios or differences behind a ratio or a stat")
-    step: int = Field(0, description="the step under which the claim stands; 0 before the first")
-    judges: list[str] = Field(default_factory=list, description="the steps that were called since the claims before it: those that it judges")
+    step: int = Field(default=0, description="the step under which the claim stands; 0 before the first")
+    judges: list[str] = Field(default_factory=list, description="the steps called since the claims before it: those that it judges")
 
 
 class Table(_Record):
@@ -109,7 +111,7 @@ class Run(_Record):
     nodes: int
     procs: int
     status: Status
-    error: str = Field("", description="what broke or interrupted the run, in one line")
+    error: str = Field(default="", description="what broke or interrupted the run, in one line")
     smoke: bool
     started: str = Field(description="local time with offset, ISO 8601")
     seconds: float = 0.0
@@ -121,7 +123,7 @@ class Run(_Record):
     ranks: list[Rank] = Field(default_factory=list)
     machine: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
-    git: str = Field("", description="revision of the checkout, with -dirty where files differ from it")
+    git: str = Field(default="", description="revision of the checkout, with -dirty where files differ from it")
 
     def count(self, verdict: Verdict) -> int:
         """Return how many claims got this verdict."""

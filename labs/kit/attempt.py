@@ -107,9 +107,15 @@ def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
     except Exception as error:  # whatever the learner's file raises is shown to the learner
         line = error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
         said = error.msg if isinstance(error, SyntaxError) else error
-        raise UsageError(f"{path.name}, line {line}: {type(error).__name__}: {said}\nmend it, or start again with: labs reset {number}") from None
+        raise UsageError(
+            f"{path.name}, line {line}: {type(error).__name__}: {said}\nmend it, or start again with: labs reset {number}"
+        ) from None
     steps = set(lesson.exercises.values()) - stubs
-    return {name: thing for name, thing in names.items() if name in steps and isinstance(thing, FunctionType) and Path(thing.__code__.co_filename) == path}
+    return {
+        name: thing
+        for name, thing in names.items()
+        if name in steps and isinstance(thing, FunctionType) and Path(thing.__code__.co_filename) == path
+    }
 
 
 def _stubs_in(path: Path) -> set[str]:

@@ -89,7 +89,9 @@ def raises(action: Callable[[], Any], kind: type[Exception], message: str) -> Ou
     return Outcome(False, "nothing", "nothing was raised", bound, reason=f"nothing was raised, want {bound}")
 
 
-def ratio(numerator: Sequence[float], denominator: Sequence[float], *, at_least: float | None = None, at_most: float | None = None) -> Outcome:
+def ratio(
+    numerator: Sequence[float], denominator: Sequence[float], *, at_least: float | None = None, at_most: float | None = None
+) -> Outcome:
     """Judge a ratio of two durations that were measured in turn, pair by pair.
 
     The claim holds, or fails, when the middle half of the ratios lies on one side of the bound; where it straddles the bound
@@ -145,7 +147,7 @@ def _items(thing: Any) -> Tensor | list[Any]:
 
 def _differences(ours: Tensor | list[Any], theirs: Tensor | list[Any]) -> list[int]:
     """Return the places at which two rows of equal length differ."""
-    if isinstance(ours, Tensor):
+    if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
         return [int(place) for place in torch.nonzero(ours != theirs)]
     return [place for place, pair in enumerate(zip(ours, theirs, strict=True)) if not _same(*pair)]
 

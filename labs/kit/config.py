@@ -4,12 +4,9 @@ import argparse
 import dataclasses
 import inspect
 import re
-from typing import Any, NamedTuple, NoReturn, TypeVar, get_type_hints
+from typing import Any, NamedTuple, NoReturn, get_type_hints
 
 from labs.errors import UsageError
-
-C = TypeVar("C")
-MAX_FIELDS = 8
 
 
 class Flag(NamedTuple):
@@ -52,18 +49,18 @@ def parser_of(config: type, description: str) -> argparse.ArgumentParser:
     parser.valid = in_one_line(flags)
     parser.add_argument("--smoke", action="store_true", help="a tiny run: everything is shown, ratios and stats are not judged")
     for flag in flags:
-        kind: Any = argparse.BooleanOptionalAction if flag.type is bool else "store"
-        typed = {} if flag.type is bool else {"type": flag.type, "metavar": flag.type.__name__.upper()}
+        typed: dict[str, Any] = {"type": flag.type, "metavar": flag.type.__name__.upper()}
+        if flag.type is bool:
+            typed = {"action": argparse.BooleanOptionalAction}
         help_ = f"{flag.help} (default {flag.default})"
-        parser.add_argument(f"--{flag.name.replace('_', '-')}", action=kind, default=argparse.SUPPRESS, help=help_, **typed)
+        parser.add_argument(f"--{flag.name.replace('_', '-')}", default=argparse.SUPPRESS, help=help_, **typed)
     return parser
 
 
-def build(config: type[C], smoke: bool, chosen: dict[str, Any]) -> C:
+def build(config: type, smoke: bool, chosen: dict[str, Any]) -> Any:
     """Make the Config: its defaults or its smoke values, with what the command line chose on top."""
-    start = config.smoke() if smoke else config()  # type: ignore[attr-defined]
+    start: Any = config.smoke() if smoke else config()  # type: ignore[attr-defined]
     try:
-        made: C = dataclasses.replace(start, **chosen)
+        return dataclasses.replace(start, **chosen)
     except ValueError as error:
         raise UsageError(f"{error}\nvalid flags, with their defaults: {in_one_line(flags_of(config))}") from None
-    return made

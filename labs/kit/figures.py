@@ -13,7 +13,9 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "labs", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
+    with rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "labs", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
+    ):
         canvas = Canvas(figsize=(7, 4), layout="constrained")
         axes = canvas.subplots()
         for (name, values), colour in zip(figure.series.items(), COLOURS * len(figure.series), strict=False):

@@ -100,12 +100,33 @@ class Lab:
         """Claim that numbers or tensors agree within a tolerance; `because` says where the tolerance comes from."""
         return self._claim(id_, text, "close", claims.close(got, want, tolerance, relative=relative), because)
 
-    def bytes(self, id_: str, text: str, got: int, *, want: int | None = None, at_least: Unit | None = None, at_most: Unit | None = None, because: str) -> bool:
+    def bytes(
+        self,
+        id_: str,
+        text: str,
+        got: int,
+        *,
+        want: int | None = None,
+        at_least: Unit | None = None,
+        at_most: Unit | None = None,
+        because: str,
+    ) -> bool:
         """Claim a number of bytes, or limits of it."""
         outcome = claims.number(got, want=want, at_least=at_least, at_most=at_most, unit="bytes")
         return self._claim(id_, text, "bytes", outcome, because)
 
-    def count(self, id_: str, text: str, got: int, *, want: int | None = None, at_least: Unit | None = None, at_most: Unit | None = None, unit: str = "", because: str) -> bool:
+    def count(
+        self,
+        id_: str,
+        text: str,
+        got: int,
+        *,
+        want: int | None = None,
+        at_least: Unit | None = None,
+        at_most: Unit | None = None,
+        unit: str = "",
+        because: str,
+    ) -> bool:
         """Claim how many there are of something."""
         outcome = claims.number(got, want=want, at_least=at_least, at_most=at_most, unit=unit)
         return self._claim(id_, text, "count", outcome, because)
@@ -114,7 +135,18 @@ class Lab:
         """Claim that an action raises this error with this text in its message."""
         return self._claim(id_, text, "raises", claims.raises(action, kind, message), because)
 
-    def ratio(self, id_: str, text: str, first: Callable[[], Any], second: Callable[[], Any], *, at_least: float | None = None, at_most: float | None = None, because: str, rounds: int = 15) -> bool:
+    def ratio(
+        self,
+        id_: str,
+        text: str,
+        first: Callable[[], Any],
+        second: Callable[[], Any],
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        because: str,
+        rounds: int = 15,
+    ) -> bool:
         """Claim a bound on seconds of `first` over seconds of `second`, timed in turn. Judged in full runs only."""
         if self._timer is None:
             arms = timing.in_turn(first, second, rounds=rounds if self._judges_noisy else 5)
@@ -122,7 +154,17 @@ class Lab:
             arms = self._timer(first, second, at_least=at_least, at_most=at_most)
         return self._claim(id_, text, "ratio", claims.ratio(*arms, at_least=at_least, at_most=at_most), because)
 
-    def stat(self, id_: str, text: str, differences: Sequence[float], *, above: float = 0.0, standard_errors: float = 2.0, unit: str = "", because: str) -> bool:
+    def stat(
+        self,
+        id_: str,
+        text: str,
+        differences: Sequence[float],
+        *,
+        above: float = 0.0,
+        standard_errors: float = 2.0,
+        unit: str = "",
+        because: str,
+    ) -> bool:
         """Claim that paired differences, one for each seed, lie above a bound by so many standard errors. Judged in full runs only."""
         outcome = claims.stat(differences, above=above, standard_errors=standard_errors, unit=unit)
         return self._claim(id_, text, "stat", outcome, because)
@@ -161,7 +203,17 @@ class Lab:
         self._content.append(table)
         self._screen.table(table)
 
-    def plot(self, title: str, x: Sequence[float], series: dict[str, list[float]], *, x_label: str, y_label: str, log_x: bool = False, log_y: bool = False) -> None:
+    def plot(
+        self,
+        title: str,
+        x: Sequence[float],
+        series: dict[str, list[float]],
+        *,
+        x_label: str,
+        y_label: str,
+        log_x: bool = False,
+        log_y: bool = False,
+    ) -> None:
         """Draw one or more series over x: bars on the screen, an SVG file in the run folder."""
         path = figures.file_name(title)
         figure = record.Figure(title=title, path=path, x_label=x_label, y_label=y_label, x=list(x), series=series)

@@ -49,6 +49,8 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
     smoke, steps_file, launcher, folder = (chosen.pop(name) for name in ("smoke", "steps", "launcher", "folder"))
     cfg: Any = flags.build(lesson.config, smoke, chosen)
     attempt = Attempt(lesson, Path(steps_file).absolute()) if steps_file else None
+    if attempt and not attempt.written:
+        return _show_unwritten(lesson)
     notes = blank(lesson, cfg, smoke=smoke, launcher=launcher)
     folder = home.make_run_folder(Path(folder) if folder else home.run_folder(notes.lab, launcher))
     try:
@@ -60,7 +62,9 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
         if not no_space(error):
             raise
         shutil.rmtree(folder, ignore_errors=True)
-        raise UsageError(f"the disk is full: {error.strerror} in {folder}\nfree some space, or choose another place with LABS_HOME=/some/folder") from None
+        raise UsageError(
+            f"the disk is full: {error.strerror} in {folder}\nfree some space, or choose another place with LABS_HOME=/some/folder"
+        ) from None
 
 
 def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
@@ -108,6 +112,12 @@ def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) ->
     elif notes.status == "held" and lesson.exercises:
         screen.show(f"[dim]your turn: labs exercise {notes.lab}[/]", wrap=False)
     return 0 if notes.status == "held" else 1
+
+
+def _show_unwritten(lesson: Lesson) -> int:
+    for id_, step in lesson.exercises.items():
+        _show_exercise(record.Exercise(id=id_, step=step, judgement="not written yet"), Screen())
+    return 1
 
 
 def _show_exercise(exercise: record.Exercise, screen: Screen) -> None:

@@ -40,4 +40,7 @@ def _show(result: Matrix, console: Console) -> None:
     for claim, reason in result.unmeasured.items():
         console.print(f"  [yellow]–[/]  {claim} is not judged here: {escape(reason)}", soft_wrap=True)
     killed = len(result.claims) - len(result.survivors)
-    console.print(f"[bold]{killed} of {len(result.claims)} claims can fail[/]" + (f"; never seen to fail: {', '.join(result.survivors)}" if result.survivors else ""))
+    console.print(
+        f"[bold]{killed} of {len(result.claims)} claims can fail[/]"
+        + (f"; never seen to fail: {', '.join(result.survivors)}" if result.survivors else "")
+    )

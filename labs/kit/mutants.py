@@ -129,7 +129,9 @@ def mutated_source(mutant: Mutant) -> str:
     docstring_end = function.body[0].end_lineno or 0 if ast.get_docstring(function) else function.lineno
     head, code = "".join(lines[function.lineno - 1 : docstring_end]), "".join(lines[docstring_end:])
     if code.count(mutant.old) != 1:
-        raise ValueError(f"mutant {mutant.name!r}: {mutant.old!r} occurs {code.count(mutant.old)} times in the code of {function.name}, not once")
+        raise ValueError(
+            f"mutant {mutant.name!r}: {mutant.old!r} occurs {code.count(mutant.old)} times in the code of {function.name}, not once"
+        )
     line = docstring_end + code[: code.index(mutant.old)].count("\n") + 1
     if line in _returns(function) or "\n" in mutant.old + mutant.new:
         raise ValueError(f"mutant {mutant.name!r}: edits one line of {function.name}, and never its return")
@@ -156,7 +158,7 @@ def _compiled(source: str, mutant: Mutant, namespace: dict[str, Any]) -> Functio
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # so that inspect finds the source
     original = namespace[name]
     try:
-        exec(compile(source, file, "exec", dont_inherit=True), namespace)  # noqa: S102 - this is what a mutant is
+        exec(compile(source, file, "exec", dont_inherit=True), namespace)
         made: Function = namespace[name]
     finally:
         namespace[name] = original
@@ -166,7 +168,9 @@ def _compiled(source: str, mutant: Mutant, namespace: dict[str, Any]) -> Functio
 def _in_own_process(lesson: Lesson, mutant: Mutant) -> record.Run:
     """Run a mutant whose effect would outlive it (`fresh`) in a process that ends with it."""
     place = str(lesson.mutants.index(mutant))
-    done = subprocess.run([sys.executable, "-m", "labs.kit.mutants", lesson.import_name, place], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "labs.kit.mutants", lesson.import_name, place], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"mutant {mutant.name!r} in its own process: {done.stderr.strip().splitlines()[-1:]}")
     return record.Run.model_validate_json(done.stdout)

@@ -65,7 +65,9 @@ def perform(
         notes.seconds = perf_counter() - begun
 
 
-def rehearse(lesson: Lesson, cfg: Any, replacements: dict[str, Function], *, smoke: bool, timer: Timer | None = None, recall: Recall | None = None) -> record.Run:
+def rehearse(
+    lesson: Lesson, cfg: Any, replacements: dict[str, Function], *, smoke: bool, timer: Timer | None = None, recall: Recall | None = None
+) -> record.Run:
     """Run a lab unseen and unrecorded; return its notes, also where it broke."""
     notes = blank(lesson, cfg, smoke=smoke)
     try:

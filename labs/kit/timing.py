@@ -17,14 +17,18 @@ class Arms(NamedTuple):
     second: list[float]
 
 
-def in_turn(first: Callable[[], Any], second: Callable[[], Any], *, rounds: int = 15, min_sample_s: float = MIN_SAMPLE_S, threads: int = 1) -> Arms:
+def in_turn(
+    first: Callable[[], Any], second: Callable[[], Any], *, rounds: int = 15, min_sample_s: float = MIN_SAMPLE_S, threads: int = 1
+) -> Arms:
     """Time two functions in turn, swapping who goes first in every round, and return seconds per call.
 
     On one thread by default, as torch.utils.benchmark does: with several, one busy core elsewhere makes every call wait.
     """
     arms = Arms([], [])
     with torch_threads(threads):
-        order = [(function, samples, calls_per_sample(function, min_sample_s)) for function, samples in zip((first, second), arms, strict=True)]
+        order = [
+            (function, samples, calls_per_sample(function, min_sample_s)) for function, samples in zip((first, second), arms, strict=True)
+        ]
         for _ in range(rounds):
             for function, samples, calls in order:
                 samples.append(seconds(function, calls))
@@ -55,7 +59,7 @@ def calls_per_sample(function: Callable[[], Any], min_sample_s: float) -> int:
 def seconds(function: Callable[[], Any], calls: int) -> float:
     """Return the mean duration of one call in seconds: by CUDA's own events where there is CUDA, else by the clock."""
     if torch.cuda.is_available():
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         start.record()
         for _ in range(calls):
             function()

@@ -20,10 +20,10 @@ class Local:
     def check(self, spec: RunSpec) -> None:
         if spec.nodes * spec.procs > 1:
             asked = f"NODES={spec.nodes} PROCS={spec.procs}"
-            raise UsageError(f"lab {spec.lab:02d} runs in one process, and {asked} asks for {spec.nodes * spec.procs}\nleave NODES and PROCS out, or set them to 1")
+            said = f"lab {spec.lab:02d} runs in one process, and {asked} asks for {spec.nodes * spec.procs}"
+            raise UsageError(f"{said}\nleave NODES and PROCS out, or set them to 1")
 
     def render(self, spec: RunSpec) -> str:
-        self.check(spec)
         command = [sys.executable, "-m", spec.module, *spec.arguments]
         hidden = "CUDA_VISIBLE_DEVICES= " if spec.gpus == "0" else ""
         return hidden + shlex.join(command) + "\n"

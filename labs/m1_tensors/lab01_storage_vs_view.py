@@ -34,6 +34,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -89,7 +90,7 @@ def views_of(x_MN: Tensor) -> dict[str, Tensor]:
         "overlapping windows": x_MN.as_strided((5, 8), (3, 1), 7),
         "transpose of the block": block.t(),
         "through NumPy": torch.from_numpy(x_MN.numpy()),
-        "through DLPack": torch.from_dlpack(x_MN),
+        "through DLPack": torch.utils.dlpack.from_dlpack(x_MN),
     }
 
 
@@ -117,7 +118,7 @@ def read_by_address(view: Tensor) -> Tensor:
     return elements
 
 
-def channels_last_strides(image_BCHW: Tensor) -> tuple[int, ...]:
+def pixel_by_pixel(image_BCHW: Tensor) -> Tensor:
     """Store an image pixel by pixel and keep its shape.
 
     `channels_last` is not a shape but an order in memory. The tensor still says (B, C, H, W); the strides say that the C
@@ -125,8 +126,8 @@ def channels_last_strides(image_BCHW: Tensor) -> tuple[int, ...]:
 
         stride = (H·W·C, 1, W·C, C)
     """
-    stored = image_BCHW.contiguous(memory_format=torch.channels_last)
-    return stored.stride()
+    stored_BCHW = image_BCHW.contiguous(memory_format=torch.channels_last)
+    return stored_BCHW
 
 
 def random_layouts(count: int) -> list[Layout]:
@@ -250,9 +251,9 @@ def after_writing(view_of: Callable[[Tensor], Tensor], write: Write) -> list[flo
     base_N = torch.ones(5)
     try:
         write(view_of(base_N))
-        left = base_N.tolist()
     except RuntimeError as error:
-        left = f"refused: {str(error).partition('.')[0]}"
+        return f"refused: {str(error).partition('.')[0]}"
+    left: list[float] = base_N.tolist()
     return left
 
 
@@ -316,53 +317,67 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
 def run(cfg: Config, lab: Lab) -> None:
     x_MN = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32).view(cfg.rows, cfg.cols)
     views = lab.step(views_of, x_MN)
-    lab.table("One storage, ten notes", ["tensor", "sizes", "strides", "offset"],
-              [(name, list(v.shape), list(v.stride()), v.storage_offset()) for name, v in {"x": x_MN, **views}.items()])  # fmt: skip
-    lab.equal("01.shared", "all nine views lie in the storage of x", [storage_of(view) for view in views.values()], [storage_of(x_MN)] * 9)
-    lab.raises("01.view-transpose", "`view` refuses the transpose", lambda: views["transpose"].view(-1), RuntimeError, "spans across two contiguous subspaces")
+    notes = [(name, list(t.shape), list(t.stride()), t.storage_offset()) for name, t in {"x": x_MN, **views}.items()]
+    lab.table("One storage, ten notes", ["tensor", "sizes", "strides", "offset"], notes)
+    storages = [storage_of(view) for view in views.values()]
+    lab.equal("01.shared", "all nine views lie in the storage of x", storages, [storage_of(x_MN)] * 9)
+    flatten = lambda: views["transpose"].view(-1)  # noqa: E731
+    lab.raises("01.view-transpose", "`view` refuses the transpose", flatten, RuntimeError, "spans across two contiguous subspaces")
 
-    by_address = [lab.step(read_by_address, view).flatten() for view in views.values()]
-    lab.equal("01.address", "every element of every view stands where the formula says", torch.cat(by_address), torch.cat([view.flatten() for view in views.values()]))
-    image_BCHW = torch.empty(2, 3, 5, 7)
-    lab.equal("01.channels-last", "`channels_last` keeps the shape and stores pixel by pixel", lab.step(channels_last_strides, image_BCHW), (5 * 7 * 3, 1, 7 * 3, 3))
+    by_address = torch.cat([lab.step(read_by_address, view).flatten() for view in views.values()])
+    by_torch = torch.cat([view.flatten() for view in views.values()])
+    lab.equal("01.address", "every element of every view stands where the formula says", by_address, by_torch)
+    stored = lab.step(pixel_by_pixel, torch.empty(2, 3, 5, 7))
+    kept, strides = (2, 3, 5, 7), (5 * 7 * 3, 1, 7 * 3, 3)
+    lab.equal(
+        "01.channels-last",
+        "`channels_last` keeps the shape and stores pixel by pixel",
+        (*stored.shape, *stored.stride()),
+        (*kept, *strides),
+    )
 
     layouts = lab.step(random_layouts, cfg.layouts)
     by_rule = [lab.step(view_is_legal, *layout) for layout in layouts]
-    viewed, shared = zip(*[lab.step(asked_of_torch, layout) for layout in layouts], strict=True)
-    lab.table("What torch said", ["", "reshape shares", "reshape copies"],
-              [(word, sum(v is can and s for v, s in zip(viewed, shared, strict=True)), sum(v is can and not s for v, s in zip(viewed, shared, strict=True)))
-               for word, can in (("view granted", True), ("view refused", False))])  # fmt: skip
-    lab.equal("01.rule", "the rule by hand and torch give the same answer", by_rule, list(viewed))
-    lab.equal("01.reshape", "`reshape` copies exactly where `view` refuses", list(shared), list(viewed))
+    answers = [lab.step(asked_of_torch, layout) for layout in layouts]
+    viewed, shared = [viewed for viewed, _ in answers], [shared for _, shared in answers]
+    counted = [("view granted", answers.count((True, True)), answers.count((True, False))),
+               ("view refused", answers.count((False, True)), answers.count((False, False)))]  # fmt: skip
+    lab.table("What torch said", ["", "reshape shares", "reshape copies"], counted)
+    lab.equal("01.rule", "the rule by hand and torch give the same answer", by_rule, viewed)
+    lab.equal("01.reshape", "`reshape` copies exactly where `view` refuses", shared, viewed)
 
     signal_N = x_MN.flatten()
     windows_WK = lab.step(sliding_windows, signal_N, 400, 160)
     lab.equal("01.windows", "windows by strides equal `unfold`", windows_WK, signal_N.unfold(0, 400, 160))
-    lab.bytes("01.windows-free", "making them allocates nothing", peak_bytes(lambda: sliding_windows(signal_N, 400, 160)), want=0, because="a view is a note, not data")
+    allocated = peak_bytes(lambda: sliding_windows(signal_N, 400, 160))
+    lab.bytes("01.windows-free", "making them allocates nothing", allocated, want=0, because="a view is a note, not data")
 
     corner, own = lab.step(ten_numbers, x_MN)
-    lab.count("01.clone", "x, its slice and the clone need two storages between them", len({storage_of(t) for t in (x_MN, corner, own)}), want=2,
-              unit="storages", because="a slice shares, a clone does not")  # fmt: skip
-    lab.bytes("01.slice-on-disk", "saving ten numbers of x writes all of x", lab.step(bytes_on_disk, corner), at_least=x_MN.nbytes, because="the storage is saved, M·N·4 bytes")
+    storages = list({storage_of(tensor) for tensor in (x_MN, corner, own)})
+    lab.count("01.clone", "x, its slice and the clone need two storages", len(storages), want=2, because="a slice shares, a clone does not")
+    lab.bytes("01.slice-on-disk", "saving ten numbers of x writes all of x", lab.step(bytes_on_disk, corner), at_least=x_MN.nbytes,
+              because="the storage is saved: M·N·4 bytes")  # fmt: skip
     lab.bytes("01.clone-on-disk", "saving their clone writes ten numbers", lab.step(bytes_on_disk, own), at_most=40 + 4096,
               because="10·4 bytes, and a zip archive of 6 records whose headers and padding stay below 4 KiB")  # fmt: skip
 
     found = {name: [lab.step(after_writing, view_of, write) for write in WRITES.values()] for name, view_of in VIEWS.items()}
     lab.table("Five ones, after writing through a view", ["view", *WRITES], [(name, *map(in_short, row)) for name, row in found.items()])
-    lab.equal("01.writes", "who is refused, and who hits shared elements several times", sum(found.values(), []), sum(expected_after_writing().values(), []))
+    outcomes, expected = list(chain(*found.values())), list(chain(*expected_after_writing().values()))
+    lab.equal("01.writes", "who is refused, and who hits shared elements several times", outcomes, expected)
 
     near, far = lab.step(walks, cfg.walk)
     lab.ratio("01.strided-walk", "a sum over strided numbers is slower", far.sum, near.sum, at_least=2,
               because="16 times the bytes; we ask for an eighth of that, since caches and prefetching hide a part")  # fmt: skip
-    strides = (1, 2, 4, 8, 16, 32)
-    lab.plot("The price of a stride", strides, {"sum": lab.step(seconds_per_element, cfg.walk, strides)}, x_label="stride, elements", y_label="ns per element", log_x=True)
+    jumps = (1, 2, 4, 8, 16, 32)
+    price = {"sum": lab.step(seconds_per_element, cfg.walk, jumps)}
+    lab.plot("The price of a stride", jumps, price, x_label="stride, elements", y_label="ns per element", log_x=True)
 
 
 MUTANTS = (
     Mutant("copies the transpose", views_of, "x_MN.t()", "x_MN.t().contiguous()"),
     Mutant("forgets the offset", read_by_address, "view.storage_offset()", "0"),
     Mutant("forgets the strides", read_by_address, "+ stride *", "+"),
-    Mutant("stores channel by channel", channels_last_strides, "channels_last", "contiguous_format"),
+    Mutant("stores channel by channel", pixel_by_pixel, "channels_last", "contiguous_format"),
     Mutant("looks at strides but not at sizes", view_is_legal, "last_step == size * step", "last_step >= step"),
     Mutant("lets dims of size 1 break a run", view_is_legal, "size == 1", "size == 0"),
     Mutant("never refuses", view_is_legal, "legal and room % size == 0", "legal"),
