@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from labs.kit.mutants import Matrix, load, matrix
+from labs.kit.mutants import DoesNotHold, Matrix, load, matrix
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -16,8 +16,14 @@ def show_matrices(import_names: list[str]) -> int:
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 120)
     scores = []
     for name in import_names:
-        with console.status("") as status:
-            result = matrix(load(name), lambda mutant: status.update(f"[dim]{name.rpartition('.')[2]}: {mutant}[/]"))  # noqa: B023 - called at once
+        lesson = load(name)
+        try:
+            with console.status("") as status:
+                result = matrix(lesson, lambda mutant: status.update(f"[dim]lab {lesson.entry.number:02d}: {mutant}[/]"))  # noqa: B023 - called at once
+        except DoesNotHold as error:
+            print(error, file=sys.stderr)
+            scores.append(False)
+            continue
         _show(result, console)
         scores.append(not result.survivors and not result.faults)
     return 0 if all(scores) else 1

@@ -22,6 +22,10 @@ from labs.kit.timing import Arms
 SPREAD = (0.99, 0.995, 1.0, 1.005, 1.01)  # injected samples lie this close together: a quiet machine
 
 
+class DoesNotHold(Exception):
+    """The lab fails, or breaks, without any mutant; so nothing can be said about mutants."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """What one mutant did: the claims that failed because of it, or why it does not count."""
@@ -53,14 +57,14 @@ class Matrix:
 
 
 def matrix(lesson: Lesson, progress: Callable[[str], None] = lambda name: None) -> Matrix:
-    """Run the lab's mutants on its smoke Config. Raises RuntimeError where the lab itself does not hold there."""
+    """Run the lab's mutants on its smoke Config. Raises DoesNotHold where the lab itself does not hold there."""
     cfg = lesson.config.smoke()  # type: ignore[attr-defined]
     reference = Recall()
     progress("the lab itself")
     notes = rehearse(lesson, cfg, {}, smoke=True, timer=distinct_arms, recall=reference)
     if notes.status != "held":
         failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
-        raise RuntimeError(f"lab {lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
+        raise DoesNotHold(f"lab {lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
     trials = []
     for mutant in lesson.mutants:
         progress(mutant.name)

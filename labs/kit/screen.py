@@ -34,12 +34,13 @@ class Screen:
         width = None if sys.stdout.isatty() else PLAIN_WIDTH
         self.terminal = Console(quiet=quiet, highlight=False, emoji=False, width=width, theme=THEME)
         self.copies = [Console(file=log, highlight=False, emoji=False, width=PLAIN_WIDTH, theme=THEME)] if log else []
+        self.shown_on = ([] if quiet else [self.terminal]) + self.copies
         self.only = only
         self.muted = only is not None
 
     def show(self, markup: str, *, indent: int = 0, wrap: bool = True) -> None:
         """Show text in rich's markup, on the terminal and in the copy, indented and wrapped to a width that reads well."""
-        for console in (self.terminal, *self.copies):
+        for console in self.shown_on:
             text = console.render_str(markup if console.is_terminal else plain(markup), highlight=False)
             lines = text.wrap(console, min(console.width, READING_WIDTH) - indent) if wrap else [text]
             for line in lines:
@@ -84,7 +85,7 @@ class Screen:
             grid.add_column(escape(column), justify="right" if numeric else "left", header_style="dim")
         for row in table.rows:
             grid.add_row(*map(escape, row))
-        for console in (self.terminal, *self.copies):
+        for console in self.shown_on:
             console.print(Padding(grid, (0, 0, 1, 4), expand=False))
 
     def figure(self, figure: record.Figure) -> None:

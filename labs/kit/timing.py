@@ -59,7 +59,7 @@ def calls_per_sample(function: Callable[[], Any], min_sample_s: float) -> int:
 def seconds(function: Callable[[], Any], calls: int) -> float:
     """Return the mean duration of one call in seconds: by CUDA's own events where there is CUDA, else by the clock."""
     if torch.cuda.is_available():
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
         for _ in range(calls):
             function()
