@@ -1,0 +1,112 @@
+# One command for everything. GNU make 3.81 and a POSIX shell are enough; `make help` is made from the comments below.
+
+include versions.env
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.stamp
+LABS := $(VENV)/bin/labs
+SETUP := scripts/setup.py $(wildcard scripts/environment/*.py scripts/torchvision_cpu/*.p*)
+FILES := labs scripts tests
+YAML_RULES := {extends: default, rules: {line-length: {max: 140}, document-start: disable, truthy: {check-keys: false}}}
+
+# What a person types is taken as it stands, never run: neither by make (hence `value`) nor by the shell, which gets it from the environment.
+USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB TORCH PYTHON
+$(foreach name,$(USER_VARIABLES),$(eval override $(name) := $$(value $(name))))
+export $(USER_VARIABLES)
+
+on = $(filter-out 0 no false,$($1))
+option = $(if $($1),--$2 "$$$1")
+quoted = '$(subst ','\'',$1)'
+
+# A wish for another torch than .venv has is a reason to set up again.
+ifneq ($(TORCH),)
+ifneq ($(TORCH),$(firstword $(shell cat $(STAMP) 2>/dev/null)))
+$(STAMP): FORCE
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup list doctor check format test mutants bench readme lock clean distclean FORCE
+
+##: Labs
+##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
+lab-%: $(STAMP) FORCE
+	@set -f; exec $(LABS) run $(call quoted,$*) $(call option,NODES,nodes) $(call option,PROCS,procs) $(call option,GPUS,gpus) \
+	    $(call option,LAUNCHER,launcher) $(if $(call on,SMOKE),--smoke) $(if $(call on,DRYRUN),--dry-run) $(if $(ARGS),-- $$ARGS)
+
+##list: the 50 labs
+list: $(STAMP)
+	@$(LABS) list
+
+##doctor: is this machine ready? says what is missing
+doctor: $(STAMP)
+	@$(LABS) doctor
+
+##: Set-up
+##setup: make or update .venv; done by itself when a lab needs it
+setup: $(STAMP)
+
+$(STAMP): versions.env pyproject.toml constraints.txt $(SETUP) $(VENV)/bin/python
+	@command -v "$$PYTHON" >/dev/null || { echo "set-up: there is no $$PYTHON here: install Python $(PYTHON_MIN) or newer, or name one with PYTHON=." >&2; exit 2; }
+	@"$$PYTHON" scripts/setup.py
+
+# Gone, when the system's Python that .venv leans on is gone: no recipe, so that set-up runs and builds anew.
+$(VENV)/bin/python:
+
+##clean: remove caches
+clean:
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##distclean: remove caches and .venv; runs and work stay
+distclean: clean
+	@rm -rf $(VENV)
+
+##: Development
+##check: format, lint, types, import contracts: what CI checks
+check: $(STAMP)
+	@$(VENV)/bin/ruff check $(FILES)
+	@$(VENV)/bin/ruff format --check $(FILES)
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo
+	@$(VENV)/bin/shellcheck .ci/run $(wildcard scripts/*.sh docker/*.sh slurm/*.sh)
+	@$(VENV)/bin/yamllint --strict -d '$(YAML_RULES)' $(wildcard .github docker k8s slurm)
+
+##format: format and mend what can be mended
+format: $(STAMP)
+	@$(VENV)/bin/ruff format $(FILES)
+	@$(VENV)/bin/ruff check --fix $(FILES)
+
+##test: all tests, two at a time; ARGS='-k setup' for some of them
+test: $(STAMP)
+	@set -f; $(VENV)/bin/pytest -n 2 $$ARGS
+
+##mutants: prove that the claims can fail; LAB=29 for one lab
+mutants: $(STAMP)
+	@$(LABS) mutants $(if $(LAB),"$$LAB")
+
+##bench: measure, and keep the results as files
+bench: $(STAMP)
+	@$(VENV)/bin/python scripts/bench.py
+
+##readme: make the README's tables anew
+readme: $(STAMP)
+	@$(VENV)/bin/python scripts/readme.py
+
+##lock: resolve all packages anew and write constraints.txt
+lock:
+	@"$$PYTHON" scripts/setup.py lock
+
+##: Variables
+##NODES=2: nodes
+##PROCS=2: processes per node
+##GPUS=auto: GPUs per node
+##LAUNCHER=docker: local, docker, slurm or k8s
+##SMOKE=1: a tiny run
+##DRYRUN=1: print what would be submitted
+##ARGS='--rows 8': flags of the lab itself, or of pytest
+##TORCH=cpu: auto, cpu, cuda, or cu126 for older drivers; on a login node without a GPU say cuda
+##PYTHON=python3.12: the Python that makes .venv
+help:
+	@awk -F': ' '/^##: / { printf "\n%s\n", $$2; next } /^##[^ ]/ { at = index($$0, ": "); printf "  %-18s %s\n", substr($$0, 3, at - 3), substr($$0, at + 2) }' Makefile

@@ -1,0 +1,1 @@
+"""How .venv is made: which torch (`torch_source`), through pip (`pip`), step by step (`steps`), with calm progress (`screen`)."""

@@ -1,0 +1,127 @@
+"""Runs pip in .venv with the person's own configuration: indexes, mirrors, proxies, certificates. Nothing of it is written down."""
+
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from scripts.environment.screen import Phase, SetupError
+
+TIDY_UP_S = 10.0
+
+# The first that fits pip's output is the cause; a later one may be its consequence.
+CAUSES = (
+    (r"No space left on device", "the disk is full: make room, or point TMPDIR to a folder with room if it is the temporary one"),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
+        "pip does not trust the certificate of the package index: set PIP_CERT to your site's certificate file",
+    ),
+    (r"ProxyError|Proxy Authentication Required|Cannot connect to proxy", "the proxy refuses pip: check HTTPS_PROXY"),
+    (
+        r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|Connection refused|Connection reset|Network is unreachable"
+        r"|Name or service not known|Temporary failure in name resolution|nodename nor servname",
+        "pip cannot reach a package index: check the network, or set PIP_INDEX_URL to a mirror or HTTPS_PROXY to a proxy",
+    ),
+    (
+        r"\(from versions: none\)[\s\S]*No matching distribution found for (?P<what>[^\s;]+)",
+        "pip's index cannot be reached, or has no {what} for Python {python} on {system}:"
+        " check the network, or set PIP_INDEX_URL to a mirror or HTTPS_PROXY to a proxy",
+    ),
+    (
+        r"No matching distribution found for (?P<what>[^\s;]+)",
+        "pip finds no {what} for Python {python} on {system}: check PIP_INDEX_URL, or take another Python with PYTHON=",
+    ),
+    (
+        r"ResolutionImpossible|conflicting dependencies",
+        "pip finds no packages that fit both pyproject.toml and constraints.txt: check the network and PIP_INDEX_URL,"
+        " or resolve the versions anew with `make lock`",
+    ),
+)
+
+
+def cause(output: str) -> str:
+    """Turn what pip printed into one sentence."""
+    for pattern, sentence in CAUSES:
+        if found := re.search(pattern, output):
+            system = f"{platform.system()} {platform.machine()}"
+            return sentence.format(python=platform.python_version(), system=system, **found.groupdict())
+    errors = re.findall(r"^ERROR: (.+)", output, re.MULTILINE)
+    return f"pip failed: {errors[-1].rstrip('.')}" if errors else "pip failed"
+
+
+class Pip:
+    def __init__(self, venv: Path) -> None:
+        self.python = venv / "bin" / "python"
+        self.log = venv / "setup.log"
+        # PYTHONPATH would let pip count packages that are not in .venv; a `user = true` in pip.conf would refuse to work in it.
+        self.environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")} | {"PIP_USER": "0"}
+
+    def install(self, phase: Phase, *arguments: str, **environ: str) -> None:
+        """Install, showing the package that pip is at; a failure becomes one sentence."""
+        calm = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
+        output, status = self._run([str(self.python), "-m", "pip", "install", *calm, *arguments], environ, phase)
+        if status:
+            raise SetupError(f"{cause(output)}; pip's own words are in .venv/setup.log.")
+
+    def _run(self, command: list[str], environ: dict[str, str], phase: Phase) -> tuple[str, int]:
+        # A process group of its own, so that Ctrl-C reaches pip once, from here: a second one would cut off its tidying up.
+        lines = []
+        with (
+            self.log.open("a", encoding="utf-8") as log,
+            subprocess.Popen(
+                command,
+                env=self.environ | environ,
+                process_group=0,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            ) as child,
+        ):
+            try:
+                for line in child.stdout or ():
+                    lines.append(line)
+                    log.write(line)
+                    phase.now = progress(line) or phase.now
+            except BaseException:
+                interrupt(child)
+                raise
+        return "".join(lines), child.returncode
+
+    def resolve(self, phase: Phase, *arguments: str) -> list[dict[str, Any]]:
+        """Ask pip's index what requirements would bring along, without installing anything; return each package's metadata."""
+        report = self.log.with_name("report.json")
+        self.install(phase, "--dry-run", "--ignore-installed", "--report", str(report), *arguments)
+        answer = json.loads(report.read_text(encoding="utf-8"))
+        report.unlink()
+        return [item["metadata"] for item in answer["install"]]
+
+    def versions(self, *names: str) -> dict[str, str]:
+        """Look up what is installed in .venv."""
+        found = {}
+        for name in names:
+            for folder in self.python.parents[1].glob(f"lib/python*/site-packages/{name}-*.dist-info"):
+                found[name] = folder.name.removeprefix(f"{name}-").removesuffix(".dist-info")
+        return found
+
+
+def interrupt(child: "subprocess.Popen[str]") -> None:
+    """Let pip put back what it was about to replace."""
+    child.send_signal(signal.SIGINT)
+    try:
+        child.communicate(timeout=TIDY_UP_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def progress(line: str) -> str:
+    """Shorten a line of pip's to what it is doing, or to nothing."""
+    if found := re.match(r"\s*(Collecting|Downloading) (\S+)", line):
+        return f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}"
+    if line.startswith("Installing collected packages"):
+        return f"installing {line.count(',') + 1} packages"
+    return ""

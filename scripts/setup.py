@@ -1,0 +1,60 @@
+"""Make .venv, with torch and everything else that the labs need; with `lock`, resolve the versions in constraints.txt anew.
+
+`make setup` and `make lock` call this, `make help` lists the choices.
+
+Any Python must be able to read this file, even 2.7: it is what tells a person that theirs is too old.
+"""
+
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def oldest_python():
+    # type: () -> tuple[int, ...]
+    with open(os.path.join(ROOT, "versions.env")) as versions:
+        line = next(line for line in versions if line.startswith("PYTHON_MIN="))
+    return tuple(int(part) for part in line.split("=")[1].split("."))
+
+
+def find_python(oldest):
+    # type: (tuple[int, ...]) -> str | None
+    """Look for a newer Python under names such as python3.12; the oldest that will do is the one that is tested most."""
+    for minor in range(oldest[1], oldest[1] + 10):
+        name = "python%d.%d" % (oldest[0], minor)
+        try:
+            # Run it: a version manager may keep a name on PATH that only says "not installed".
+            answer = subprocess.check_output([name, "-c", "import sys; print(sys.executable)"], stderr=subprocess.STDOUT)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return answer.decode().strip()
+    return None
+
+
+def require_python():
+    # type: () -> None
+    """Go on under a Python that is new enough, or say in one sentence what to do."""
+    oldest = oldest_python()
+    if tuple(sys.version_info[:2]) >= oldest:
+        return
+    found = find_python(oldest)
+    if found:
+        os.execv(found, [found] + sys.argv)
+    came, needed = [".".join(str(part) for part in version) for version in (sys.version_info[:3], oldest)]
+    sys.stderr.write(
+        "set-up: this is Python %s (%s) but the labs need %s or newer: install one and run `make setup PYTHON=/path/to/it`.\n"
+        % (came, sys.executable, needed)
+    )
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    require_python()
+    sys.path[0] = ROOT
+    if sys.argv[1:] == ["lock"]:
+        from scripts.environment.lock import main
+    else:
+        from scripts.environment.steps import main
+    sys.exit(main())

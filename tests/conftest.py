@@ -1,0 +1,80 @@
+"""What tests share: a place of their own for runs and work, the command as a person starts it, and a tiny lab."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from hypothesis import settings
+
+from labs import catalog
+
+if TYPE_CHECKING:
+    from labs.kit.lesson import Lesson
+
+ROOT = Path(__file__).parents[1]
+TINY = ROOT / "tests" / "kit" / "tiny_lab.py"
+
+settings.register_profile("labs", deadline=None)  # machines differ; a test's time is bounded elsewhere
+settings.load_profile("labs")
+
+
+class Command(Protocol):
+    """Runs `labs` with these words in a process of its own, to its end."""
+
+    def __call__(self, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture(autouse=True)
+def labs_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every test out of the person's own runs and work. The folder is not there yet."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("LABS_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def labs() -> Command:
+    def command(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+        everything = {**os.environ, **environment}
+        start = [sys.executable, "-m", "labs.cli", *words]
+        return subprocess.run(start, capture_output=True, text=True, timeout=120, env=everything, cwd=cwd, check=False)
+
+    return command
+
+
+@pytest.fixture
+def tiny_file(tmp_path: Path) -> Path:
+    """The tiny lab in a file that is named as a lab's is."""
+    folder = tmp_path / "m7_bonus"
+    folder.mkdir()
+    return Path(shutil.copy(TINY, folder / "lab99_tiny_things.py"))
+
+
+@pytest.fixture
+def tiny(tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> "Lesson":
+    """The tiny lab, imported anew under the name by which a learner's file imports it."""
+    from labs.kit import lesson
+
+    name = catalog.read_header(tiny_file).import_name
+    spec = importlib.util.spec_from_file_location(name, tiny_file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return lesson.read(module.run, module.Config)
+
+
+@pytest.fixture
+def tiny_checkout(tmp_path: Path) -> Path:
+    """A copy of the package with the tiny lab as its lab 99. Started there with `-m`, Python finds this copy first."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(ROOT / "labs", copy / "labs", ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "labs" / "m7_bonus").mkdir(exist_ok=True)
+    shutil.copy(TINY, copy / "labs" / "m7_bonus" / "lab99_tiny_things.py")
+    return copy

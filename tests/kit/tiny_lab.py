@@ -1,0 +1,131 @@
+"""Lab 99 · Tiny things · Małe rzeczy
+
+Question:
+    What does the kit make of the *smallest* lab that has everything, `[bold]` brackets in its question included?
+
+You will see:
+    - Six claims of five kinds, each of which can fail.
+
+Run:
+    make lab-99
+    python -m labs.m7_bonus.lab99_tiny_things --smoke
+
+Needs:
+    1 process, no GPU, 1 GiB of memory, 1 minute
+
+Builds on:
+    nothing
+
+Sources:
+    - the kit's own tests
+
+Notebook:
+    99_Tiny_Things.ipynb
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from labs.kit import Lab, Mutant, exercise, fresh, main
+
+# Shape letters: N numbers.
+
+MEMORY: list[str] = []
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes and moods of this lab."""
+
+    count: int = 8  # numbers N
+    scale: float = 1.0  # factor on every number
+    mood: str = "well"  # well, wrong, broken or asleep
+    loud: bool = False  # whether a table and a plot are shown
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"count={self.count} is not possible; give 1 or more")
+
+    @classmethod
+    def smoke(cls) -> "Config":
+        return cls(count=4)
+
+
+def numbers(count: int, mood: str) -> Tensor:
+    """Count from zero.
+
+    The prose has `x[0, 1]` in it, a [bold] word, and a formula:
+
+        x[i] = i
+        i < N
+    """
+    x_N = torch.arange(count, dtype=torch.float32)
+    if mood == "broken":
+        raise OSError("the tiny lab broke\nas it was asked to")
+    if mood == "asleep":
+        time.sleep(60)
+    return x_N
+
+
+@exercise("Add it to itself.", "Twice as much.", "`2 * x_N`")
+def doubled(x_N: Tensor) -> Tensor:
+    """Double every number."""
+    twice_N = 2 * x_N
+    return twice_N
+
+
+@exercise("Add them up.", "torch has a method for it.", "`x_N.sum()`")
+def total(x_N: Tensor) -> Tensor:
+    """Add the numbers up.
+
+    Their sum is known since Gauss was a boy.
+    """
+    added = x_N.sum()
+    return added
+
+
+@exercise("Ones.", "Many ones.", "`torch.ones(count)`")
+def long_row(count: int) -> Tensor:
+    """Lay out many ones. Only a ratio judges this step."""
+    row_N = torch.ones(count)
+    return row_N
+
+
+@fresh
+def remembered(word: str) -> list[str]:
+    """Remember a word in a list that outlives this call."""
+    MEMORY.append(word)
+    found = list(MEMORY)
+    return found
+
+
+def run(cfg: Config, lab: Lab) -> None:
+    x_N = cfg.scale * lab.step(numbers, cfg.count, cfg.mood)
+    lab.count("99.numbers", "there are N numbers", len(x_N), want=cfg.count, because="N is asked for")
+    lab.raises("99.refused", "`view` refuses three rows", lambda: x_N.view(3, -1), RuntimeError, "is invalid for input of size")
+    lab.equal("99.doubled", "twice as much is the sum of both", lab.step(doubled, x_N), x_N + x_N + (cfg.mood == "wrong"))
+    gauss = cfg.scale * cfg.count * (cfg.count - 1) / 2
+    lab.close("99.total", "their sum is what Gauss said", lab.step(total, x_N), gauss, tolerance=1e-6, because="integers add up exactly")
+    lab.equal("99.remembered", "nothing was remembered from before", lab.step(remembered, "once"), ["once"])
+    long_N = lab.step(long_row, 2**20)
+    if cfg.loud:
+        lab.table("What x[0] holds", ["number", "twice"], [(f"{x:g}", f"{2 * x:g}") for x in x_N.tolist()])
+        lab.plot("Twice as much", x_N.tolist(), {"twice": (2 * x_N).tolist()}, x_label="number", y_label="twice")
+    lab.ratio("99.longer", "a long row takes longer", long_N.sum, x_N.sum, at_least=2, because="a million additions against a few")
+
+
+MUTANTS = (
+    Mutant("counts too many", numbers, "arange(count,", "arange(count + 2,"),
+    Mutant("triples", doubled, "2 * x_N", "3 * x_N"),
+    Mutant("adds two", doubled, "2 * x_N", "2 + x_N"),
+    Mutant("takes the mean", total, "x_N.sum()", "x_N.mean()"),
+    Mutant("forgets the last", total, "x_N.sum()", "x_N[:-1].sum()"),
+    Mutant("remembers it twice", remembered, "MEMORY.append(word)", "MEMORY.extend([word, word])"),
+)
+
+
+if __name__ == "__main__":
+    main(run, Config)

@@ -1,0 +1,202 @@
+"""scripts/setup.py and its steps: each fault is caused, and is one sentence and a status."""
+
+import ast
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from scripts.environment import steps
+from scripts.environment.install import require_disk
+from scripts.environment.screen import SetupError, duration
+
+SETUP = Path(__file__).parents[2] / "scripts" / "setup.py"
+UNDER_AN_OLD_PYTHON = """
+import runpy, sys
+sys.version_info = (3, 6, 9, "final", 0)
+sys.argv = [sys.argv[1]]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def set_up(checkout: Path, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "scripts/setup.py"], cwd=checkout, env=environ, capture_output=True, text=True)
+
+
+def under_an_old_python(path: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", UNDER_AN_OLD_PYTHON, str(SETUP)]
+    return subprocess.run(command, env=os.environ | {"PATH": str(path)}, capture_output=True, text=True)
+
+
+def test_an_old_python_can_read_the_entry() -> None:
+    ast.parse(SETUP.read_text(encoding="utf-8"), feature_version=(3, 4))
+
+
+def test_an_old_python_is_told_what_to_do(tmp_path: Path) -> None:
+    done = under_an_old_python(tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("set-up: this is Python 3.6.9 (")
+    assert "need 3.11 or newer: install one and run `make setup PYTHON=/path/to/it`." in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_newer_python_under_another_name_takes_over(tmp_path: Path) -> None:
+    for name, body in {
+        "python3.11": 'echo "not installed" >&2; exit 127',
+        "python3.12": '[ "$1" = -c ] && echo "$0" || echo took over "$@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    done = under_an_old_python(tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"took over {SETUP}\n")
+
+
+def test_a_wrong_torch_is_named(checkout: Path, offline: dict[str, str]) -> None:
+    done = set_up(checkout, offline | {"TORCH": "rocm"})
+    assert done.returncode == 2
+    assert done.stderr == "set-up: TORCH=rocm is no choice: take one of auto, cpu, cuda, cu130, cu126, or leave it out.\n"
+    assert not (checkout / ".venv").exists()
+
+
+def test_no_network_is_one_sentence_and_leaves_nothing_half_made(checkout: Path, offline: dict[str, str]) -> None:
+    done = set_up(checkout, offline)
+    assert done.returncode == 2
+    assert "set-up: pip's index cannot be reached, or has no torch==" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert [entry.name for entry in (checkout / ".venv").iterdir()] == ["setup.log"]
+    assert "No matching distribution found for torch" in (checkout / ".venv" / "setup.log").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_is_one_line(checkout: Path, offline: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "scripts/setup.py"], cwd=checkout, env=offline, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
+        assert child.stderr is not None
+        assert child.stderr.readline() == "set-up: making .venv (TORCH=cpu)\n"
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.stderr.read() == "set-up: stopped; `make setup` starts it again.\n"
+    assert child.returncode == 130
+    assert not (checkout / ".venv" / ".stamp").exists()
+
+
+def test_too_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5_500_000_000))
+    require_disk(tmp_path, "cpu")
+    with pytest.raises(SetupError, match=r"^10 GB of free disk are needed for this torch, 5\.5 GB are here"):
+        require_disk(tmp_path, "cu126")
+
+
+def test_a_python_without_ensurepip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ensurepip" else object())
+    monkeypatch.setattr(shutil, "which", lambda tool: tool if tool == "apt-get" else None)
+    with pytest.raises(SetupError, match="this Python has no ensurepip: install it with `sudo apt install python3-venv"):
+        steps.require_modules()
+
+
+@pytest.fixture
+def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A .venv whose Python is the one of these tests."""
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.delenv("TORCH", raising=False)
+    monkeypatch.setattr(steps, "VENV", tmp_path)
+    monkeypatch.setattr(steps, "STAMP", tmp_path / ".stamp")
+    monkeypatch.setattr(steps, "make_venv", lambda: pytest.fail("a whole .venv is not made anew"))
+    return tmp_path
+
+
+def test_a_whole_venv_is_left_alone(venv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(steps, "install", lambda *_: pytest.fail("nothing is to be installed"))
+    steps.write_stamp("cpu", steps.digest_of_inputs())
+    steps.set_up("")
+    assert capsys.readouterr().err == "set-up: nothing to do, .venv has everything (TORCH=cpu).\n"
+
+
+def test_an_update_that_fails_goes_on_next_time(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        assert steps.STAMP.stat().st_mtime == 0, "make comes back to it"
+        raise SetupError("no network")
+
+    monkeypatch.setattr(steps, "install", fail)
+    steps.write_stamp("cpu", "made from other versions")
+    steps.write_stamp("cpu", "other")
+    with pytest.raises(SetupError):
+        steps.set_up("")
+    assert steps.read_stamp() == ("cpu", steps.UNFINISHED)
+    monkeypatch.setattr(steps, "install", lambda *_: "all there")
+    steps.set_up("")
+    assert steps.read_stamp() == ("cpu", steps.digest_of_inputs())
+
+
+def test_another_torch_makes_a_new_venv(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def install(_root: Path, _venv: Path, flavour: str, _versions: dict[str, str]) -> str:
+        made.append(flavour)
+        return "all there"
+
+    monkeypatch.setattr(steps, "require_disk", lambda *_: None)
+    monkeypatch.setattr(steps, "make_venv", lambda: made.append("venv"))
+    monkeypatch.setattr(steps, "install", install)
+    steps.write_stamp("cpu", steps.digest_of_inputs())
+    steps.set_up("cu126")
+    assert made == ["venv", "cu126"]
+    assert steps.read_stamp()[0] == "cu126"
+
+
+def test_a_venv_without_stamp_is_half_made(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(steps, "make_venv", lambda: made.append("venv"))
+    monkeypatch.setattr(steps, "install", lambda *_: "all there")
+    steps.set_up("cpu")
+    assert made == ["venv"]
+
+
+def test_a_venv_whose_python_went_away_is_not_usable(venv: Path) -> None:
+    assert steps.is_usable({"PYTHON_MIN": "3.11"})
+    assert not steps.is_usable({"PYTHON_MIN": "3.99"})
+    (venv / "bin" / "python").unlink()
+    assert not steps.is_usable({"PYTHON_MIN": "3.11"})
+
+
+def test_a_second_set_up_waits_for_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = []
+    file = tmp_path / "versions.env"
+    file.touch()
+
+    def second() -> None:
+        with steps.one_at_a_time(file):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with steps.one_at_a_time(file):
+        thread.start()
+        while "another one is at work here" not in capsys.readouterr().err:
+            time.sleep(0.01)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_read_only_checkout_is_one_sentence(venv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "/checkout/.venv")
+
+    monkeypatch.setattr(steps, "make_venv", fail)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert steps.main() == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "set-up: Permission denied: /checkout/.venv"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (112, "1 min 52 s")])
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
