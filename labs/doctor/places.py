@@ -10,7 +10,6 @@ from labs import launch
 from labs.doctor.check import Check, Verdict
 from labs.doctor.programs import ANSWER_S, Programs
 
-
 GROUP = "Where labs can run"
 
 

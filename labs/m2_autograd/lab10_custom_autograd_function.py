@@ -6,7 +6,7 @@ Question:
 You will see:
     - A solver differentiated by its answer: 20 rounds of Newton forward, one formula backward, and one saved tensor in place of 20.
     - `gradcheck` and `gradgradcheck` as referees: they pass true derivatives and catch a planted wrong one.
-    - Two gradients that are wrong on purpose, straight-through and reversal: the referee objects, and what they promise holds exactly.
+    - Two gradients that are wrong on purpose, straight-through and reversal: the referee objects, their promise holds exactly.
     - A backward that skips the half nobody asked for: half the floating-point operations, counted.
     - An activation that saves a quarter of the memory by computing it again, and the price: it can be differentiated only once.
     - The same function as a registered operator, which NumPy computes and `torch.compile` takes without a break.
@@ -22,8 +22,7 @@ Builds on:
     lab 01 for strides and storages; nothing else
 
 Sources:
-    - PyTorch documentation: Extending PyTorch (torch.autograd); Extending torch.func with autograd.Function; Gradcheck mechanics
-    - PyTorch documentation: torch.library; PyTorch Custom Operators
+    - PyTorch documentation: Extending PyTorch; Extending torch.func with autograd.Function; Gradcheck mechanics; torch.library
     - S. Krantz and H. Parks, "The Implicit Function Theorem", 2002, section 1: the derivative of a solution
     - Y. Bengio, N. Léonard, A. Courville, arXiv:1308.3432, section 3.1: the straight-through estimator
     - Y. Ganin, V. Lempitsky, arXiv:1409.7495, section 3: gradient reversal
@@ -53,10 +52,11 @@ from labs.kit.memory import saved_bytes
 # Shape letters: N elements, B batch, I inputs, O outputs.
 
 Curve = Callable[[Tensor], Tensor]
-Product = Callable[[Tensor, Tensor], Tensor]
+Pair = Callable[[Tensor, Tensor], Tensor]
 DIGITS = 1e-12
 ROUNDING = "float64 carries 16 digits; a few dozen roundings cost fewer than four of them"
 MISMATCH = "Jacobian mismatch"
+POINTS = torch.linspace(-2.75, 2.75, 10, dtype=torch.float64)  # few, since gradcheck tries each; none half-way, where rounding jumps
 
 
 @dataclass(frozen=True)
@@ -123,33 +123,40 @@ def implicit_root(rounds: int) -> Curve:
     return root
 
 
+def declared(forward: Curve, keep: Pair, backward: Pair) -> Curve:
+    """Make a Function of any formulas: y = forward(x), kept = keep(x, y), gradient = backward(incoming, kept).
+
+    Autograd takes your word for it. It never asks whether the one formula is the derivative of the other.
+    """
+
+    class Declared(Function):
+        generate_vmap_rule = False  # as it is where nobody thinks of it
+
+        @staticmethod
+        def forward(x_N: Tensor) -> Tensor:
+            return forward(x_N)
+
+        @staticmethod
+        def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor], output: Tensor) -> None:
+            ctx.save_for_backward(keep(*inputs, output))
+
+        @staticmethod
+        def backward(ctx: Any, grad_N: Tensor) -> Tensor:
+            return backward(grad_N, *ctx.saved_tensors)
+
+    curve: Curve = Declared.apply
+    return curve
+
+
 def root_with_a_mistake(rounds: int) -> Curve:
     """Plant a plausible mistake: the derivative at x in the place of y.
 
     Shapes fit, types fit, training would even go down for a while. Only a comparison with finite differences shows it.
     There is no vmap rule either, which is the second thing that people forget.
     """
-
-    class Root(Function):
-        generate_vmap_rule = False  # as it is where nobody thinks of it
-
-        @staticmethod
-        def forward(x_N: Tensor) -> Tensor:
-            return solved_by_unrolling(x_N, rounds)
-
-        @staticmethod
-        def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
-            kept_N = inputs[0]
-            ctx.save_for_backward(kept_N)
-
-        @staticmethod
-        def backward(ctx: Any, grad_N: Tensor) -> Tensor:
-            (kept_N,) = ctx.saved_tensors
-            slope_N: Tensor = grad_N / (1 + 3 * kept_N * kept_N)
-            return slope_N
-
-    root: Curve = Root.apply
-    return root
+    keep: Pair = lambda x_N, y_N: x_N  # noqa: E731
+    wrong = declared(lambda x_N: solved_by_unrolling(x_N, rounds), keep, lambda grad_N, kept_N: grad_N / (1 + 3 * kept_N * kept_N))
+    return wrong
 
 
 def slopes_per_sample(root: Curve, x_BN: Tensor) -> Tensor:
@@ -167,7 +174,7 @@ def slopes_per_sample(root: Curve, x_BN: Tensor) -> Tensor:
     "`ctx.needs_input_grad` is a tuple of booleans in the order of forward's arguments; for what is not needed return None.",
     "For y = x·wᵀ: grad_x = grad·w if `ctx.needs_input_grad[0]`, grad_w = gradᵀ·x if `ctx.needs_input_grad[1]`.",
 )
-def frugal_linear() -> Product:
+def frugal_linear() -> Pair:
     """Compute only the gradients that somebody needs.
 
     A linear layer y = x·wᵀ has two gradients, and each costs as much as the forward pass: 2·B·I·O operations. The first layer
@@ -190,11 +197,11 @@ def frugal_linear() -> Product:
             grad_w_OI = grad_BO.t() @ x_BI if ctx.needs_input_grad[1] else None
             return grad_x_BI, grad_w_OI
 
-    linear: Product = Linear.apply
+    linear: Pair = Linear.apply
     return linear
 
 
-def backward_flops(linear: Product, x_BI: Tensor, w_OI: Tensor) -> int:
+def backward_flops(linear: Pair, x_BI: Tensor, w_OI: Tensor) -> int:
     """Count the floating-point operations of one backward pass, with torch's own counter."""
     y_BO = linear(x_BI, w_OI)
     with FlopCounterMode(display=False) as counter:
@@ -203,33 +210,13 @@ def backward_flops(linear: Product, x_BI: Tensor, w_OI: Tensor) -> int:
     return operations
 
 
-def declared(forward: Curve, backward: Curve) -> Curve:
-    """Make a Function of any two formulas. Autograd never asks whether one is the derivative of the other."""
-
-    class Declared(Function):
-        @staticmethod
-        def forward(x_N: Tensor) -> Tensor:
-            return forward(x_N)
-
-        @staticmethod
-        def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
-            """Nothing is saved: these backward passes look at the incoming gradient alone."""
-
-        @staticmethod
-        def backward(ctx: Any, grad_N: Tensor) -> Tensor:
-            return backward(grad_N)
-
-    curve: Curve = Declared.apply
-    return curve
-
-
 def straight_through() -> Curve:
     """Round, and pretend in the backward pass that you did not.
 
     The derivative of rounding is zero almost everywhere: true, and useless, since nothing below it would ever learn. The
     straight-through estimator passes the gradient on unchanged. It is no derivative; it is a decision.
     """
-    rounded = declared(torch.round, lambda grad_N: grad_N)
+    rounded = declared(torch.round, lambda x_N, y_N: y_N, lambda grad_N, _: grad_N * 1)
     return rounded
 
 
@@ -239,7 +226,7 @@ def reversal(strength: float) -> Curve:
     Above this layer a critic learns to tell two domains apart; below it, with the gradient times -λ, the features learn to
     make that impossible. One backward pass trains both against each other.
     """
-    reverse = declared(lambda x_N: x_N.view_as(x_N), lambda grad_N: -strength * grad_N)
+    reverse = declared(lambda x_N: x_N.view_as(x_N), lambda x_N, y_N: y_N, lambda grad_N, _: -strength * grad_N)
     return reverse
 
 
@@ -329,13 +316,8 @@ def examined(operator: Any) -> list[str]:
     fake result has the real one's shape and type, that the derivative is registered where the compiler looks for it, and
     that tracing forward and backward with sizes left open gives the same numbers.
     """
-    verdicts = opcheck(operator, (ten_points().requires_grad_(),), raise_exception=False)
+    verdicts = opcheck(operator, (POINTS.clone().requires_grad_(),), raise_exception=False)
     return list(verdicts.values())
-
-
-def ten_points() -> Tensor:
-    """Few, since gradcheck tries each; and none half-way between two integers, where rounding jumps."""
-    return torch.linspace(-2.75, 2.75, 10, dtype=torch.float64)
 
 
 def value_and_slope(curve: Curve, x_N: Tensor) -> tuple[Tensor, Tensor]:
@@ -361,12 +343,12 @@ def in_one_graph(operator: Curve) -> tuple[list[str], Tensor, Tensor]:
         return torch._dynamo.lookup_backend("aot_eager")(graph, inputs)
 
     compiled = torch.compile(operator, fullgraph=True, backend=noting)
-    y_N, slope_N = value_and_slope(compiled, ten_points())
+    y_N, slope_N = value_and_slope(compiled, POINTS)
     return seen, y_N, slope_N
 
 
 def run(cfg: Config, lab: Lab) -> None:
-    x_N = ten_points().requires_grad_()
+    x_N = POINTS.clone().requires_grad_()
     many_N = torch.linspace(-3, 3, cfg.size, dtype=torch.float64).requires_grad_()
     g_N = torch.randn_like(x_N)
 
@@ -380,12 +362,12 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.equal("10.gradgradcheck", "`gradgradcheck` finds the second one true", second, True)
     kept, recorded = saved_bytes(lambda: root(many_N)), saved_bytes(lambda: solved_by_unrolling(many_N, cfg.rounds))
     lab.bytes("10.saved", "the formula keeps one tensor for the backward pass", kept, want=many_N.nbytes, because="y alone: 8·N bytes")
-    lab.bytes("10.saved-unrolled", "the recorded rounds keep one tensor each, at the least", recorded, at_least=cfg.rounds * many_N.nbytes,
-              because="every round needs its own y: rounds·8·N bytes")  # fmt: skip
+    every_round = cfg.rounds * many_N.nbytes
+    lab.bytes("10.saved-unrolled", "the recorded rounds keep one each at least", recorded, at_least=every_round, because="rounds·8·N bytes")
     recording: Curve = lambda leaf_N: solved_by_unrolling(leaf_N, cfg.rounds)  # noqa: E731
     slow, quick = (lambda: value_and_slope(recording, many_N)), (lambda: value_and_slope(root, many_N))
-    lab.ratio("10.faster", "walking back through the rounds costs time as well", slow, quick, at_least=1.5,
-              because="the same work forward and as much again backward make 2; we ask for three quarters")  # fmt: skip
+    price = "the same work forward and as much again backward make 2; we ask for three quarters"
+    lab.ratio("10.faster", "walking back through the rounds costs time as well", slow, quick, at_least=1.5, because=price)
 
     wrong = lab.step(root_with_a_mistake, cfg.rounds)
     lab.raises("10.mistake", "`gradcheck` catches the planted mistake", lambda: gradcheck(wrong, x_N), GradcheckError, MISMATCH)
@@ -400,8 +382,8 @@ def run(cfg: Config, lab: Lab) -> None:
     true = gradcheck(linear, (x_BI[:2].clone().requires_grad_(), w_OI), raise_exception=False)
     lab.equal("10.linear", "both gradients are true", true, True)
     operations = lab.step(backward_flops, linear, x_BI, w_OI)
-    lab.count("10.frugal", "for data that needs no gradient, backward is one product of two", operations, want=2 * cfg.batch * 32 * 16,
-              unit="operations", because="2·B·I·O")  # fmt: skip
+    product = 2 * cfg.batch * 32 * 16
+    lab.count("10.frugal", "for data, backward is one product of two", operations, want=product, unit="operations", because="2·B·I·O")
 
     rounded = lab.step(straight_through)
     lab.equal("10.straight-through", "the gradient goes through rounding unchanged", torch.autograd.grad(rounded(x_N), x_N, g_N)[0], g_N)
@@ -413,8 +395,8 @@ def run(cfg: Config, lab: Lab) -> None:
 
     slope_N = torch.autograd.grad(lab.step(composed_gelu, x_N).sum(), x_N)[0]
     composed = saved_bytes(lambda: composed_gelu(many_N))
-    lab.bytes("10.composed-saves", "composed, GELU keeps four tensors", composed, want=4 * many_N.nbytes,
-              because="x, x/2, tanh, 1 + tanh: what the derivatives of power, product and tanh use")  # fmt: skip
+    four = "x, x/2, tanh, 1 + tanh: what the derivatives of power, product and tanh use"
+    lab.bytes("10.composed-saves", "composed, GELU keeps four tensors", composed, want=4 * many_N.nbytes, because=four)
     gelu = lab.step(lean_gelu)
     lean = saved_bytes(lambda: gelu(many_N))
     lab.bytes("10.lean-saves", "recomputed, it keeps one", lean, want=many_N.nbytes, because="x alone: 8·N bytes")
@@ -425,7 +407,7 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.raises("10.once", "and under a square is refused a second derivative", twice, RuntimeError, "marked with @once_differentiable")
 
     operator = lab.step(root_as_operator)
-    value, slope = value_and_slope(operator, ten_points())
+    value, slope = value_and_slope(operator, POINTS)
     lab.close("10.operator", "Cardano by NumPy and Newton by torch find the same roots", value, y_N, tolerance=DIGITS, because=ROUNDING)
     lab.equal("10.opcheck", "`opcheck` finds schema, fake and autograd in order", lab.step(examined, operator), ["SUCCESS"] * 4)
     seen, value_compiled, slope_compiled = lab.step(in_one_graph, operator)
@@ -438,12 +420,12 @@ MUTANTS = (
     Mutant("forgets the factor 3", implicit_root, "3 * y_N * y_N", "y_N * y_N"),
     Mutant("saves x as well", implicit_root, "save_for_backward(output)", "save_for_backward(*inputs, output)"),
     Mutant("records one round", solved_by_unrolling, "range(rounds)", "range(1)"),
-    Mutant("has no mistake in it", root_with_a_mistake, "kept_N = inputs[0]", "kept_N = output"),
-    Mutant("inherits a vmap rule", root_with_a_mistake, "generate_vmap_rule = False", "generate_vmap_rule = True"),
+    Mutant("has no mistake in it", root_with_a_mistake, "x_N, y_N: x_N", "x_N, y_N: y_N"),
+    Mutant("has a vmap rule", declared, "generate_vmap_rule = False", "generate_vmap_rule = True"),
     Mutant("averages", slopes_per_sample, ".sum()", ".mean()"),
     Mutant("computes every gradient", frugal_linear, " if ctx.needs_input_grad[0] else None", ""),
     Mutant("forgets to transpose back", frugal_linear, "grad_BO.t() @ x_BI", "(x_BI.t() @ grad_BO).reshape(w_OI.shape)"),
-    Mutant("rounds the gradient away", straight_through, "lambda grad_N: grad_N", "torch.zeros_like"),
+    Mutant("rounds the gradient away", straight_through, "grad_N * 1", "grad_N * 0"),
     Mutant("passes the gradient on", reversal, "-strength * grad_N", "grad_N"),
     Mutant("multiplies where it could raise to a power", composed_gelu, "x_N**3", "x_N * x_N * x_N"),
     Mutant("saves the output as well", lean_gelu, "save_for_backward(*inputs)", "save_for_backward(*inputs, output)"),
