@@ -43,6 +43,17 @@ class Entry:
         return self.path is not None
 
     @property
+    def processes(self) -> int:
+        """Return on how many processes the lab runs where nobody asks for a number: the first one in its needs."""
+        found = re.match(r"(\d+) process", self.needs)
+        return int(found[1]) if found else 1
+
+    @property
+    def distributed(self) -> bool:
+        """Tell whether the lab's needs say that it also runs on more processes, and so works in a process group."""
+        return " or more" in self.needs.partition(",")[0]
+
+    @property
     def import_name(self) -> str:
         return f"labs.{self.module}.{file_stem(self.notebook)}"
 

@@ -14,13 +14,17 @@ from labs.kit.lesson import Function, Lesson
 from labs.kit.marks import Mutant
 from labs.kit.mutants import mutated
 from labs.kit.session import rehearse
+from labs.kit.setting import Setting
+from labs.kit.world import World
 
 
 class Attempt:
     """The learner's functions, each wrapped so that one which raises is noted and the lab's own goes on in its place."""
 
-    def __init__(self, lesson: Lesson, path: Path) -> None:
+    def __init__(self, lesson: Lesson, path: Path, world: World | None = None) -> None:
         self.lesson = lesson
+        self.world = world or World()
+        self.reruns = 0
         self.path = path
         self.written = _load(lesson, path)
         self.troubles: dict[str, str] = {}
@@ -49,13 +53,21 @@ class Attempt:
 
     def judge(self, notes: record.Run, cfg: Any) -> list[record.Exercise]:
         """Judge every exercise by a run that was made with this attempt in place, running it alone where that run does not settle it."""
+        self._share_troubles()
         return [self._judge(id_, name, notes, cfg) for id_, name in self.lesson.exercises.items()]
+
+    def _share_troubles(self) -> None:
+        """Let every rank know what went wrong on any, so that all go on alike."""
+        for rank, troubles in enumerate(self.world.gather("troubles", self.troubles)):
+            for name, trouble in troubles.items():
+                self.troubles.setdefault(name, f"on rank {rank} {trouble}")
 
     def _judge(self, id_: str, name: str, notes: record.Run, cfg: Any) -> record.Exercise:
         if name not in self.written:
             return record.Exercise(id=id_, step=name, judgement="not written yet")
         if name not in self.troubles and notes.status != "held":
             notes = self._alone(name, cfg, smoke=notes.smoke)
+            self._share_troubles()
         if name in self.troubles:
             return record.Exercise(id=id_, step=name, judgement="failed", reason=self.troubles[name])
         return self._by_claims(id_, name, notes, cfg)
@@ -76,7 +88,7 @@ class Attempt:
 
     def _alone(self, name: str, cfg: Any, *, smoke: bool) -> record.Run:
         """Run the lab again, unseen, with this one step in place, so that another exercise's failure is not blamed on it."""
-        return rehearse(self.lesson, cfg, {name: self._guarded(name)}, smoke=smoke)
+        return self._rehearse({name: self._guarded(name)}, cfg, smoke=smoke)
 
     def _known_mistake(self, name: str, notes: record.Run, cfg: Any) -> str:
         """Return the name of the known mistake that fails with the very same values, or an empty string."""
@@ -88,7 +100,12 @@ class Attempt:
 
     def _fails_alike(self, mutant: Mutant, seen: dict[str, tuple[str, Any]], cfg: Any, *, smoke: bool) -> bool:
         replacement = mutated(self.lesson, mutant)
-        return _fingerprint(rehearse(self.lesson, cfg, {mutant.step.__name__: replacement}, smoke=smoke)) == seen
+        return _fingerprint(self._rehearse({mutant.step.__name__: replacement}, cfg, smoke=smoke)) == seen
+
+    def _rehearse(self, replacements: dict[str, Function], cfg: Any, *, smoke: bool) -> record.Run:
+        self.reruns += 1
+        world = self.world.apart(f"rerun-{self.reruns}", agree_s=self.world.agree_s, collective_s=self.world.collective_s)
+        return rehearse(self.lesson, cfg, Setting(world=world, replacements=replacements), smoke=smoke)
 
 
 def _fingerprint(notes: record.Run) -> dict[str, tuple[str, Any]]:

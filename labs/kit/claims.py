@@ -6,7 +6,7 @@ Each judge returns an `Outcome`; `held is None` means that this machine could no
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -121,6 +121,27 @@ def stat(differences: Sequence[float], *, above: float = 0.0, standard_errors: f
     bound = f"> {above:g} by {standard_errors:g} standard errors"
     shown = f"{centre:.3g} ± {error:.2g} {unit}".rstrip() + f" over {len(differences)} seeds, bound: {bound}"
     return Outcome(held, centre, shown, bound, unit, "" if held else shown, len(differences), list(differences))
+
+
+def together(outcomes: Sequence[Outcome], *, first_only: bool) -> Outcome:
+    """Return what all ranks' outcomes amount to: failed where one failed, unknown where one is, held where all held."""
+    if len(outcomes) == 1 or first_only:
+        return outcomes[0]
+    for verdict in (False, None):
+        for rank, outcome in enumerate(outcomes):
+            if outcome.held is verdict:
+                return replace(outcome, reason=f"rank {rank}: {outcome.reason}", shown=f"rank {rank}: {outcome.shown}")
+    return replace(
+        outcomes[0], shown=f"{outcomes[0].shown}, on all {len(outcomes)} ranks alike" if _alike(outcomes) else _one_by_one(outcomes)
+    )
+
+
+def _alike(outcomes: Sequence[Outcome]) -> bool:
+    return all(outcome.shown == outcomes[0].shown for outcome in outcomes)
+
+
+def _one_by_one(outcomes: Sequence[Outcome]) -> str:
+    return "; ".join(f"rank {rank}: {outcome.shown}" for rank, outcome in enumerate(outcomes))
 
 
 def _unlike(got: Any, want: Any) -> str:

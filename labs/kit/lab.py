@@ -4,7 +4,6 @@ import inspect
 import random
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
@@ -13,40 +12,29 @@ import torch
 from labs import record
 from labs.kit import claims, figures, timing
 from labs.kit.lesson import Lesson, title_and_prose
-from labs.kit.recall import Recall
-from labs.kit.screen import Screen
+from labs.kit.setting import Setting
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Timer = Callable[..., timing.Arms]
 Unit = claims.Number
+NOISY = ("ratio", "stat")  # rank 0's samples are judged, and only in full runs
 
 
 class Lab:
     """One run of a lab. Every claim method reads as a sentence, takes an id such as `01.shared`, and returns whether it held.
 
-    `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `recall` for steps, when mutants are judged;
-    `learner` names the steps that are the learner's own.
+    Where a run has several processes, each judges its own value, and a claim holds only if it holds on all of them.
     """
 
-    def __init__(
-        self,
-        lesson: Lesson,
-        notes: record.Run,
-        screen: Screen,
-        folder: Path | None = None,
-        timer: Timer | None = None,
-        recall: Recall | None = None,
-        learner: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, lesson: Lesson, notes: record.Run, setting: Setting) -> None:
+        self.world = setting.world
+        self.folder = setting.folder
+        self.smoke = notes.smoke
         self._lesson = lesson
         self._notes = notes
-        self._screen = screen
-        self._folder = folder
-        self._timer = timer
-        self._recall = recall
-        self._learner = learner
-        self._judges_noisy = timer is not None or not notes.smoke
+        self._setting = setting
+        self._screen = setting.screen
+        self._judges_noisy = setting.timer is not None or not notes.smoke
         self._current: record.Step | None = None
         self._judged: list[str] = []  # the steps that the next claim judges …
         self._judged_before = False  # … unless a claim stands between it and them: the next step starts a new list
@@ -62,7 +50,7 @@ class Lab:
         step.calls += 1
         with self._screen.waiting(step.title):
             begun = perf_counter()
-            result = self._recall(function, args, kwargs) if self._recall else function(*args, **kwargs)
+            result = self._setting.recall(function, args, kwargs) if self._setting.recall else function(*args, **kwargs)
             step.seconds += perf_counter() - begun
         return result
 
@@ -87,7 +75,7 @@ class Lab:
             prose=prose,
             source=inspect.getsource(inspect.unwrap(function)),
             exercise=self._lesson.exercise_of(name),
-            by="learner" if name in self._learner else "lab",
+            by="learner" if name in self._setting.learner else "lab",
         )
 
     # Claims -----------------------------------------------------------------------------------------------------------
@@ -148,10 +136,10 @@ class Lab:
         rounds: int = 15,
     ) -> bool:
         """Claim a bound on seconds of `first` over seconds of `second`, timed in turn. Judged in full runs only."""
-        if self._timer is None:
-            arms = timing.in_turn(first, second, rounds=rounds if self._judges_noisy else 5)
+        if self._setting.timer is None:
+            arms = timing.in_turn(first, second, rounds=rounds if self._judges_noisy else 5, agree=self.world.agreed)
         else:
-            arms = self._timer(first, second, at_least=at_least, at_most=at_most)
+            arms = self._setting.timer(first, second, at_least=at_least, at_most=at_most)
         return self._claim(id_, text, "ratio", claims.ratio(*arms, at_least=at_least, at_most=at_most), because)
 
     def stat(
@@ -180,8 +168,9 @@ class Lab:
     def _claim(self, id_: str, text: str, kind: record.Kind, outcome: claims.Outcome, because: str) -> bool:
         if any(earlier.id == id_ for earlier in self._notes.claims):
             raise ValueError(f"the claim {id_} is made twice")
+        outcome = claims.together(self.world.gather(f"claim {id_}", outcome), first_only=kind in NOISY)
         held, reason = outcome.held, outcome.reason
-        if kind in ("ratio", "stat") and not self._judges_noisy:
+        if kind in NOISY and not self._judges_noisy:
             held, reason = None, f"smoke; here {outcome.shown}"
         verdict: record.Verdict = "not measured here" if held is None else "held" if held else "failed"
         claim = record.Claim(
@@ -217,8 +206,8 @@ class Lab:
         """Draw one or more series over x: bars on the screen, an SVG file in the run folder."""
         path = figures.file_name(title)
         figure = record.Figure(title=title, path=path, x_label=x_label, y_label=y_label, x=list(x), series=series)
-        if self._folder is not None:
-            figures.draw(figure, self._folder, log_x=log_x, log_y=log_y)
+        if self.folder is not None and self.world.first:
+            figures.draw(figure, self.folder, log_x=log_x, log_y=log_y)
         self._content.append(figure)
         self._screen.figure(figure)
 

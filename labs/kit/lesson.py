@@ -1,7 +1,7 @@
 """A lab's file as the kit sees it: its header, its steps in file order, its exercises and its known mistakes."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class Lesson:
         return next((id_ for id_, name in self.exercises.items() if name == step), "")
 
     @contextmanager
-    def replaced(self, replacements: dict[str, Function]) -> Iterator[None]:
+    def replaced(self, replacements: Mapping[str, Function]) -> Iterator[None]:
         """Put other functions in the place of steps, for every caller in the lab's module, and take them out again."""
         originals = {name: self.namespace[name] for name in replacements}
         self.namespace.update(replacements)

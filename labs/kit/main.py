@@ -3,10 +3,13 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from rich.markup import escape
@@ -20,27 +23,47 @@ from labs.kit.lab import Lab
 from labs.kit.lesson import Lesson
 from labs.kit.screen import Screen
 from labs.kit.session import blank, describe_machine, perform
-
-INTERRUPTED = 130  # 128 + SIGINT
+from labs.kit.setting import Setting
+from labs.kit.world import World
 
 
 def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
-    """Run a lab as a script and exit: 0 where no claim failed, 1 where one did or the lab broke, 2 for bad usage, 130 for Ctrl-C."""
+    """Run a lab as a script and exit: 0 where no claim failed, 1 where one did or the lab broke, 2 for bad usage, 128 + signal."""
     lesson = lessons.read(run, config)
     sys.modules.setdefault(lesson.import_name, sys.modules["__main__"])  # a learner's file that imports the lab gets this one
+    signal.signal(signal.SIGTERM, _terminated)
+    status = _status(lambda: command(lesson, sys.argv[1:]))
+    sys.exit(status)
+
+
+def _status(action: Callable[[], int]) -> int:
+    """Return the action's exit status, or that of the way it ended."""
+    speaks = os.environ.get("RANK", "0") == "0"
     try:
-        status = command(lesson, sys.argv[1:])
+        status = action()
         sys.stdout.flush()
     except UsageError as error:
-        print(error, file=sys.stderr)
-        status = error.exit_status
+        if speaks:
+            print(error, file=sys.stderr)
+        return error.exit_status
+    except Terminated:
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = INTERRUPTED
+        if speaks:
+            print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output went away, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    sys.exit(status)
+        return 1
+    return status
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: end as on Ctrl-C, with a record of what was measured."""
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def command(lesson: Lesson, arguments: list[str]) -> int:
@@ -48,23 +71,46 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
     chosen = _parse(lesson, arguments)
     smoke, steps_file, launcher, folder = (chosen.pop(name) for name in ("smoke", "steps", "launcher", "folder"))
     cfg: Any = flags.build(lesson.config, smoke, chosen)
-    attempt = Attempt(lesson, Path(steps_file).absolute()) if steps_file else None
+    world = World.from_environment()
+    attempt = Attempt(lesson, Path(steps_file).absolute(), world) if steps_file else None
     if attempt and not attempt.written:
-        return _show_unwritten(lesson)
-    notes = blank(lesson, cfg, smoke=smoke, launcher=launcher)
-    folder = home.make_run_folder(Path(folder) if folder else home.run_folder(notes.lab, launcher))
+        return _show_unwritten(lesson, Screen(quiet=not world.first))
+    notes = blank(lesson, cfg, smoke=smoke, launcher=launcher, world=world)
+    setting = Setting(world=world, folder=_folder(folder, lesson, launcher, world))
+    if attempt:
+        setting = replace(setting, replacements=attempt.replacements(), learner=frozenset(attempt.written))
+    return _kept(lesson, cfg, notes, setting, attempt)
+
+
+def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> Path:
+    """Return the run's folder, made by rank 0 and the same for all."""
+    if world.first:
+        made = home.make_run_folder(Path(wanted) if wanted else home.run_folder(lesson.entry.number, launcher))
+        return Path(world.gather("folder", made)[0])
+    return Path(world.gather("folder", None)[0])
+
+
+def _kept(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt: Attempt | None) -> int:
+    """Run the lesson with a log and a record on disk; where the disk is full, leave nothing half-made."""
+    folder = setting.folder
+    assert folder is not None
+    if not setting.world.first:
+        return _recorded(lesson, cfg, notes, setting, attempt)
     try:
         notes.save(folder)
         with (folder / "log.txt").open("w", encoding="utf-8") as log:
-            only = frozenset(attempt.written) if attempt else None
-            return _recorded(lesson, cfg, notes, Screen(only=only, log=log), folder, attempt)
+            screen = Screen(only=setting.learner if attempt else None, log=log)
+            return _recorded(lesson, cfg, notes, replace(setting, screen=screen), attempt)
+    except KeyboardInterrupt:
+        notes.status = "interrupted"
+        notes.save(folder)
+        raise
     except OSError as error:
         if not no_space(error):
             raise
         shutil.rmtree(folder, ignore_errors=True)
-        raise UsageError(
-            f"the disk is full: {error.strerror} in {folder}\nfree some space, or choose another place with LABS_HOME=/some/folder"
-        ) from None
+        advice = "free some space, or choose another place with LABS_HOME=/some/folder"
+        raise UsageError(f"the disk is full: {error.strerror} in {folder}\n{advice}") from None
 
 
 def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
@@ -75,24 +121,34 @@ def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
     return vars(parser.parse_args(arguments))
 
 
-def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, screen: Screen, folder: Path, attempt: Attempt | None) -> int:
+def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt: Attempt | None) -> int:
     """Run the lesson on the screen and save its record, however it ends."""
+    screen, world = setting.screen, setting.world
     screen.opening(notes.lab, notes.title, lesson.entry.sections["Question"])
-    replacements = attempt.replacements() if attempt else {}
+    stopped: KeyboardInterrupt | None = None
     try:
-        perform(lesson, cfg, notes, screen, folder=folder, replacements=replacements, learner=frozenset(replacements))
-        if attempt:
-            notes.exercises = attempt.judge(notes, cfg)
-    except KeyboardInterrupt:
-        notes.status = "interrupted"
+        perform(lesson, cfg, notes, setting)
+    except KeyboardInterrupt as signal_:
+        stopped = signal_
     except Exception:
         for copy in screen.copies:
             copy.print(traceback.format_exc(), markup=False)
-        if attempt:
-            notes.exercises = attempt.judge(notes, cfg)
+    if attempt and not stopped:
+        notes.exercises = attempt.judge(notes, cfg)
+    if not world.first:
+        return _farewell(notes, world)
     describe_machine(notes)
-    notes.save(folder)
-    return _closing(lesson, notes, screen, folder)
+    assert setting.folder is not None
+    notes.save(setting.folder)
+    status = _closing(lesson, notes, screen, setting.folder)
+    return 128 + signal.SIGTERM if isinstance(stopped, Terminated) else status
+
+
+def _farewell(notes: record.Run, world: World) -> int:
+    """End a rank that does not speak: say what broke here, unless it was only left alone by another."""
+    if notes.status == "broke" and "LeftAlone" not in notes.error:
+        print(notes.error, file=sys.stderr)
+    return {"held": 0, "interrupted": 128 + signal.SIGINT}.get(notes.status, 1)
 
 
 def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) -> int:
@@ -104,7 +160,7 @@ def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) ->
     screen.show(f"[bold]{' · '.join(counts) or 'no claims'}[/]  [dim]{notes.seconds:.1f} s · kept in {escape(where)}[/]", wrap=False)
     if notes.status == "interrupted":
         print(f"interrupted; what was measured until then is in {where}", file=sys.stderr)
-        return INTERRUPTED
+        return 128 + signal.SIGINT
     if notes.exercises:
         return 0 if all(exercise.judgement == "passed" for exercise in notes.exercises) else 1
     if notes.status == "broke":
@@ -114,9 +170,9 @@ def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) ->
     return 0 if notes.status == "held" else 1
 
 
-def _show_unwritten(lesson: Lesson) -> int:
+def _show_unwritten(lesson: Lesson, screen: Screen) -> int:
     for id_, step in lesson.exercises.items():
-        _show_exercise(record.Exercise(id=id_, step=step, judgement="not written yet"), Screen())
+        _show_exercise(record.Exercise(id=id_, step=step, judgement="not written yet"), screen)
     return 1
 
 

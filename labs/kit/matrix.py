@@ -6,27 +6,31 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from labs.kit.lesson import Lesson
 from labs.kit.mutants import DoesNotHold, Matrix, load, matrix
+from labs.kit.world import World
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def show_matrices(import_names: list[str]) -> int:
+def show_matrices(import_names: list[str], world: World | None = None) -> int:
     """Judge the mutants of these labs and show a matrix each; return 0 where every claim can fail and every mutant counts."""
-    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 120)
-    scores = []
-    for name in import_names:
-        lesson = load(name)
+    world = world or World()
+    console = Console(highlight=False, emoji=False, quiet=not world.first, width=None if sys.stdout.isatty() else 120)
+    shown = [_shown(load(name), world, console) for name in import_names]
+    return 0 if all(shown) else 1
+
+
+def _shown(lesson: Lesson, world: World, console: Console) -> bool:
+    """Show one lab's matrix; return whether all is as it should be."""
+    with console.status("") as status:
         try:
-            with console.status("") as status:
-                result = matrix(lesson, lambda mutant: status.update(f"[dim]lab {lesson.entry.number:02d}: {mutant}[/]"))  # noqa: B023 - called at once
+            result = matrix(lesson, world, lambda mutant: status.update(f"[dim]lab {lesson.entry.number:02d}: {mutant}[/]"))
         except DoesNotHold as error:
-            print(error, file=sys.stderr)
-            scores.append(False)
-            continue
-        _show(result, console)
-        scores.append(not result.survivors and not result.faults)
-    return 0 if all(scores) else 1
+            console.print(escape(str(error)), style="bold red", soft_wrap=True)
+            return False
+    _show(result, console)
+    return not result.survivors and not result.faults
 
 
 def _show(result: Matrix, console: Console) -> None:
@@ -50,3 +54,7 @@ def _show(result: Matrix, console: Console) -> None:
         f"[bold]{killed} of {len(result.claims)} claims can fail[/]"
         + (f"; never seen to fail: {', '.join(result.survivors)}" if result.survivors else "")
     )
+
+
+if __name__ == "__main__":
+    sys.exit(show_matrices(sys.argv[1:], World.from_environment()))

@@ -7,8 +7,8 @@ import linecache
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labs import record
@@ -17,8 +17,11 @@ from labs.kit.lesson import Function, Lesson
 from labs.kit.marks import Mutant, marks_of
 from labs.kit.recall import Recall, callers_of
 from labs.kit.session import rehearse
+from labs.kit.setting import Setting
 from labs.kit.timing import Arms
+from labs.kit.world import World
 
+PATIENCE_S = 20.0  # how long a process waits for one that a mutant has led astray
 SPREAD = (0.99, 0.995, 1.0, 1.005, 1.01)  # injected samples lie this close together: a quiet machine
 
 
@@ -56,41 +59,58 @@ class Matrix:
         return [f"{trial.name}: {trial.fault or 'no claim noticed it'}" for trial in self.trials if trial.fault or not trial.killed]
 
 
-def matrix(lesson: Lesson, progress: Callable[[str], None] = lambda name: None) -> Matrix:
-    """Run the lab's mutants on its smoke Config. Raises DoesNotHold where the lab itself does not hold there."""
-    cfg = lesson.config.smoke()  # type: ignore[attr-defined]
-    reference = Recall()
+def matrix(lesson: Lesson, world: World | None = None, progress: Callable[[str], None] = lambda name: None) -> Matrix:
+    """Run the lab's mutants on its smoke Config. Raises DoesNotHold where the lab itself does not hold there.
+
+    With several processes all of them go through the mutants together, each time in a new process group.
+    """
+    bench = _Bench(lesson, world or World())
     progress("the lab itself")
-    notes = rehearse(lesson, cfg, {}, smoke=True, timer=distinct_arms, recall=reference)
-    if notes.status != "held":
-        failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
-        raise DoesNotHold(f"lab {lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
+    notes = bench.reference()
     trials = []
     for mutant in lesson.mutants:
         progress(mutant.name)
-        trials.append(_trial(lesson, mutant, notes, cfg, reference))
-    progress("both arms the same")
-    trials.extend(_same_arms_trial(lesson, notes, cfg, reference))
+        trials.append(_verdict(mutant.name, mutant.step.__name__, notes, bench.with_mutant(mutant)))
+    if any(claim.kind == "ratio" for claim in notes.claims):
+        progress("both arms the same")
+        trials.append(_verdict("both arms the same", "(timing)", notes, bench.with_same_arms()))
     unmeasured = {claim.id: claim.reason for claim in notes.claims if claim.verdict == "not measured here"}
     return Matrix(lesson.entry.number, tuple(claim.id for claim in notes.claims if claim.verdict == "held"), unmeasured, tuple(trials))
 
 
-def _trial(lesson: Lesson, mutant: Mutant, notes: record.Run, cfg: Any, reference: Recall) -> Trial:
-    name = mutant.step.__name__
-    if marks_of(mutant.step).fresh:
-        mutant_notes = _in_own_process(lesson, mutant)
-    else:
-        recall = Recall(reference, callers_of(name, lesson.steps))
-        mutant_notes = rehearse(lesson, cfg, {name: mutated(lesson, mutant)}, smoke=True, timer=distinct_arms, recall=recall)
-    return _verdict(mutant.name, name, notes, mutant_notes)
+class _Bench:
+    """Runs a lab again and again, on its smoke Config, against what its reference run remembers."""
 
+    def __init__(self, lesson: Lesson, world: World) -> None:
+        self.lesson = lesson
+        self.world = world
+        self.cfg: Any = lesson.config.smoke()  # type: ignore[attr-defined]
+        self.memory = Recall()
+        self.runs = 0
 
-def _same_arms_trial(lesson: Lesson, notes: record.Run, cfg: Any, reference: Recall) -> Iterator[Trial]:
-    """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
-    if not any(claim.kind == "ratio" for claim in notes.claims):
-        return
-    mutant_notes = rehearse(lesson, cfg, {}, smoke=True, timer=same_arms, recall=Recall(reference))
-    yield _verdict("both arms the same", "(timing)", notes, mutant_notes)
+    def reference(self) -> record.Run:
+        """Run the lab as it is, with every bound of a ratio met. Raises DoesNotHold where a claim fails all the same."""
+        notes = self._run(Setting(timer=distinct_arms, recall=self.memory))
+        if notes.status != "held":
+            failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
+            raise DoesNotHold(f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
+        return notes
+
+    def with_mutant(self, mutant: Mutant) -> record.Run:
+        if marks_of(mutant.step).fresh:
+            return _in_own_process(self.lesson, mutant)
+        name = mutant.step.__name__
+        recall = Recall(self.memory, callers_of(name, self.lesson.steps))
+        return self._run(Setting(timer=distinct_arms, recall=recall, replacements={name: mutated(self.lesson, mutant)}))
+
+    def with_same_arms(self) -> record.Run:
+        """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
+        return self._run(Setting(timer=same_arms, recall=Recall(self.memory)))
+
+    def _run(self, setting: Setting) -> record.Run:
+        self.runs += 1
+        world = self.world.apart(f"run-{self.runs}", agree_s=PATIENCE_S, collective_s=PATIENCE_S)
+        return rehearse(self.lesson, self.cfg, replace(setting, world=world), smoke=True)
 
 
 def _verdict(name: str, step: str, notes: record.Run, mutant_notes: record.Run) -> Trial:
@@ -190,7 +210,8 @@ def _main(import_name: str, place: str) -> None:
     lesson = load(import_name)
     mutant = lesson.mutants[int(place)]
     cfg = lesson.config.smoke()  # type: ignore[attr-defined]
-    notes = rehearse(lesson, cfg, {mutant.step.__name__: mutated(lesson, mutant)}, smoke=True, timer=distinct_arms)
+    setting = Setting(timer=distinct_arms, replacements={mutant.step.__name__: mutated(lesson, mutant)})
+    notes = rehearse(lesson, cfg, setting, smoke=True)
     print(notes.model_dump_json())
 
 

@@ -12,52 +12,43 @@ from typing import Any
 
 from labs import record
 from labs.kit import machine
-from labs.kit.lab import Lab, Timer
-from labs.kit.lesson import Function, Lesson
-from labs.kit.recall import Recall
-from labs.kit.screen import Screen
+from labs.kit.lab import Lab
+from labs.kit.lesson import Lesson
+from labs.kit.setting import Setting
+from labs.kit.world import World
 
 
-def blank(lesson: Lesson, cfg: Any, *, smoke: bool, launcher: str = "local") -> record.Run:
+def blank(lesson: Lesson, cfg: Any, *, smoke: bool, launcher: str = "local", world: World | None = None) -> record.Run:
     """Return the record of a run that has not begun."""
+    world = world or World()
+    here = record.Rank(rank=world.rank, node=world.node, host=socket.gethostname(), pid=os.getpid(), device=str(world.device))
     return record.Run(
         lab=lesson.entry.number,
         title=lesson.title,
         module=lesson.import_name,
         launcher=launcher,
-        nodes=1,
-        procs=1,
+        nodes=world.nodes,
+        procs=world.size // world.nodes,
         status="running",
         smoke=smoke,
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
         config=dataclasses.asdict(cfg),
-        ranks=[record.Rank(rank=0, node=0, host=socket.gethostname(), pid=os.getpid(), device="cpu")],
+        ranks=world.gather("ranks", here),
     )
 
 
-def perform(
-    lesson: Lesson,
-    cfg: Any,
-    notes: record.Run,
-    screen: Screen,
-    *,
-    folder: Path | None = None,
-    timer: Timer | None = None,
-    replacements: dict[str, Function] | None = None,
-    learner: frozenset[str] = frozenset(),
-    recall: Recall | None = None,
-) -> None:
-    """Call the lab's `run` once, with replacements in the place of steps, and fill in `notes`. Raises what the lab raises."""
-    lab = Lab(lesson, notes, screen, folder, timer, recall, learner)
-    begun = perf_counter()
+def perform(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting) -> None:
+    """Call the lab's `run` once and fill in `notes`. Raises what the lab raises."""
+    world, begun = setting.world, perf_counter()
     try:
-        with lesson.replaced(replacements) if replacements else nullcontext():
-            lesson.run(cfg, lab)
+        with lesson.replaced(setting.replacements), world.group() if lesson.entry.distributed else nullcontext():
+            lesson.run(cfg, Lab(lesson, notes, setting))
     except KeyboardInterrupt:
-        notes.status, notes.error = "interrupted", "interrupted from the keyboard"
+        notes.status, notes.error = "interrupted", "interrupted"
         raise
     except Exception as error:
         notes.status, notes.error = "broke", _named(error, notes)
+        world.leave_word(notes.error)
         raise
     else:
         notes.status = "failed" if notes.count("failed") else "held"
@@ -65,13 +56,11 @@ def perform(
         notes.seconds = perf_counter() - begun
 
 
-def rehearse(
-    lesson: Lesson, cfg: Any, replacements: dict[str, Function], *, smoke: bool, timer: Timer | None = None, recall: Recall | None = None
-) -> record.Run:
+def rehearse(lesson: Lesson, cfg: Any, setting: Setting, *, smoke: bool) -> record.Run:
     """Run a lab unseen and unrecorded; return its notes, also where it broke."""
-    notes = blank(lesson, cfg, smoke=smoke)
+    notes = blank(lesson, cfg, smoke=smoke, world=setting.world)
     try:
-        perform(lesson, cfg, notes, Screen(quiet=True), replacements=replacements, timer=timer, recall=recall)
+        perform(lesson, cfg, notes, setting)
     except Exception:  # the notes say what broke
         return notes
     return notes

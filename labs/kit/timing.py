@@ -18,16 +18,24 @@ class Arms(NamedTuple):
 
 
 def in_turn(
-    first: Callable[[], Any], second: Callable[[], Any], *, rounds: int = 15, min_sample_s: float = MIN_SAMPLE_S, threads: int = 1
+    first: Callable[[], Any],
+    second: Callable[[], Any],
+    *,
+    rounds: int = 15,
+    min_sample_s: float = MIN_SAMPLE_S,
+    threads: int = 1,
+    agree: Callable[[float], float] = float,
 ) -> Arms:
     """Time two functions in turn, swapping who goes first in every round, and return seconds per call.
 
     On one thread by default, as torch.utils.benchmark does: with several, one busy core elsewhere makes every call wait.
+    `agree` makes one duration of all processes', so that functions with collectives in them are called equally often.
     """
     arms = Arms([], [])
     with torch_threads(threads):
         order = [
-            (function, samples, calls_per_sample(function, min_sample_s)) for function, samples in zip((first, second), arms, strict=True)
+            (function, samples, calls_per_sample(function, min_sample_s, agree))
+            for function, samples in zip((first, second), arms, strict=True)
         ]
         for _ in range(rounds):
             for function, samples, calls in order:
@@ -47,11 +55,11 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def calls_per_sample(function: Callable[[], Any], min_sample_s: float) -> int:
+def calls_per_sample(function: Callable[[], Any], min_sample_s: float, agree: Callable[[float], float] = float) -> int:
     """Warm the function up and return how many calls fill one sample."""
     function()
     calls = 1
-    while (took := seconds(function, calls) * calls) < min_sample_s:
+    while (took := agree(seconds(function, calls) * calls)) < min_sample_s:
         calls = max(calls * 2, int(calls * min_sample_s / max(took, 1e-7)))
     return calls
 

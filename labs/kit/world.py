@@ -1,0 +1,120 @@
+"""All the processes of a run: who am I, how do we agree, and the process group that a distributed lab works in."""
+
+import os
+import pickle
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+AGREE_S = 300.0  # how long one process waits for another to reach the same claim: as long as an honest step may take
+COLLECTIVE_S = 60.0  # how long a collective may hang before it fails
+LONGEST_NAP_S = 0.02
+
+
+class LeftAlone(RuntimeError):
+    """Another process of the run ended, or did not arrive."""
+
+
+@dataclass
+class World:
+    """The processes of this run. With one process there is nobody to agree with, and `store` is None."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    node: int = 0
+    nodes: int = 1
+    store: dist.Store | None = None
+    agree_s: float = AGREE_S
+    collective_s: float = COLLECTIVE_S
+    _rounds: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def from_environment(cls) -> "World":
+        """Read what the node starter, or torchrun, says of this process, and meet the others."""
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        if size == 1:
+            return cls()
+        rank, local_size = int(os.environ["RANK"]), int(os.environ.get("LOCAL_WORLD_SIZE", size))
+        store, _, _ = next(iter(dist.rendezvous("env://", rank, size, timeout=timedelta(seconds=COLLECTIVE_S))))
+        return cls(
+            rank, size, int(os.environ.get("LOCAL_RANK", rank)), rank // local_size, size // local_size, dist.PrefixStore("labs", store)
+        )
+
+    @property
+    def first(self) -> bool:
+        """Tell whether this is rank 0, which speaks and writes."""
+        return self.rank == 0
+
+    @property
+    def device(self) -> torch.device:
+        """Return this process's own GPU where each has one, else the CPU."""
+        return torch.device("cuda", self.local_rank) if self.local_rank < torch.cuda.device_count() else torch.device("cpu")
+
+    def apart(self, name: str, *, agree_s: float, collective_s: float) -> "World":
+        """Return the same processes under a name of their own, so that a run that breaks leaves the next one untouched."""
+        store = self.store and dist.PrefixStore(name, self.store)
+        return replace(self, store=store, agree_s=agree_s, collective_s=collective_s, _rounds=Counter())
+
+    def gather(self, topic: str, value: Any) -> list[Any]:
+        """Return what every rank says on a topic, in rank order. All ranks must call it, equally often.
+
+        Raises LeftAlone as soon as another rank has ended, or when one has not arrived in time.
+        """
+        if self.store is None:
+            return [value]
+        self._rounds[topic] += 1
+        keys = [f"{topic}/{self._rounds[topic]}/{rank}" for rank in range(self.size)]
+        self.store.set(keys[self.rank], pickle.dumps(value).hex())
+        self._await(topic, keys)
+        return [pickle.loads(bytes.fromhex(self.store.get(key).decode())) for key in keys]
+
+    def _await(self, topic: str, keys: list[str]) -> None:
+        assert self.store is not None
+        deadline, nap = time.monotonic() + self.agree_s, 0.0005
+        while not self.store.check(keys):
+            if words := self.last_words():
+                raise LeftAlone("; ".join(f"rank {rank}: {word}" for rank, word in words.items()))
+            if time.monotonic() > deadline:
+                late = [str(rank) for rank, key in enumerate(keys) if not self.store.check([key])]
+                raise LeftAlone(f"rank {', '.join(late)} did not reach {topic!r} within {self.agree_s:.0f} s")
+            time.sleep(nap)
+            nap = min(2 * nap, LONGEST_NAP_S)
+
+    def leave_word(self, error: str) -> None:
+        """Say, for those who still run, why this rank ends."""
+        if self.store is not None:
+            self.store.set(f"last-words/{self.rank}", error)
+
+    def last_words(self) -> dict[int, str]:
+        """Return why other ranks ended, as far as they could say."""
+        if self.store is None:
+            return {}
+        keys = {rank: f"last-words/{rank}" for rank in range(self.size) if rank != self.rank}
+        return {rank: self.store.get(key).decode() for rank, key in keys.items() if self.store.check([key])}
+
+    def agreed(self, seconds: float) -> float:
+        """Return the longest of all ranks' durations, so that all decide alike how often to repeat."""
+        return float(max(self.gather("seconds", seconds)))
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """Open torch's default process group for the length of a run: NCCL for GPUs where there are any, gloo for the CPU."""
+        backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
+        store = dist.HashStore() if self.store is None else dist.PrefixStore("group", self.store)
+        dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=timedelta(seconds=self.collective_s))
+        try:
+            yield
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+
+
+Agree = Callable[[float], float]
