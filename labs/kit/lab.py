@@ -5,7 +5,7 @@ import random
 import zlib
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 
@@ -17,6 +17,7 @@ from labs.kit.setting import Setting
 P = ParamSpec("P")
 T = TypeVar("T")
 Unit = claims.Number
+Kind = record.Kind
 NOISY = ("ratio", "stat")  # rank 0's samples are judged, and only in full runs
 
 
@@ -53,6 +54,13 @@ class Lab:
             result = self._setting.recall(function, args, kwargs) if self._setting.recall else function(*args, **kwargs)
             step.seconds += perf_counter() - begun
         return result
+
+    def step_on_first(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a step on rank 0 alone, while the others wait, and return on every rank what it returned there."""
+        if self.world.first:
+            return cast(T, self.world.gather("step on first", self.step(function, *args, **kwargs))[0])
+        self._enter(function)
+        return cast(T, self.world.gather("step on first", None)[0])
 
     def _enter(self, function: Callable[..., Any]) -> record.Step:
         name = function.__name__
@@ -158,8 +166,9 @@ class Lab:
         return self._claim(id_, text, "stat", outcome, because)
 
     def available(self, need: str, claims_about_it: dict[str, tuple[record.Kind, str]]) -> bool:
-        """Tell whether this machine has `need` ("cuda", …); where not, note each claim (id: kind, text) as not measured here."""
-        here = need == "cpu" or (need == "cuda" and torch.cuda.is_available())
+        """Tell whether this run has `need`: "cuda", or "3 processes". Where not, note each claim (id: kind, text) as not measured here."""
+        count, _, what = need.partition(" ")
+        here = self.world.size >= int(count) if what == "processes" else torch.cuda.is_available()
         if not here:
             for id_, (kind, text) in claims_about_it.items():
                 self._claim(id_, text, kind, claims.Outcome(None, None, "", reason=f"needs {need}"), "")

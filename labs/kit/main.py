@@ -69,10 +69,10 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def command(lesson: Lesson, arguments: list[str]) -> int:
     """Parse the arguments, run the lesson once, and return the exit status."""
     chosen = _parse(lesson, arguments)
-    smoke, steps_file, launcher, folder = (chosen.pop(name) for name in ("smoke", "steps", "launcher", "folder"))
+    smoke, attempt_file, launcher, folder = (chosen.pop(name) for name in ("smoke", "attempt", "launcher", "folder"))
     cfg: Any = flags.build(lesson.config, smoke, chosen)
     world = World.from_environment()
-    attempt = Attempt(lesson, Path(steps_file).absolute(), world) if steps_file else None
+    attempt = Attempt(lesson, Path(attempt_file).absolute(), world) if attempt_file else None
     if attempt and not attempt.written:
         return _show_unwritten(lesson, Screen(quiet=not world.first))
     notes = blank(lesson, cfg, smoke=smoke, launcher=launcher, world=world)
@@ -115,7 +115,7 @@ def _kept(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt
 
 def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
     parser = flags.parser_of(lesson.config, f"Lab {lesson.entry.number:02d} · {lesson.title}\n\n{lesson.entry.sections['Question']}")
-    parser.add_argument("--steps", help="a file with your own steps in the place of the lab's")
+    parser.add_argument("--attempt", help="a file with your own steps in the place of the lab's")
     parser.add_argument("--launcher", default="local", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     return vars(parser.parse_args(arguments))

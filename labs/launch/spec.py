@@ -21,14 +21,14 @@ class RunSpec:
     gpus: str = "auto"  # GPUs on each node: a number, or auto for all there are
     smoke: bool = False
     flags: tuple[str, ...] = ()  # of the lab's own Config
-    steps: Path | None = None  # a learner's file, whose functions take the place of the lab's
+    attempt: Path | None = None  # a learner's file, whose functions take the place of the lab's
 
     @property
     def arguments(self) -> list[str]:
         """Return the command line of the lab's own file."""
-        steps = ["--steps", str(self.steps)] if self.steps else []
+        attempt = ["--attempt", str(self.attempt)] if self.attempt else []
         kept = ["--launcher", self.launcher, "--folder", str(self.folder)]
-        return [*(["--smoke"] if self.smoke else []), *steps, *kept, *self.flags]
+        return [*(["--smoke"] if self.smoke else []), *attempt, *kept, *self.flags]
 
 
 class Launcher(Protocol):

@@ -1,0 +1,47 @@
+"""A small thing to train, for labs that are about how it is trained: a network, batches that follow from their number, a step."""
+
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+INPUTS, HIDDEN, CLASSES = 16, 32, 4
+LEARNING_RATE = 0.1
+
+
+def network(device: torch.device) -> nn.Module:
+    """Return a classifier of two layers, float64, with the same weights every time."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(INPUTS, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, CLASSES)).double().to(device)
+
+
+def batch_of(number: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return inputs (B, I) and labels (B,) that follow from the batch's number alone."""
+    generator = torch.Generator().manual_seed(number)
+    inputs_BI = torch.randn(size, INPUTS, dtype=torch.float64, generator=generator)
+    labels_B = torch.randint(CLASSES, (size,), generator=generator)
+    return inputs_BI.to(device), labels_B.to(device)
+
+
+def share_of(number: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return this rank's part, `size` samples, of a batch that all ranks share."""
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    inputs_BI, labels_B = batch_of(number, size * ranks, device)
+    return inputs_BI.chunk(ranks)[rank], labels_B.chunk(ranks)[rank]
+
+
+def loss_of(model: nn.Module, inputs_BI: Tensor, labels_B: Tensor) -> Tensor:
+    """Return the mean cross-entropy of a batch."""
+    return nn.functional.cross_entropy(model(inputs_BI), labels_B)
+
+
+def stepped(model: nn.Module, inputs_BI: Tensor, labels_B: Tensor, between: Callable[[nn.Module], object] = lambda model: None) -> Tensor:
+    """Take one step of gradient descent, with `between` called before it, and return the weights after it, in one row."""
+    model.zero_grad()
+    loss_of(model, inputs_BI, labels_B).backward()
+    between(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= LEARNING_RATE * parameter.grad
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
