@@ -43,5 +43,23 @@ def stepped(model: nn.Module, inputs_BI: Tensor, labels_B: Tensor, between: Call
     between(model)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter -= LEARNING_RATE * parameter.grad
+            assert parameter.grad is not None
+            parameter.sub_(parameter.grad, alpha=LEARNING_RATE)
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def equal_layers(width: int, device: torch.device) -> nn.Module:
+    """Return six linear layers without bias, so that every parameter has width² elements."""
+    return nn.Sequential(*[nn.Linear(width, width, bias=False) for _ in range(6)]).to(device)
+
+
+class Forked(nn.Module):
+    """Two layers, of which only one is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x_BI: Tensor) -> Tensor:
+        out: Tensor = self.used(x_BI)
+        return out

@@ -33,6 +33,7 @@ Notebook:
 import hashlib
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,18 +47,20 @@ from torch.distributed.algorithms.join import Join
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 
-from labs.kit import Kind, Lab, Mutant, exercise, main
+from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.elsewhere import by_node_starter, by_torchrun, events_of
-from labs.kit.tasks import batch_of, loss_of, network, share_of, stepped
+from labs.kit.tasks import Forked, batch_of, equal_layers, loss_of, network, share_of, stepped
 
 # Shape letters: N elements, B batch, I inputs, S steps, P parameters.
 
 MIB = 2**20
 FIRST, CAP = MIB, 25 * MIB  # DDP's default limits: of the first bucket, and of all others
+DIGITS = 1e-12
 ROUNDING = "float64: 16 digits, of which a few dozen sums in another order cost fewer than four"
 TRAINING = "labs.m6_production.interrupted_training"
 EVERY = 5  # steps between two of its checkpoints
 Event = dict[str, Any]
+Future = torch.futures.Future[Any]
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def ring_all_reduce(x_N: Tensor) -> tuple[Tensor, int]:
         arriving = torch.empty_like(chunks[into])
         going = dist.isend(chunks[out], (rank + 1) % size)
         dist.recv(arriving, (rank - 1) % size)
-        going.wait()
+        going.wait()  # type: ignore[union-attr]
         sent += chunks[out].nbytes
         chunks[into] = chunks[into] + arriving if turn < size - 1 else arriving
     total_N = torch.cat(chunks)
@@ -185,23 +188,28 @@ def predicted_buckets(gradients: list[int], first: int, cap: int) -> list[int]:
     return full
 
 
-def buckets_sent(width: int, cap_mb: float | None, dtype: torch.dtype, device: torch.device) -> list[list[int]]:
-    """Count the bytes of each bucket that DDP sends, in three steps, by a communication hook.
+def noting(sent: list[int], dtype: torch.dtype) -> Callable[[object, dist.GradBucket], Future]:
+    """Return a hook for the place of DDP's own all-reduce: convert the bucket, note its bytes, average it, convert it back."""
 
-    A hook takes the place of DDP's all-reduce. This one converts the bucket, notes its bytes, averages it over all ranks and
-    converts back; with `torch.float16` it is what torch ships as `fp16_compress_hook`.
-    """
-    model = DistributedDataParallel(layers_of(width, device), bucket_cap_mb=cap_mb)
-    sent: list[int] = []
-
-    def hook(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+    def hook(state: object, bucket: dist.GradBucket) -> Future:
         whole = bucket.buffer()
         message = whole.to(dtype).div_(dist.get_world_size())
         sent.append(message.nbytes)
-        summed = dist.all_reduce(message, async_op=True).get_future()
+        summed: Future = dist.all_reduce(message, async_op=True).get_future()
         return summed.then(lambda done: whole.copy_(done.value()[0]))
 
-    model.register_comm_hook(None, hook)
+    return hook
+
+
+def buckets_sent(width: int, cap_mb: float | None, dtype: torch.dtype, device: torch.device) -> list[list[int]]:
+    """Count the bytes of each bucket that DDP sends, in three steps, by a communication hook.
+
+    The hook sees every bucket when its last gradient is there, and returns a future, so that the backward pass below need
+    not wait. With `torch.float16` it is what torch ships as `fp16_compress_hook`.
+    """
+    model = DistributedDataParallel(equal_layers(width, device), bucket_cap_mb=cap_mb)
+    sent: list[int] = []
+    model.register_comm_hook(None, noting(sent, dtype))
     steps = []
     for _ in range(3):
         sent.clear()
@@ -217,32 +225,13 @@ def reductions(accumulate: int, quiet: bool, device: torch.device) -> tuple[int,
     Forgetting it costs time and changes nothing, which is why so many programs forget it.
     """
     model = DistributedDataParallel(network(device))
-    calls = 0
-
-    def hook(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-        nonlocal calls
-        calls += 1
-        message = bucket.buffer().div_(dist.get_world_size())
-        return dist.all_reduce(message, async_op=True).get_future().then(lambda done: done.value()[0])
-
-    model.register_comm_hook(None, hook)
+    sent: list[int] = []
+    model.register_comm_hook(None, noting(sent, torch.float64))
     for step in range(accumulate):
         with model.no_sync() if quiet and step < accumulate - 1 else nullcontext():
             loss_of(model, *share_of(step, 8, device)).backward()
     gradient_P = torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
-    return calls, gradient_P
-
-
-class Forked(nn.Module):
-    """Two layers, of which only one is used."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.used, self.unused = nn.Linear(4, 4), nn.Linear(4, 4)
-
-    def forward(self, x_BI: Tensor) -> Tensor:
-        out: Tensor = self.used(x_BI)
-        return out
+    return len(sent), gradient_P
 
 
 def steps_with_an_unused_branch(search: bool, device: torch.device) -> int:
@@ -265,7 +254,7 @@ def sampled_epochs(samples: int, announce: bool) -> list[list[int]]:
     Each rank shuffles the same list with the same seed and takes every N-th entry; so nothing needs to be sent. The seed
     contains the epoch, but only `set_epoch` tells the sampler which epoch it is: without it every epoch has one order.
     """
-    sampler = DistributedSampler(range(samples), shuffle=True)  # type: ignore[arg-type]
+    sampler: Any = DistributedSampler(range(samples), shuffle=True)  # type: ignore[arg-type]
     epochs = []
     for epoch in range(2):
         if announce:
@@ -310,7 +299,7 @@ def skipped_collective(timeout_s: float) -> tuple[str, float]:
             dist.all_reduce(torch.ones(3), group=group)
         except RuntimeError as error:
             said = str(error)
-    told = [said, time.perf_counter() - begun]
+    told: list[Any] = [said, time.perf_counter() - begun]
     dist.broadcast_object_list(told)
     return told[0], told[1]
 
@@ -364,25 +353,14 @@ def all_reduce_ms(sizes: tuple[int, ...], device: torch.device) -> list[float]:
     return times
 
 
-def layers_of(width: int, device: torch.device) -> nn.Module:
-    return nn.Sequential(*[nn.Linear(width, width, bias=False) for _ in range(6)]).to(device)
-
-
 def run(cfg: Config, lab: Lab) -> None:
     rank, size, device = lab.world.rank, lab.world.size, lab.world.device
     x_N = torch.rand(cfg.elements // size * size, generator=torch.Generator().manual_seed(rank)).to(device)
     total_N, sent = lab.step(ring_all_reduce, x_N)
     summed_N = x_N.clone()
     dist.all_reduce(summed_N)
-    bound = 2 * size * size * 2**-24
-    lab.close(
-        "43.ring",
-        "the ring by hand sums as `all_reduce` does",
-        total_N,
-        summed_N,
-        tolerance=bound,
-        because="two sums of N numbers below 1, N roundings each, of 2⁻²⁴ of at most N",
-    )
+    rounding = "two sums of N numbers below 1, N roundings each, of 2⁻²⁴ of at most N"
+    lab.close("43.ring", "the ring sums as `all_reduce` does", total_N, summed_N, tolerance=2 * size**2 * 2**-24, because=rounding)
     part = "each rank sends 2(N-1)/N of the data"
     if lab.available("3 processes", {"43.ring-bytes": ("bytes", part)}):
         lab.bytes("43.ring-bytes", part, sent, want=2 * (size - 1) * x_N.nbytes // size, because="2(N-1) turns of one chunk of N")
@@ -390,95 +368,60 @@ def run(cfg: Config, lab: Lab) -> None:
     alone_SP = lab.step(trained_alone, cfg.steps, cfg.share * size, device)
     hand_SP, ddp_SP = lab.step(trained_by_hand, cfg.steps, cfg.share, device), lab.step(trained_by_ddp, cfg.steps, cfg.share, device)
     lab.close(
-        "43.by-hand", "averaged by hand, N shares take the steps of one whole batch", hand_SP, alone_SP, tolerance=1e-12, because=ROUNDING
+        "43.by-hand", "averaged by hand, N shares step as one whole batch does", hand_SP, alone_SP, tolerance=DIGITS, because=ROUNDING
     )
-    lab.close("43.by-ddp", "and so do they under DDP, step by step", ddp_SP, alone_SP, tolerance=1e-12, because=ROUNDING)
+    lab.close("43.by-ddp", "and so do they under DDP, step by step", ddp_SP, alone_SP, tolerance=DIGITS, because=ROUNDING)
     hashes = lab.step(fingerprints, ddp_SP[-1])
     lab.equal("43.same-weights", "all ranks end with the same weights, to the last bit", hashes, [hashes[0]] * size)
 
-    gradients = [parameter.nbytes for parameter in reversed(list(layers_of(cfg.width, device).parameters()))]
-    default, capped, halved = (
-        lab.step(buckets_sent, cfg.width, *how, device) for how in ((None, torch.float32), (2, torch.float32), (None, torch.float16))
-    )
+    gradients = [parameter.nbytes for parameter in reversed(list(equal_layers(cfg.width, device).parameters()))]
+    hooks = ((None, torch.float32), (2, torch.float32), (None, torch.float16))
+    default, capped, halved = (lab.step(buckets_sent, cfg.width, cap, dtype, device) for cap, dtype in hooks)
     rows = [("default", default[0], default[2]), ("2", capped[0], capped[2]), ("default, float16", halved[0], halved[2])]
     lab.table("Bytes of each bucket", ["bucket_cap_mb", "first step", "after the rebuild"], rows)
     lab.equal("43.first-step", "in the first step there is one bucket", [len(default[0]), len(capped[0])], [1, 1])
     lab.equal("43.buckets", "then as many, and as large, as predicted", default[2], lab.step(predicted_buckets, gradients, FIRST, CAP))
-    lab.equal(
-        "43.capped", "an explicit cap replaces the first bucket's limit too", capped[2], predicted_buckets(gradients, 2 * MIB, 2 * MIB)
-    )
+    two_each = predicted_buckets(gradients, 2 * MIB, 2 * MIB)
+    lab.equal("43.capped", "an explicit cap replaces the first bucket's limit too", capped[2], two_each)
     lab.bytes("43.model", "a step sends each gradient once", sum(default[2]), want=sum(gradients), because="4·P bytes into the all-reduce")
     lab.bytes("43.fp16-hook", "the float16 hook sends half the bytes", sum(halved[2]), want=sum(gradients) // 2, because="2 bytes for 4")
     (calls, loud_P), (few, quiet_P) = lab.step(reductions, 4, False, device), lab.step(reductions, 4, True, device)
     lab.equal("43.no-sync", "four batches under `no_sync` take one reduction, not four", [few, calls], [1, 4])
-    lab.close("43.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=1e-12, because=ROUNDING)
+    lab.close("43.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING)
 
     branch = lambda: lab.step(steps_with_an_unused_branch, False, device)  # noqa: E731
     lab.raises("43.unused", "a layer without a gradient stops the second step", branch, RuntimeError, "Expected to have finished reduction")
     done = lab.step(steps_with_an_unused_branch, True, device)
     lab.count("43.found", "`find_unused_parameters` lets it pass", done, want=2, unit="steps", because="two were asked for")
     (still, again), moving = lab.step(sampled_epochs, 24 * size, False), lab.step(sampled_epochs, 24 * size, True)
-    lab.equal(
-        "43.partition", "all ranks together draw every sample once", [sorted(epoch) for epoch in moving], [list(range(24 * size))] * 2
-    )
+    everything = [sorted(epoch) for epoch in moving]
+    lab.equal("43.partition", "all ranks together draw every sample once", everything, [list(range(24 * size))] * 2)
     lab.equal("43.stuck", "without `set_epoch` the second epoch repeats the first", again, still)
-    lab.count(
-        "43.set-epoch",
-        "with it there are two orders",
-        len({tuple(epoch) for epoch in moving}),
-        want=2,
-        unit="orders",
-        because="the epoch is in the seed",
-    )
+    orders = len({tuple(epoch) for epoch in moving})
+    lab.count("43.set-epoch", "with it there are two orders", orders, want=2, because="the epoch is in the seed")
     divided, whole = lab.step(lone_gradient, True, device), lab.step(lone_gradient, False, device)
-    lab.close(
-        "43.join", "`Join` divides a lone rank's gradient by all that began", divided, [2 / size] * 3, tolerance=1e-12, because=ROUNDING
-    )
-    lab.close("43.join-whole", "or, told so, by those still there", whole, [2.0] * 3, tolerance=1e-12, because=ROUNDING)
+    lab.close("43.join", "`Join` divides a lone gradient by all that began", divided, [2 / size] * 3, tolerance=DIGITS, because=ROUNDING)
+    lab.close("43.join-whole", "or, told so, by those still there", whole, [2.0] * 3, tolerance=DIGITS, because=ROUNDING)
 
-    skipped: dict[str, tuple[Kind, str]] = {
-        "43.skipped": ("exact", "a skipped collective ends in an error"),
-        "43.bounded": ("count", "in time"),
-    }
-    if lab.available("2 processes", skipped):
+    error, soon = "a skipped collective ends in an error", "and does so within the timeout and 5 s"
+    if lab.available("2 processes", {"43.skipped": ("exact", error), "43.bounded": ("count", soon)}):
         said, waited = lab.step(skipped_collective, cfg.patience)
-        lab.equal("43.skipped", "a skipped collective ends in an error", "Timed out" in said, True)
-        lab.count(
-            "43.bounded", "within the timeout and 5 s", round(waited), at_most=cfg.patience + 5, unit="s", because="the group's timeout"
-        )
+        lab.equal("43.skipped", error, "Timed out" in said, True)
+        lab.count("43.bounded", soon, round(waited), at_most=cfg.patience + 5, unit="s", because="the group's timeout")
 
     calm, elastic, by_hand = (lab.step_on_first(step) for step in (undisturbed, restarted_by_torchrun, restarted_by_hand))
     end = {event["weights"] for event in calm if event["event"] == "end"}
     for id_, how, events in (("torchrun", "restarted by torchrun", elastic), ("hand", "started again by hand", by_hand)):
         at = {kind: [event for event in events if event["event"] == kind] for kind in ("begin", "killed", "noticed", "end")}
         noticed = max((event["time"] for event in at["noticed"]), default=1e12) - at["killed"][0]["time"]
-        lab.count(
-            f"43.{id_}-noticed",
-            f"{how}: the killed rank is noticed in time",
-            round(noticed),
-            at_most=25,
-            unit="s",
-            because="timeout 20 s + 5 s",
-        )
-        lab.count(
-            f"43.{id_}-resumed",
-            "training goes on where the checkpoint stands",
-            at["begin"][-1]["step"],
-            want=8 // EVERY * EVERY,
-            because="the last multiple of 5 before 8",
-        )
+        resumed, expected = at["begin"][-1]["step"], 8 // EVERY * EVERY
+        lab.count(f"43.{id_}-noticed", f"{how}: the kill is noticed", round(noticed), at_most=25, unit="s", because="timeout 20 s + 5 s")
+        lab.count(f"43.{id_}-resumed", "training goes on from the checkpoint", resumed, want=expected, because="the last of every 5th step")
         lab.equal(f"43.{id_}-same", "and ends with the weights of the undisturbed run", {event["weights"] for event in at["end"]}, end)
 
     sizes = tuple(2**power for power in range(10, 25, 2))
-    lab.plot(
-        "The price of an all-reduce",
-        sizes,
-        {"all-reduce": lab.step(all_reduce_ms, sizes, device)},
-        x_label="bytes",
-        y_label="ms",
-        log_x=True,
-        log_y=True,
-    )
+    measured = {"all-reduce": lab.step(all_reduce_ms, sizes, device)}
+    lab.plot("The price of an all-reduce", sizes, measured, x_label="bytes", y_label="ms", log_x=True, log_y=True)
 
 
 MUTANTS = (
