@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -12,6 +12,7 @@ from labs.catalog import Entry
 from labs.errors import UsageError
 
 INTERRUPTED = 130  # 128 + SIGINT
+MUTANT_PROCESSES = 3  # the fewest on which a ring of processes is more than a plain exchange
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +33,9 @@ ExerciseNumber = Annotated[
 ]
 Language = Annotated[str, typer.Option("--lang", help="language of the titles: en or pl")]
 Nodes = Annotated[str, typer.Option("--nodes", metavar="N", help="nodes; NODES= with make")]
-Procs = Annotated[str, typer.Option("--procs", metavar="N", help="processes on each node; PROCS= with make")]
+Procs = Annotated[
+    str | None, typer.Option("--procs", metavar="N", help="processes on each node, by default what the lab needs; PROCS= with make")
+]
 Gpus = Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs on each node, or auto; GPUS= with make")]
 LauncherName = Annotated[str | None, typer.Option("--launcher", metavar="NAME", help="where to run; LAUNCHER= with make")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="a tiny run: all is shown, ratios and stats are not judged")]
@@ -74,12 +77,12 @@ def show(lab: LabNumber, lang: Language = "en") -> None:
 
 @app.command(context_settings=PASS_ON)
 def run(
-    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = "1", gpus: Gpus = "auto",
+    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto",
     launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False,
-) -> int:  # fmt: skip
+) -> None:  # fmt: skip
     """Run a lab. Flags that are not listed here go to the lab itself; `labs run N -- --help` lists those."""
     spec = _spec(lab, nodes, procs, gpus, launcher, smoke, context.args)
-    return _launch(spec, asked=bool(launcher), dry_run=dry_run)
+    _end(_launch(spec, asked=bool(launcher), dry_run=dry_run))
 
 
 @app.command()
@@ -98,9 +101,9 @@ def exercise(lab: LabNumber) -> None:
 
 @app.command(context_settings=PASS_ON)
 def check(
-    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = "1", gpus: Gpus = "auto",
+    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto",
     launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False,
-) -> int:  # fmt: skip
+) -> None:  # fmt: skip
     """Run a lab with your steps in the place of its own: its claims are the judge."""
     entry = catalog.find_ready(lab)
     path = home.work_file(entry.number)
@@ -109,7 +112,7 @@ def check(
     spec = _spec(lab, nodes, procs, gpus, launcher, smoke, context.args, path)
     status = _launch(spec, asked=bool(launcher), dry_run=dry_run)
     _note_passes(spec.folder)
-    return status
+    _end(status)
 
 
 @app.command()
@@ -163,12 +166,19 @@ def reset(lab: LabNumber) -> None:
 
 
 @app.command()
-def mutants(lab: Annotated[str | None, typer.Argument(metavar="[N]", help="one lab; all where none is given")] = None) -> int:
+def mutants(lab: Annotated[str | None, typer.Argument(metavar="[N]", help="one lab; all where none is given")] = None) -> None:
     """Prove that the claims can fail: known mistakes are put into the steps, and each claim must notice one."""
     entries = [catalog.find_ready(lab)] if lab else [entry for entry in catalog.all_labs().values() if entry.ready]
-    from labs.kit.matrix import show_matrices
+    status = 0
+    for entry in (entry for entry in entries if entry.distributed):
+        spec = launch.RunSpec(entry.number, "labs.kit.matrix", "local", None, procs=MUTANT_PROCESSES, flags=(entry.import_name,))
+        status = launch.LAUNCHERS["local"].submit(spec) or status
+    alone = [entry.import_name for entry in entries if not entry.distributed]
+    if alone:
+        from labs.kit.matrix import show_matrices
 
-    return show_matrices([entry.import_name for entry in entries])
+        status = show_matrices(alone) or status
+    _end(status)
 
 
 @app.command()
@@ -191,23 +201,29 @@ def new(
 
     for path in make(number, title, title_pl, module):
         print(f"made {_near(path)}")
+    print("next: make readme, which puts it into the table of labs")
 
 
 def _spec(
-    lab: str, nodes: str, procs: str, gpus: str, launcher: str | None, smoke: bool, flags: list[str], steps: Path | None = None
+    lab: str, nodes: str, procs: str | None, gpus: str, launcher: str | None, smoke: bool, flags: list[str], attempt: Path | None = None
 ) -> launch.RunSpec:
     """Turn what was typed into a run. Raises UsageError for what no launcher could do."""
-    sizes = launch.whole_number("NODES", nodes), launch.whole_number("PROCS", procs), launch.gpu_count(gpus)
     entry = catalog.find_ready(lab)
+    node_count = launch.whole_number("NODES", nodes)
+    proc_count = launch.whole_number("PROCS", procs) if procs else max(1, entry.processes // node_count)
+    if node_count * proc_count > 1 and not entry.distributed:
+        asked = f"NODES={node_count} PROCS={proc_count} asks for {node_count * proc_count}"
+        raise UsageError(f"lab {entry.number:02d} runs in one process, and {asked}\nleave NODES and PROCS out, or set them to 1")
     place = launch.choose(launcher)
     folder = home.run_folder(entry.number, place.name)
-    return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), steps)
+    sizes = node_count, proc_count, launch.gpu_count(gpus)
+    return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt)
 
 
 def _launch(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
     """Say where the lab runs and why, run it there, and return its exit status."""
     place = launch.LAUNCHERS[spec.launcher]
-    place.check(spec)
+    assert spec.folder is not None
     if dry_run:
         print(place.render(spec), end="")
         return 0
@@ -219,10 +235,16 @@ def _launch(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
         home.remove_if_empty(spec.folder)
 
 
-def _note_passes(folder: Path) -> None:
+def _end(status: int) -> NoReturn:
+    """End with this status. (typer returns 130 for Ctrl-C, so a status that is returned could not be told from that.)"""
+    sys.stdout.flush()
+    raise SystemExit(status)
+
+
+def _note_passes(folder: Path | None) -> None:
     from labs.exercises import Progress
 
-    if not (folder / "run.json").exists():
+    if folder is None or not (folder / "run.json").exists():
         return
     done = Progress()
     for exercise in home.read_json(folder / "run.json").get("exercises", []):
@@ -254,6 +276,8 @@ def main() -> None:
     try:
         result: Any = app(standalone_mode=False)
         status = result if isinstance(result, int) else 0
+        if status == INTERRUPTED:
+            print("interrupted", file=sys.stderr)
         sys.stdout.flush()
     except UsageError as error:
         print(error, file=sys.stderr)

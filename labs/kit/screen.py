@@ -86,7 +86,8 @@ class Screen:
         for row in table.rows:
             grid.add_row(*map(escape, row))
         for console in self.shown_on:
-            console.print(Padding(grid, (0, 0, 1, 4), expand=False))
+            console.print(Padding(grid, (0, 0, 0, 4), expand=False))
+        self.show("")
 
     def figure(self, figure: record.Figure) -> None:
         """Show a figure as bars, and where its picture lies."""

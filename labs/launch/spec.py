@@ -15,7 +15,7 @@ class RunSpec:
     lab: int
     module: str  # import name of the lab's file
     launcher: str
-    folder: Path
+    folder: Path | None = None  # the run's own; None where nothing is kept
     nodes: int = 1
     procs: int = 1  # processes on each node
     gpus: str = "auto"  # GPUs on each node: a number, or auto for all there are
@@ -27,7 +27,7 @@ class RunSpec:
     def arguments(self) -> list[str]:
         """Return the command line of the lab's own file."""
         attempt = ["--attempt", str(self.attempt)] if self.attempt else []
-        kept = ["--launcher", self.launcher, "--folder", str(self.folder)]
+        kept = ["--launcher", self.launcher, "--folder", str(self.folder)] if self.folder else []
         return [*(["--smoke"] if self.smoke else []), *attempt, *kept, *self.flags]
 
 
@@ -38,9 +38,6 @@ class Launcher(Protocol):
 
     def why(self) -> str:
         """Return in a few words why this launcher is the natural choice here."""
-
-    def check(self, spec: RunSpec) -> None:
-        """Raise UsageError, before anything is made, for what this place cannot do."""
 
     def render(self, spec: RunSpec) -> str:
         """Return exactly what `submit` would do, as text, and do nothing."""

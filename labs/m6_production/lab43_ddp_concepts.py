@@ -60,7 +60,7 @@ ROUNDING = "float64: 16 digits, of which a few dozen sums in another order cost 
 TRAINING = "labs.m6_production.interrupted_training"
 EVERY = 5  # steps between two of its checkpoints
 Event = dict[str, Any]
-Future = torch.futures.Future[Any]
+Future = torch.futures.Future[Tensor]
 
 
 @dataclass(frozen=True)
