@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from statistics import mean, median, stdev
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -181,7 +182,7 @@ def _same(ours: Any, theirs: Any) -> bool:
 
 def _wide(thing: Any) -> Tensor:
     """Return a number, a nest of numbers or a tensor as float64, or complex128 where it is complex, on the CPU."""
-    flat = thing.detach().cpu() if isinstance(thing, Tensor) else torch.as_tensor(thing)
+    flat = thing.detach().cpu() if isinstance(thing, Tensor) else torch.from_numpy(np.asarray(thing))
     return flat.to(torch.complex128 if flat.is_complex() else torch.float64)
 
 

@@ -24,7 +24,7 @@ Builds on:
 Sources:
     - P. Patarasuk, X. Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 2009, sections 3 and 4
     - S. Li et al., "PyTorch Distributed", VLDB 2020, arXiv:2006.15704, sections 3.2 and 4: buckets and overlap
-    - PyTorch documentation: DistributedDataParallel; DDP Communication Hooks; Generic Join Context Manager; torchrun (Elastic Launch)
+    - PyTorch documentation: DistributedDataParallel; DDP Communication Hooks; Generic Join Context Manager; torchrun
 
 Notebook:
     43_DDP_Concepts.ipynb
@@ -38,6 +38,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -50,6 +51,7 @@ from torch.utils.data import DistributedSampler
 from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.elsewhere import by_node_starter, by_torchrun, events_of
 from labs.kit.tasks import Forked, batch_of, equal_layers, loss_of, network, share_of, stepped
+from labs.kit.timing import seconds
 
 # Shape letters: N elements, B batch, I inputs, S steps, P parameters.
 
@@ -112,8 +114,8 @@ def ring_all_reduce(x_N: Tensor) -> tuple[Tensor, int]:
 def trained_alone(steps: int, batch: int, device: torch.device) -> Tensor:
     """Train a small network on whole batches, on one rank, as everybody knows it.
 
-    Nobody talks to anybody here: every rank does all the work. The result is the weights after each step (S, P), against
-    which the parallel versions are held. float64, so that only the order of sums can differ.
+    Every rank does all the work here. The result is the weights after each step (S, P), against which the parallel versions
+    are held. float64, so that only the order of sums can differ.
     """
     model = network(device)
     path_SP = torch.stack([stepped(model, *batch_of(step, batch, device)) for step in range(steps)])
@@ -158,9 +160,8 @@ def trained_by_ddp(steps: int, share: int, device: torch.device) -> Tensor:
 
 def fingerprints(weights_P: Tensor) -> list[str]:
     """Hash the weights on each rank, to the last bit, and collect the hashes."""
-    mine = hashlib.sha256(weights_P.cpu().numpy().tobytes()).hexdigest()[:16]
     hashes = [""] * dist.get_world_size()
-    dist.all_gather_object(hashes, mine)
+    dist.all_gather_object(hashes, hashlib.sha256(weights_P.cpu().numpy().tobytes()).hexdigest()[:16])
     return hashes
 
 
@@ -316,8 +317,7 @@ def restarted_by_torchrun() -> list[Event]:
 
     At step 8 the last rank sends itself SIGKILL: no clean-up, no word to anybody. Its neighbour finds the connection broken
     within a moment. The agent sees the dead process, ends the others and starts all of them again; each loads the checkpoint
-    of step 5 and goes on. (In torch 2.13 the restarted ranks meet on a store that still holds the addresses of the dead; see
-    `meet` in interrupted_training.py.)
+    of step 5 and goes on. What it takes is in interrupted_training.py, beside this lab.
     """
     with tempfile.TemporaryDirectory() as folder:
         events = events_of(by_torchrun(2, restarts=1), TRAINING, Path(folder), "--die-at", "8")
@@ -332,7 +332,7 @@ def restarted_by_hand() -> list[Event]:
     """
     with tempfile.TemporaryDirectory() as folder:
         first = events_of(by_node_starter(2), TRAINING, Path(folder), "--die-at", "8")
-        second = events_of(by_node_starter(2), TRAINING, Path(folder), "--die-at", "8")
+        second = events_of(by_node_starter(2), TRAINING, Path(folder), "--die-at", "99")
     return first + second
 
 
@@ -342,15 +342,9 @@ def all_reduce_ms(sizes: tuple[int, ...], device: torch.device) -> list[float]:
     Small ones cost the same whatever they carry: that is latency, one for each call, and why buckets exist. Large ones grow
     with their bytes: that is bandwidth, and why hooks compress.
     """
-    times = []
-    for size in sizes:
-        x_N = torch.ones(size // 4, device=device)
-        dist.all_reduce(x_N)
-        begun = time.perf_counter()
-        for _ in range(5):
-            dist.all_reduce(x_N)
-        times.append((time.perf_counter() - begun) / 5 * 1e3)
-    return times
+    rows = [torch.ones(size // 4, device=device) for size in sizes]
+    times = [[seconds(lambda: dist.all_reduce(x_N), calls=1) for _ in range(7)] for x_N in rows]  # noqa: B023 - called at once
+    return [median(row) * 1e3 for row in times]
 
 
 def run(cfg: Config, lab: Lab) -> None:
@@ -367,9 +361,7 @@ def run(cfg: Config, lab: Lab) -> None:
 
     alone_SP = lab.step(trained_alone, cfg.steps, cfg.share * size, device)
     hand_SP, ddp_SP = lab.step(trained_by_hand, cfg.steps, cfg.share, device), lab.step(trained_by_ddp, cfg.steps, cfg.share, device)
-    lab.close(
-        "43.by-hand", "averaged by hand, N shares step as one whole batch does", hand_SP, alone_SP, tolerance=DIGITS, because=ROUNDING
-    )
+    lab.close("43.by-hand", "averaged by hand, N shares step as one batch", hand_SP, alone_SP, tolerance=DIGITS, because=ROUNDING)
     lab.close("43.by-ddp", "and so do they under DDP, step by step", ddp_SP, alone_SP, tolerance=DIGITS, because=ROUNDING)
     hashes = lab.step(fingerprints, ddp_SP[-1])
     lab.equal("43.same-weights", "all ranks end with the same weights, to the last bit", hashes, [hashes[0]] * size)
@@ -434,9 +426,7 @@ MUTANTS = (
     Mutant("hashes the rank too", fingerprints, "weights_P.cpu().numpy().tobytes()", "bytes([dist.get_rank()])"),
     Mutant("closes a bucket too early", predicted_buckets, "open_bytes >= limit", "open_bytes >= limit // 4"),
     Mutant("keeps the first limit for all", predicted_buckets, "open_bytes, limit = 0, cap", "open_bytes, limit = 0, first"),
-    Mutant(
-        "limits buckets from the first step on", buckets_sent, "bucket_cap_mb=cap_mb", "bucket_cap_mb=cap_mb, find_unused_parameters=True"
-    ),
+    Mutant("limits the first step too", buckets_sent, "bucket_cap_mb=cap_mb", "bucket_cap_mb=cap_mb, find_unused_parameters=True"),
     Mutant("sends float32 all the same", buckets_sent, "whole.to(dtype)", "whole.clone()"),
     Mutant("speaks after every batch", reductions, "if quiet and step < accumulate - 1", "if False"),
     Mutant("forgets the last batches", reductions, "share_of(step, 8, device)", "share_of(step if not quiet else 0, 8, device)"),
@@ -450,12 +440,7 @@ MUTANTS = (
     Mutant("counts from the epoch", skipped_collective, "time.perf_counter() - begun", "time.time()"),
     Mutant("starts from another seed", undisturbed, "Path(folder)", 'Path(folder), "--seed", "1"'),
     Mutant("forgets its checkpoints", restarted_by_torchrun, '"--die-at", "8"', '"--die-at", "8", "--every", "99"'),
-    Mutant(
-        "starts anew elsewhere",
-        restarted_by_hand,
-        "second = events_of(by_node_starter(2), TRAINING, Path(folder)",
-        'second = events_of(by_node_starter(2), TRAINING, Path(folder, "x")',
-    ),
+    Mutant("starts anew elsewhere", restarted_by_hand, 'Path(folder), "--die-at", "99"', 'Path(folder, "x"), "--die-at", "99"'),
 )
 
 
