@@ -70,7 +70,7 @@ def matrix(lesson: Lesson, world: World | None = None, progress: Callable[[str],
     trials = []
     for mutant in lesson.mutants:
         progress(mutant.name)
-        trials.append(_verdict(mutant.name, mutant.step.__name__, notes, bench.with_mutant(mutant)))
+        trials.append(bench.trial(mutant, notes))
     if any(claim.kind == "ratio" for claim in notes.claims):
         progress("both arms the same")
         trials.append(_verdict("both arms the same", "(timing)", notes, bench.with_same_arms()))
@@ -95,6 +95,13 @@ class _Bench:
             failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
             raise DoesNotHold(f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
         return notes
+
+    def trial(self, mutant: Mutant, notes: record.Run) -> Trial:
+        """Try one mutant; an edit that is not a fair one is a fault of the mutant."""
+        try:
+            return _verdict(mutant.name, mutant.step.__name__, notes, self.with_mutant(mutant))
+        except ValueError as error:
+            return Trial(mutant.name, mutant.step.__name__, fault=str(error))
 
     def with_mutant(self, mutant: Mutant) -> record.Run:
         if marks_of(mutant.step).fresh:

@@ -427,7 +427,7 @@ MUTANTS = (
     Mutant("closes a bucket too early", predicted_buckets, "open_bytes >= limit", "open_bytes >= limit // 4"),
     Mutant("keeps the first limit for all", predicted_buckets, "open_bytes, limit = 0, cap", "open_bytes, limit = 0, first"),
     Mutant("limits the first step too", buckets_sent, "bucket_cap_mb=cap_mb", "bucket_cap_mb=cap_mb, find_unused_parameters=True"),
-    Mutant("sends float32 all the same", buckets_sent, "whole.to(dtype)", "whole.clone()"),
+    Mutant("sends float32 all the same", noting, "whole.to(dtype)", "whole.clone()"),
     Mutant("speaks after every batch", reductions, "if quiet and step < accumulate - 1", "if False"),
     Mutant("forgets the last batches", reductions, "share_of(step, 8, device)", "share_of(step if not quiet else 0, 8, device)"),
     Mutant("always searches", steps_with_an_unused_branch, "find_unused_parameters=search", "find_unused_parameters=True"),
