@@ -1,0 +1,167 @@
+"""Start the ranks of one node. Every launcher runs this once on each node:
+
+python -m labs.launch.node --nodes 2 --node 0 --procs 2 --master node0 --port 29512 -- MODULE ARG…
+"""
+
+import argparse
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import NoReturn
+
+from labs import home
+from labs.errors import UsageError
+from labs.launch.crew import ENDING, ORDINARY, Crew
+from labs.launch.output import Output
+
+USAGE = "python -m labs.launch.node --nodes N --node K --procs P --master NAME --port PORT [options] -- MODULE [ARG…]"
+RETRY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Node:
+    """This node's place among the others, and what its ranks run."""
+
+    nodes: int
+    node: int
+    procs: int
+    master: str
+    port: int
+    timeout: float
+    logs: Path | None
+    one_machine: bool
+    command: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"node{self.node} (host {socket.gethostname()})"
+
+    def ranks(self) -> range:
+        return range(self.node * self.procs, (self.node + 1) * self.procs)
+
+    def environment(self, rank: int) -> dict[str, str]:
+        """Return what a rank finds in its environment, by the names that torchrun uses too."""
+        own = {
+            "RANK": rank,
+            "LOCAL_RANK": rank - self.node * self.procs,
+            "WORLD_SIZE": self.nodes * self.procs,
+            "LOCAL_WORLD_SIZE": self.procs,
+            "GROUP_RANK": self.node,
+            "LABS_NODE": self.node,
+            "MASTER_ADDR": self.master,
+            "MASTER_PORT": self.port,
+            "PYTHONUNBUFFERED": 1,
+        }
+        threads = _cores() // (self.procs * (self.nodes if self.one_machine else 1))
+        return {"OMP_NUM_THREADS": str(max(1, threads)), **os.environ, **{name: str(value) for name, value in own.items()}}
+
+
+def parse(words: Sequence[str]) -> Node:
+    """Read the command line. Leaves with status 2 where it makes no sense."""
+    parser = argparse.ArgumentParser(usage=USAGE, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, required=True, help="how many nodes there are")
+    parser.add_argument("--node", type=int, required=True, help="which of them this is, from 0 up")
+    parser.add_argument("--procs", type=int, required=True, help="ranks on each node")
+    parser.add_argument("--master", required=True, help="name or address of node 0")
+    parser.add_argument("--port", type=int, required=True, help="a port that is free on node 0")
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for the master's name to resolve")
+    parser.add_argument("--logs", type=Path, help="a folder that gets rank3.log and so on; rank 0 speaks on the terminal")
+    parser.add_argument("--one-machine", action="store_true", help="all nodes are on this machine: loopback is right, cores are shared")
+    end = words.index("--") if "--" in words else len(words)
+    node = Node(**vars(parser.parse_args(words[:end])), command=tuple(words[end + 1 :]))
+    if not node.command:
+        parser.error("behind -- comes the module that each rank runs")
+    if not (0 <= node.node < node.nodes and node.procs > 0 and 0 < node.port < 2**16):
+        parser.error("--node counts from 0 to NODES - 1, --procs from 1 up, and --port from 1 to 65535")
+    return node
+
+
+def check_port(node: Node) -> None:
+    """Raise UsageError where rank 0 could not listen on its port."""
+    try:
+        socket.create_server(("", node.port)).close()
+    except OSError as error:
+        why = "is in use by another program" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise UsageError(f"port {node.port} on {node} {why}: end that, or give another --port") from None
+
+
+def check_master(node: Node) -> None:
+    """Wait until the master's name resolves, and see that it does not lead back to this very node."""
+    found = _addresses(node)
+    if node.node > 0 and not node.one_machine and all(ipaddress.ip_address(address).is_loopback for address in found):
+        raise UsageError(
+            f"on {node} the master's name {node.master} resolves to {found[0]}, which is this node itself, and not node 0\n"
+            "name node 0 by its address on the network, or mend /etc/hosts here (Debian writes 127.0.1.1 there)\n"
+            "where all nodes are meant to be on one machine, say --one-machine"
+        )
+
+
+def run(node: Node) -> int:
+    """Start this node's ranks and return once all have ended."""
+    with Crew(quiet=ORDINARY) as crew:
+        for rank in node.ranks():
+            output = Output(f"[node{node.node} rank {rank}]", node.logs and node.logs / f"rank{rank}.log") if rank else None
+            crew.start(f"rank {rank} on {node}", [sys.executable, "-m", *node.command], node.environment(rank), output)
+        return crew.wait()
+
+
+def main() -> NoReturn:
+    """Exit as the first rank that failed did; 2 where the ranks could not start, 128 + signal where one ended them."""
+    for number in ENDING:
+        signal.signal(number, _leave)
+    try:
+        node = parse(sys.argv[1:])
+        if node.node == 0:
+            check_port(node)
+        check_master(node)
+        if node.logs:
+            home.writable(node.logs)
+        status = run(node)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        status = error.exit_status
+    sys.exit(status)
+
+
+def _addresses(node: Node) -> list[str]:
+    """Return the master's addresses. Raises UsageError when the time is over, also while a look-up still hangs."""
+    found: Queue[list[str]] = Queue()
+    trouble = ["no name server answers"]
+    Thread(target=_look_up, args=(node.master, found, trouble), daemon=True).start()
+    try:
+        return found.get(timeout=node.timeout)
+    except Empty:
+        raise UsageError(
+            f"on {node} the master's name {node.master} did not resolve within {node.timeout:g} s: {trouble[-1]}\n"
+            "see that it is spelled right, and that this node knows it (DNS, /etc/hosts)"
+        ) from None
+
+
+def _look_up(name: str, found: Queue[list[str]], trouble: list[str]) -> None:
+    while True:
+        try:
+            found.put([str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)])
+            return
+        except (OSError, UnicodeError) as error:  # the latter of a name that can be none, such as one with an empty part
+            trouble.append(getattr(error, "strerror", None) or str(error))
+            time.sleep(RETRY_S)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()
