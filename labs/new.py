@@ -57,7 +57,8 @@ def _entry(number: int, title: str, title_pl: str, module: str) -> Entry:
         raise UsageError(f"lab {number:02d}, {known.title}, is already there: {known.path}")
     if known and (title or title_pl or module):
         raise UsageError(
-            f"lab {number:02d} is planned: {known.title}, in {known.module}\nleave titles and module out, or change its row in {catalog.PLANNED}"
+            f"lab {number:02d} is planned: {known.title}, in {known.module}\n"
+            f"leave titles and module out, or change its row in {catalog.PLANNED}"
         )
     if known:
         return known
@@ -68,9 +69,7 @@ def _entry(number: int, title: str, title_pl: str, module: str) -> Entry:
         raise UsageError(f"--module={module} is not there; choose from: {', '.join(catalog.MODULES)}")
     for name, value in (("--title", title), ("--title-pl", title_pl)):
         if re.search(r'[·"\\\n]', value) or not re.search("[A-Za-z]", value) or len(value) > LONGEST:
-            raise UsageError(
-                f'{name}={value} makes no good header; give up to {LONGEST} characters, letters among them, and none of · " \\'
-            )
+            raise UsageError(f'{name}={value} makes no good header; give letters, {LONGEST} characters at most, and none of · " \\')
     return Entry(number, module, title, title_pl, f"{number:02d}_{_slug(title)}", "cpu")
 
 

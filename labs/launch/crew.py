@@ -20,6 +20,7 @@ from labs.launch.output import Output, say
 PATIENCE_S = 2.0  # once one has failed, the others may end by themselves and say why
 GRACE_S = 5.0  # between the wish to end and SIGKILL
 ENDING = (signal.SIGINT, signal.SIGTERM)
+ORDINARY = range(3)  # all is well, a claim failed, bad usage: what ends with these has told its story itself
 FORWARDED = (*ENDING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -46,7 +47,7 @@ class Crew:
     def __init__(self, quiet: range, grace_s: float = GRACE_S) -> None:
         self.quiet, self.grace_s = quiet, grace_s
         self.members: list[Member] = []
-        self.status = 0  # that of the first failure, or of the signal that ended all
+        self.status = 0
         self._unsaid = ""
         self._ending = False
         self._due: list[tuple[float, int]] = []  # what all are sent next, and when
@@ -76,13 +77,13 @@ class Crew:
             raise UsageError(f"{name} could not be started: {error.strerror}") from None
         member = Member(name, process, output)
         self.members.append(member)
-        self._lifeline.hold(member.process.pid for member in self.members)
+        self._hold()
         if process.stdout:
             os.set_blocking(process.stdout.fileno(), False)
             self._selector.register(process.stdout, selectors.EVENT_READ, partial(self._read, member))
 
     def wait(self) -> int:
-        """Return once all have ended: 0, the status of the first that failed, or 128 + the signal that ended them."""
+        """Return once all have ended: 0, the status of the first that broke, or 128 + the signal that was to end them."""
         while self.members:
             for key, _ in self._selector.select(self._seconds_to_due()):
                 key.data()
@@ -138,6 +139,9 @@ class Crew:
                 self._selector.unregister(pipe)
             member.output.end()
         self.members.remove(member)
+        self._hold()
+
+    def _hold(self) -> None:
         self._lifeline.hold(member.process.pid for member in self.members)
 
     def _judge(self, member: Member) -> None:
@@ -146,12 +150,15 @@ class Crew:
         if self._ending or code == 0:
             return
         named = f"{member.name} {_how(code)}"
-        if code not in self.quiet:
-            say("\n  | ".join([named, *(member.output.last_lines if member.output else [])]))
         if not self.status:
-            self.status = code if code > 0 else 128 - code
-            self._unsaid = named if code in self.quiet else ""
+            self._unsaid = named
             self._end(signal.SIGTERM, after_s=PATIENCE_S)
+        if code not in self.quiet:
+            self._unsaid = ""
+            say("\n  | ".join([named, *(member.output.last_lines if member.output else [])]))
+        status = code if code > 0 else 128 - code
+        if not self.status or (self.status in ORDINARY and status not in ORDINARY):
+            self.status = status
 
     def _kill(self) -> None:
         for member in self.members:
@@ -162,11 +169,11 @@ class Crew:
 @contextmanager
 def _signals() -> Iterator[socket.socket]:
     """Yield a socket on which each signal arrives as a byte, so that one `select` waits for signals and output alike."""
-    hung_up = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()  # nohup
+    ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()  # as nohup wants it
     reader, writer = socket.socketpair()
     with reader, writer:
         writer.setblocking(False)
-        before = {number: signal.signal(number, _noted) for number in {signal.SIGCHLD, *FORWARDED} - hung_up}
+        before = {number: signal.signal(number, _noted) for number in {signal.SIGCHLD, *FORWARDED} - ignored}
         waker = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield reader

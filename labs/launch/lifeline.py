@@ -32,6 +32,6 @@ class Lifeline:
             self.guard.stdin.write(" ".join(map(str, groups)).encode() + b"\n")
 
     def release(self) -> None:
-        """Send the guard away: nothing depends on this process any more."""
-        with self.guard:
-            self.guard.kill()
+        """Let the guard go: nothing depends on this process any more."""
+        self.hold(())
+        self.guard.communicate()

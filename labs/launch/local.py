@@ -1,12 +1,18 @@
-"""Run a lab here. One process needs no starter: it runs in the command's own interpreter."""
+"""Run a lab here. One process runs in the command's own interpreter; several nodes are several starters on loopback."""
 
 import os
 import runpy
 import shlex
+import socket
 import sys
+from collections.abc import Iterator
 
-from labs.errors import UsageError
+from labs.launch.crew import GRACE_S, Crew
 from labs.launch.spec import RunSpec
+
+LOOPBACK = "127.0.0.1"
+STARTERS_GRACE_S = GRACE_S + 2  # a starter needs its own grace first, to end its ranks
+BY_ITSELF = range(256)  # a starter that ends with a status has named the rank that broke
 
 
 class Local:
@@ -18,22 +24,50 @@ class Local:
         return "no cluster was asked for"
 
     def check(self, spec: RunSpec) -> None:
-        if spec.nodes * spec.procs > 1:
-            asked = f"NODES={spec.nodes} PROCS={spec.procs}"
-            said = f"lab {spec.lab:02d} runs in one process, and {asked} asks for {spec.nodes * spec.procs}"
-            raise UsageError(f"{said}\nleave NODES and PROCS out, or set them to 1")
+        """Nothing to refuse: one machine can hold any number of nodes."""
 
     def render(self, spec: RunSpec) -> str:
-        command = [sys.executable, "-m", spec.module, *spec.arguments]
         hidden = "CUDA_VISIBLE_DEVICES= " if spec.gpus == "0" else ""
-        return hidden + shlex.join(command) + "\n"
+        if spec.nodes * spec.procs == 1:
+            return f"{hidden}{shlex.join([sys.executable, '-m', spec.module, *spec.arguments])}\n"
+        nodes = [hidden + shlex.join(_starter(spec, node, "$PORT")).replace("'$PORT'", "$PORT") for node in _order(spec)]
+        return "PORT=29500  # or any that is free: each run looks for one\n" + " &\n".join(nodes) + "\n"
 
     def submit(self, spec: RunSpec) -> int:
         if spec.gpus == "0":
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        sys.argv = [spec.module, *spec.arguments]
-        try:
-            runpy.run_module(spec.module, run_name="__main__", alter_sys=True)
-        except SystemExit as ended:
-            return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        return 0
+        return _here(spec) if spec.nodes * spec.procs == 1 else _beside(spec)
+
+
+def _here(spec: RunSpec) -> int:
+    sys.argv = [spec.module, *spec.arguments]
+    try:
+        runpy.run_module(spec.module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+def _beside(spec: RunSpec) -> int:
+    port = str(_free_port())
+    with Crew(BY_ITSELF, STARTERS_GRACE_S) as crew:
+        for node in _order(spec):
+            crew.start(f"the starter of node{node}", _starter(spec, node, port), os.environ)
+        return crew.wait()
+
+
+def _order(spec: RunSpec) -> Iterator[int]:
+    """Node 0 comes last, so that in a shell it is the one in the foreground."""
+    return reversed(range(spec.nodes))
+
+
+def _starter(spec: RunSpec, node: int, port: str) -> list[str]:
+    place = ["--nodes", str(spec.nodes), "--node", str(node), "--procs", str(spec.procs), "--master", LOOPBACK, "--port", port]
+    start = [sys.executable, "-m", "labs.launch.node", *place, "--one-machine", "--logs", str(spec.folder)]
+    return [*start, "--", spec.module, *spec.arguments]
+
+
+def _free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

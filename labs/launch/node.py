@@ -20,12 +20,11 @@ from typing import NoReturn
 
 from labs import home
 from labs.errors import UsageError
-from labs.launch.crew import ENDING, Crew
+from labs.launch.crew import ENDING, ORDINARY, Crew
 from labs.launch.output import Output
 
 USAGE = "python -m labs.launch.node --nodes N --node K --procs P --master NAME --port PORT [options] -- MODULE [ARG…]"
 RETRY_S = 0.5
-QUIET = range(3)  # all is well, a claim failed, bad usage: rank 0 has told the story
 
 
 @dataclass(frozen=True)
@@ -100,13 +99,14 @@ def check_master(node: Node) -> None:
     if node.node > 0 and not node.one_machine and all(ipaddress.ip_address(address).is_loopback for address in found):
         raise UsageError(
             f"on {node} the master's name {node.master} resolves to {found[0]}, which is this node itself, and not node 0\n"
-            f"in /etc/hosts on this node give {node.master} its address on the network (Debian writes 127.0.1.1 there)"
+            "name node 0 by its address on the network, or mend /etc/hosts here (Debian writes 127.0.1.1 there)\n"
+            "where all nodes are meant to be on one machine, say --one-machine"
         )
 
 
 def run(node: Node) -> int:
     """Start this node's ranks and return once all have ended."""
-    with Crew(QUIET) as crew:
+    with Crew(quiet=ORDINARY) as crew:
         for rank in node.ranks():
             output = Output(f"[node{node.node} rank {rank}]", node.logs and node.logs / f"rank{rank}.log") if rank else None
             crew.start(f"rank {rank} on {node}", [sys.executable, "-m", *node.command], node.environment(rank), output)

@@ -1,6 +1,10 @@
 """Functions of all shapes, for edits to be tried on."""
 
+from collections.abc import Callable
+
 from labs.kit import exercise
+
+Grow = Callable[[int], int]
 
 
 def plain(a: int, b: int) -> int:
@@ -16,6 +20,7 @@ def decorated(a: int) -> int:
     return b
 
 
+# fmt: off
 def over_several_lines(
     a: int,
     b: int,
@@ -29,6 +34,7 @@ def over_several_lines(
         0,
     )
     return c
+# fmt: on
 
 
 def bare(a: int) -> int:
@@ -48,17 +54,19 @@ def with_inner_return(a: int) -> int:
 
 def with_lambda(a: int) -> int:
     """Grow by a function without a name."""
-    grow = lambda x: x + 1  # noqa: E731
+    grow: Grow = lambda x: x + 1  # noqa: E731
     b = grow(a)
     return b
 
 
+# fmt: off
 def returning_over_lines(a: int, b: int) -> tuple[int, ...]:
     """Return two numbers."""
     return (
         a,
         b,
     )
+# fmt: on
 
 
 def early_return(a: int) -> int:

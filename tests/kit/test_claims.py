@@ -63,7 +63,9 @@ class TestEqual:
         assert outcome.held is False
         assert reason in outcome.reason
 
-    @pytest.mark.parametrize("nan", [math.nan, [math.nan], torch.tensor(math.nan), torch.tensor([1.0, math.nan]), [torch.tensor([math.nan])]])
+    @pytest.mark.parametrize(
+        "nan", [math.nan, [math.nan], torch.tensor(math.nan), torch.tensor([1.0, math.nan]), [torch.tensor([math.nan])]]
+    )
     def test_nan_equals_nothing(self, nan: Any) -> None:
         assert claims.equal(nan, nan).held is False
 
@@ -318,7 +320,7 @@ class TestStat:
             ([math.nan, 1.0, 1.0, 1.0, 1.0], {}, False),
         ],
     )
-    def test_the_margin_is_counted_in_standard_errors(self, differences: list[float], bounds: dict[str, float], held: bool) -> None:
+    def test_the_margin_is_counted_in_standard_errors(self, differences: list[float], bounds: dict[str, Any], held: bool) -> None:
         outcome = claims.stat(differences, **bounds)
         assert outcome.held is held
         assert outcome.samples == pytest.approx(differences, nan_ok=True)

@@ -74,7 +74,9 @@ def test_a_flag_has_the_type_of_its_field(argument: str, chosen: dict[str, Any])
     assert parsed(argument) == {"smoke": False, **chosen}
 
 
-@pytest.mark.parametrize("argument", ["--rows=x", "--rows=1.5", "--rows=", "--step-size=fast", "--colour=red", "--loud=yes", "--row=4", "more"])
+@pytest.mark.parametrize(
+    "argument", ["--rows=x", "--rows=1.5", "--rows=", "--step-size=fast", "--colour=red", "--loud=yes", "--row=4", "more"]
+)
 def test_a_bad_flag_gets_two_lines_with_the_valid_ones(argument: str) -> None:
     with pytest.raises(UsageError) as caught:
         parsed(argument)
@@ -85,7 +87,14 @@ def test_a_bad_flag_gets_two_lines_with_the_valid_ones(argument: str) -> None:
 
 
 def test_the_line_of_valid_flags_can_be_typed() -> None:
-    assert parsed(*config.in_one_line(config.flags_of(Config)).split()) == {"smoke": True, "rows": 8, "step_size": 0.5, "word": "quiet", "loud": False, "bare": 3}
+    assert parsed(*config.in_one_line(config.flags_of(Config)).split()) == {
+        "smoke": True,
+        "rows": 8,
+        "step_size": 0.5,
+        "word": "quiet",
+        "loud": False,
+        "bare": 3,
+    }
 
 
 def test_help_has_the_comments_and_the_defaults() -> None:

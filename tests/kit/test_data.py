@@ -12,7 +12,7 @@ def test_digits_are_images_between_zero_and_one() -> None:
     images, labels = data.digits()
     assert (images.shape, images.dtype) == ((1797, 1, 8, 8), torch.float32)
     assert (labels.shape, labels.dtype) == ((1797,), torch.int64)
-    assert (images.min(), images.max()) == (0, 1)
+    assert (images.min().item(), images.max().item()) == (0, 1)
     assert labels.unique().tolist() == list(range(10))
 
 

@@ -12,7 +12,14 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def price(series: dict[str, list[float]] | None = None) -> Figure:
-    return Figure(title="The price & more", path="figures/price.svg", x_label="stride", y_label="<ns>", x=[1, 2, 4, 8], series=series or {"sum": [1, 2, 3, 50]})
+    return Figure(
+        title="The price & more",
+        path="figures/price.svg",
+        x_label="stride",
+        y_label="<ns>",
+        x=[1, 2, 4, 8],
+        series=series or {"sum": [1, 2, 3, 50]},
+    )
 
 
 def drawn(figure: Figure, folder: Path, *, log_x: bool = False, log_y: bool = False) -> ET.Element:
@@ -59,7 +66,12 @@ def test_the_same_numbers_are_the_same_bytes(tmp_path: Path, log_x: bool, log_y:
 
 
 @pytest.mark.parametrize(
-    ("title", "path"), [("The price of a stride", "figures/the-price-of-a-stride.svg"), ("What 2× costs!", "figures/what-2-costs.svg"), ("a/b\\..", "figures/a-b.svg")]
+    ("title", "path"),
+    [
+        ("The price of a stride", "figures/the-price-of-a-stride.svg"),
+        ("What 2× costs!", "figures/what-2-costs.svg"),
+        ("a/b\\..", "figures/a-b.svg"),
+    ],
 )
 def test_a_title_becomes_a_file_name(title: str, path: str) -> None:
     assert figures.file_name(title) == path

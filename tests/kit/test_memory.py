@@ -67,10 +67,10 @@ def test_equal_addresses_at_different_times_are_different_storages() -> None:
     x = square()
 
     def one_by_one() -> None:
-        for _ in range(3):
-            x.exp()
+        for _ in range(20):
+            x * x.detach().clone()
 
-    assert memory.saved_bytes(one_by_one) == 3 * BYTES
+    assert memory.saved_bytes(one_by_one) == 20 * BYTES
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_process_grows_by_what_it_touches() -> None:
     before = memory.process_bytes()
     touched = torch.ones(50 * 2**20)  # 200 MiB; written, so that the system must provide the pages
     grown = memory.process_bytes() - before
-    assert 190 * 2**20 < grown < 300 * 2**20
+    assert 198 * 2**20 < grown < 300 * 2**20
     del touched
 
 

@@ -40,14 +40,14 @@ class TestEdits:
             (steps.over_several_lines, "a *", "b *", "        b * b,\n"),
             (steps.bare, "a + 1", "a", "    b = a\n"),
             (steps.with_inner_return, "x + 1", "x", "        return x\n"),
-            (steps.with_lambda, "x + 1", "x - 1", "    grow = lambda x: x - 1  # noqa: E731\n"),
+            (steps.with_lambda, "x + 1", "x - 1", "    grow: Grow = lambda x: x - 1  # noqa: E731\n"),
         ],
     )
     def test_one_line_is_edited_and_no_other(self, step: Callable[..., Any], old: str, new: str, line: str) -> None:
         source = mutated_source(Mutant("edit", step, old, new))
         assert line in source
-        before = inspect.getsource(step)
-        before = before[before.index("def ") :].splitlines()
+        text = inspect.getsource(step)
+        before = text[text.index("def ") :].splitlines()
         differ = [(ours, theirs) for ours, theirs in zip(before, source.splitlines(), strict=True) if ours != theirs]
         assert len(differ) == 1
 

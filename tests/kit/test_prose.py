@@ -55,12 +55,7 @@ def test_piped_text_is_the_text_itself(text: str) -> None:
 
 def test_paragraphs_are_joined_and_formulas_stand_line_by_line() -> None:
     text = "One\nparagraph\n  of three lines.\n\n    a = b·c\n    d = e\n\nAnother."
-    assert list(prose.paragraphs(text)) == [
-        ("One paragraph of three lines.", 0),
-        ("a = b·c", 4),
-        ("d = e", 4),
-        ("Another.", 0),
-    ]
+    assert list(prose.paragraphs(text)) == [("One paragraph of three lines.", 0), ("a = b·c", 4), ("d = e", 4), ("Another.", 0)]
 
 
 def test_a_formula_for_the_page_is_a_formula_on_the_screen() -> None:

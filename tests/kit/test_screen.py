@@ -6,11 +6,10 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from rich.console import Console
 
 from labs import record
 from labs.kit import screen
-from labs.kit.screen import THEME, Screen
+from labs.kit.screen import Screen
 
 ESCAPE = "\x1b["
 LONG = "word " * 60
@@ -22,21 +21,31 @@ def step(name: str = "views_of", number: int = 1, prose: str = "", exercise: str
 
 def claim(verdict: record.Verdict = "held", judges: tuple[str, ...] = ("views_of",), shown: str = "all 9 equal") -> record.Claim:
     return record.Claim(
-        id="01.shared", text="they share `x[0, 1]` and [bold]", kind="exact", verdict=verdict, shown=shown, reason="why not", judges=list(judges)
+        id="01.shared",
+        text="they share `x[0, 1]` and [bold]",
+        kind="exact",
+        verdict=verdict,
+        shown=shown,
+        reason="why not",
+        judges=list(judges),
     )
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Screen:
-    """A screen on a terminal of 80 columns, whose output is kept."""
-    made = Screen()
-    made.terminal = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80, theme=THEME, highlight=False, emoji=False)
+class Terminal(io.StringIO):
+    """Keeps what is written to it, and says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Put a terminal of 80 columns in the place of stdout. No fixture: pytest sets stdout anew after those."""
+    made = Terminal()
+    monkeypatch.setattr(sys, "stdout", made)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     return made
-
-
-def seen_on(made: Screen) -> str:
-    assert isinstance(made.terminal.file, io.StringIO)
-    return made.terminal.file.getvalue()
 
 
 def everything(made: Screen) -> None:
@@ -70,13 +79,22 @@ def test_piped_text_is_wrapped_and_has_no_trailing_spaces(capsys: pytest.Capture
 def test_piped_text_keeps_its_marks_and_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     everything(Screen())
     output = capsys.readouterr().out
-    for text in ("Storage [and] view", "`view`", "*Stress* and `code`.", "a[i] = b·c", "they share `x[0, 1]` and [bold]", "One [storage]", "A [price]"):
+    for text in (
+        "Storage [and] view",
+        "`view`",
+        "*Stress* and `code`.",
+        "a[i] = b·c",
+        "they share `x[0, 1]` and [bold]",
+        "One [storage]",
+        "A [price]",
+    ):
         assert text in output
 
 
-def test_a_terminal_gets_colours_and_its_own_width(terminal: Screen) -> None:
-    everything(terminal)
-    output = seen_on(terminal)
+def test_a_terminal_gets_colours_and_its_own_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = terminal(monkeypatch)
+    everything(Screen())
+    output = made.getvalue()
     assert ESCAPE in output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
     assert "`" not in plain
@@ -127,7 +145,8 @@ def test_only_some_steps_are_shown_without_their_prose(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("verdict", "judges", "shown"), [("held", ("mine",), True), ("held", ("other",), False), ("failed", ("other",), True), ("held", ("other", "mine"), True)]
+    ("verdict", "judges", "shown"),
+    [("held", ("mine",), True), ("held", ("other",), False), ("failed", ("other",), True), ("held", ("other", "mine"), True)],
 )
 def test_only_the_claims_about_them_are_shown_and_failures(
     capsys: pytest.CaptureFixture[str], verdict: record.Verdict, judges: tuple[str, ...], shown: bool
@@ -136,11 +155,11 @@ def test_only_the_claims_about_them_are_shown_and_failures(
     assert bool(capsys.readouterr().out) is shown
 
 
-def test_the_log_is_a_plain_copy(terminal: Screen) -> None:
+def test_the_log_is_a_plain_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = terminal(monkeypatch)
     log = io.StringIO()
-    terminal.copies = Screen(log=log).copies
-    everything(terminal)
-    assert ESCAPE in seen_on(terminal)
+    everything(Screen(log=log))
+    assert ESCAPE in made.getvalue()
     assert ESCAPE not in log.getvalue()
     assert "they share `x[0, 1]` and [bold]" in log.getvalue()
 
@@ -171,10 +190,11 @@ def waits(made: Screen, until: Callable[[], bool]) -> None:
             time.sleep(0.05)
 
 
-def test_long_work_shows_that_it_is_alive(terminal: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_work_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = terminal(monkeypatch)
     monkeypatch.setattr(screen, "PATIENCE_S", 0.01)
-    waits(terminal, lambda: "Walk" in seen_on(terminal))
-    assert "far" in seen_on(terminal)
+    waits(Screen(), lambda: "Walk" in made.getvalue())
+    assert "far" in made.getvalue()
 
 
 def test_in_a_pipe_waiting_shows_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,10 +203,11 @@ def test_in_a_pipe_waiting_shows_nothing(monkeypatch: pytest.MonkeyPatch, capsys
     assert capsys.readouterr().out == ""
 
 
-def test_waiting_ends_with_what_it_waits_for_also_after_an_error(terminal: Screen) -> None:
+def test_waiting_ends_with_what_it_waits_for_also_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal(monkeypatch)
     import threading
 
     before = threading.active_count()
-    with pytest.raises(RuntimeError, match="on purpose"), terminal.waiting("a step"):
+    with pytest.raises(RuntimeError, match="on purpose"), Screen().waiting("a step"):
         raise RuntimeError("on purpose")
     assert threading.active_count() == before

@@ -29,7 +29,9 @@ def test_a_blank_record_says_what_is_about_to_run(tiny: Lesson) -> None:
 def test_a_run_whose_claims_hold_held(tiny: Lesson) -> None:
     notes = performed(tiny)
     assert (notes.status, notes.error) == ("held", "")
-    assert [claim.id for claim in notes.claims] == [f"99.{name}" for name in ("numbers", "refused", "doubled", "total", "remembered", "longer")]
+    assert [claim.id for claim in notes.claims] == [
+        f"99.{name}" for name in ("numbers", "refused", "doubled", "total", "remembered", "longer")
+    ]
     assert {claim.verdict for claim in notes.claims} == {"held"}
     assert notes.seconds > 0
 
@@ -104,5 +106,5 @@ def test_the_screen_sees_what_the_notes_say(tiny: Lesson) -> None:
     shown = log.getvalue()
     assert all(claim.id in shown for claim in notes.claims)
     assert all(step.title in shown for step in notes.steps)
-    assert "What x[0] holds" in shown
+    assert "Twice x[0]" in shown
     assert "x[i] = i" in shown

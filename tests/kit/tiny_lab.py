@@ -112,7 +112,7 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.equal("99.remembered", "nothing was remembered from before", lab.step(remembered, "once"), ["once"])
     long_N = lab.step(long_row, 2**20)
     if cfg.loud:
-        lab.table("What x[0] holds", ["number", "twice"], [(f"{x:g}", f"{2 * x:g}") for x in x_N.tolist()])
+        lab.table("Twice x[0]", ["number", "twice"], [(f"{x:g}", f"{2 * x:g}") for x in x_N.tolist()])
         lab.plot("Twice as much", x_N.tolist(), {"twice": (2 * x_N).tolist()}, x_label="number", y_label="twice")
     lab.ratio("99.longer", "a long row takes longer", long_N.sum, x_N.sum, at_least=2, because="a million additions against a few")
 
