@@ -223,6 +223,7 @@ def _spec(
 def _launch(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
     """Say where the lab runs and why, run it there, and return its exit status."""
     place = launch.LAUNCHERS[spec.launcher]
+    place.check(spec)
     assert spec.folder is not None
     if dry_run:
         print(place.render(spec), end="")

@@ -23,7 +23,7 @@ def by_node_starter(processes: int) -> list[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     where = ["--nodes", "1", "--node", "0", "--procs", str(processes), "--master", "127.0.0.1", "--port", str(port)]
-    return [sys.executable, "-m", "labs.launch.node", *where, "--"]
+    return [sys.executable, "-m", "labs.launch.node", *where, "--one-machine", "--"]
 
 
 def events_of(starter: list[str], module: str, folder: Path, *flags: str) -> list[dict[str, Any]]:

@@ -7,10 +7,12 @@ import socket
 import sys
 from collections.abc import Iterator
 
+from labs.errors import UsageError
 from labs.launch.crew import GRACE_S, Crew
 from labs.launch.spec import RunSpec
 
 LOOPBACK = "127.0.0.1"
+PROCESSES_PER_CORE = 8
 STARTERS_GRACE_S = GRACE_S + 2  # a starter needs its own grace first, to end its ranks
 BY_ITSELF = range(256)  # a starter that ends with a status has named the rank that broke
 
@@ -24,7 +26,11 @@ class Local:
         return "no cluster was asked for"
 
     def check(self, spec: RunSpec) -> None:
-        """Nothing to refuse: one machine can hold any number of nodes."""
+        """Refuse what would only bring the machine to its knees."""
+        asked, bearable = spec.nodes * spec.procs, PROCESSES_PER_CORE * (os.cpu_count() or 1)
+        if asked > bearable:
+            said = f"NODES={spec.nodes} PROCS={spec.procs} asks for {asked} processes on one machine with {os.cpu_count()} cores"
+            raise UsageError(f"{said}\nask for {bearable} at the most, or for a cluster with LAUNCHER=")
 
     def render(self, spec: RunSpec) -> str:
         hidden = "CUDA_VISIBLE_DEVICES= " if spec.gpus == "0" else ""
@@ -63,8 +69,8 @@ def _order(spec: RunSpec) -> Iterator[int]:
 
 def _starter(spec: RunSpec, node: int, port: str) -> list[str]:
     place = ["--nodes", str(spec.nodes), "--node", str(node), "--procs", str(spec.procs), "--master", LOOPBACK, "--port", port]
-    start = [sys.executable, "-m", "labs.launch.node", *place, "--one-machine", "--logs", str(spec.folder)]
-    return [*start, "--", spec.module, *spec.arguments]
+    logs = ["--logs", str(spec.folder)] if spec.folder else []
+    return [sys.executable, "-m", "labs.launch.node", *place, "--one-machine", *logs, "--", spec.module, *spec.arguments]
 
 
 def _free_port() -> int:

@@ -39,6 +39,9 @@ class Launcher(Protocol):
     def why(self) -> str:
         """Return in a few words why this launcher is the natural choice here."""
 
+    def check(self, spec: RunSpec) -> None:
+        """Raise UsageError, before anything is made, for what this place cannot do."""
+
     def render(self, spec: RunSpec) -> str:
         """Return exactly what `submit` would do, as text, and do nothing."""
 

@@ -60,7 +60,6 @@ FIRST, CAP = MIB, 25 * MIB  # DDP's default limits: of the first bucket, and of 
 DIGITS = 1e-12
 ROUNDING = "float64: 16 digits, of which a few dozen sums in another order cost fewer than four"
 TRAINING = "labs.m6_production.interrupted_training"
-EVERY = 5  # steps between two of its checkpoints
 Event = dict[str, Any]
 Future = torch.futures.Future[Tensor]
 
@@ -88,13 +87,13 @@ class Config:
 def ring_all_reduce(x_N: Tensor) -> tuple[Tensor, int]:
     """Sum a tensor over all ranks by passing chunks round a ring, and count the bytes that this rank sends.
 
-    Sending everything to one rank and back would make that rank the bottleneck. In the ring all ranks send all the time, to
-    one neighbour only. Each of 2(N-1) turns moves one chunk, a part 1/N of the data:
+    Sending everything to one rank and back would make that rank the bottleneck. In the ring all send all the time. Each of
+    2(N-1) turns moves one chunk, a part 1/N of the data:
 
         bytes sent per rank = 2·(N - 1)/N · size
 
-    which stays below twice the size for any number of ranks. `dist.isend(tensor, rank)` starts sending and returns a handle
-    to `wait()` for; `dist.recv(tensor, rank)` fills a tensor. The length of `x_N` is a multiple of the number of ranks.
+    below twice the size for any number of ranks. `dist.isend(tensor, rank)` starts sending and returns a handle to `wait()`
+    for; `dist.recv(tensor, rank)` fills a tensor. The length of `x_N` is a multiple of the number of ranks.
     """
     rank, size = dist.get_rank(), dist.get_world_size()
     chunks = [chunk.clone() for chunk in x_N.chunk(size)]
@@ -173,9 +172,8 @@ def fingerprints(weights_P: Tensor) -> list[str]:
 def predicted_buckets(gradients: list[int], first: int, cap: int) -> list[int]:
     """Predict the bytes of each bucket from the gradients' bytes, given in the order in which they become ready.
 
-    In the first step DDP knows no order yet and sends one single bucket. It notes in which order the gradients came, and
-    rebuilds the buckets for all steps after: a first small one of 1 MiB, then up to 25 MiB each. An explicit `bucket_cap_mb`
-    replaces both limits.
+    In the first step DDP knows no order and sends one bucket. It notes in which order the gradients came, and rebuilds the
+    buckets: a first small one of 1 MiB, then up to 25 MiB each. An explicit `bucket_cap_mb` replaces both limits.
     """
     buckets: list[int] = []
     limit = first
@@ -223,7 +221,6 @@ def reductions(accumulate: int, quiet: bool, device: torch.device) -> tuple[int,
     """Accumulate gradients over several batches, and count the all-reduces that it takes.
 
     Only the sum has to be averaged, so all but the last backward pass may run under `no_sync()`: one k-th of the messages.
-    Forgetting it costs time and changes nothing, which is why so many programs forget it.
     """
     model = DistributedDataParallel(network(device))
     sent: list[int] = []
@@ -327,8 +324,7 @@ def restarted_by_torchrun() -> list[Event]:
 def restarted_by_hand() -> list[Event]:
     """Kill a rank with nobody there to restart it, and give the same command a second time.
 
-    This is what a queue does when a node dies and the job is put back: a whole new start, perhaps elsewhere. It needs no
-    agent, only a checkpoint where the next attempt finds it.
+    This is what a queue does when a node dies: a whole new start, perhaps elsewhere. It needs no agent, only a checkpoint.
     """
     with tempfile.TemporaryDirectory() as folder:
         first = events_of(by_node_starter(2), TRAINING, Path(folder), "--die-at", "8")
@@ -336,15 +332,25 @@ def restarted_by_hand() -> list[Event]:
     return first + second
 
 
+def seconds_to_notice(events: list[Event]) -> float:
+    """Measure how long the other rank took to notice the kill, by the clock that both noted."""
+    at = {str(event["event"]): float(event["time"]) for event in events}
+    late = at["noticed"] - at["killed"]
+    return late
+
+
 def all_reduce_ms(sizes: tuple[int, ...], device: torch.device) -> list[float]:
     """Time all-reduces of growing size, in milliseconds.
 
-    Small ones cost the same whatever they carry: that is latency, one for each call, and why buckets exist. Large ones grow
-    with their bytes: that is bandwidth, and why hooks compress.
+    Small ones all cost the same: that is latency, and why buckets exist. Large ones grow: bandwidth, and why hooks compress.
     """
     rows = [torch.ones(size // 4, device=device) for size in sizes]
     times = [[seconds(lambda: dist.all_reduce(x_N), calls=1) for _ in range(7)] for x_N in rows]  # noqa: B023 - called at once
     return [median(row) * 1e3 for row in times]
+
+
+def weights_in(events: list[Event]) -> set[str]:
+    return {event["weights"] for event in events if event["event"] == "end"}
 
 
 def run(cfg: Config, lab: Lab) -> None:
@@ -402,14 +408,13 @@ def run(cfg: Config, lab: Lab) -> None:
         lab.count("43.bounded", soon, round(waited), at_most=cfg.patience + 5, unit="s", because="the group's timeout")
 
     calm, elastic, by_hand = (lab.step_on_first(step) for step in (undisturbed, restarted_by_torchrun, restarted_by_hand))
-    end = {event["weights"] for event in calm if event["event"] == "end"}
     for id_, how, events in (("torchrun", "restarted by torchrun", elastic), ("hand", "started again by hand", by_hand)):
-        at = {kind: [event for event in events if event["event"] == kind] for kind in ("begin", "killed", "noticed", "end")}
-        noticed = max((event["time"] for event in at["noticed"]), default=1e12) - at["killed"][0]["time"]
-        resumed, expected = at["begin"][-1]["step"], 8 // EVERY * EVERY
-        lab.count(f"43.{id_}-noticed", f"{how}: the kill is noticed", round(noticed), at_most=25, unit="s", because="timeout 20 s + 5 s")
-        lab.count(f"43.{id_}-resumed", "training goes on from the checkpoint", resumed, want=expected, because="the last of every 5th step")
-        lab.equal(f"43.{id_}-same", "and ends with the weights of the undisturbed run", {event["weights"] for event in at["end"]}, end)
+        late, resumed = round(lab.step(seconds_to_notice, events)), max(event["step"] for event in events if event["event"] == "begin")
+        lab.count(f"43.{id_}-noticed", f"{how}: the kill is noticed", late, at_most=25, unit="s", because="timeout 20 s + 5 s")
+        lab.count(
+            f"43.{id_}-resumed", "training goes on from the checkpoint", resumed, want=5, because="one after every 5 steps, killed at 8"
+        )
+        lab.equal(f"43.{id_}-same", "and ends with the weights of the undisturbed run", weights_in(events), weights_in(calm))
 
     sizes = tuple(2**power for power in range(10, 25, 2))
     measured = {"all-reduce": lab.step(all_reduce_ms, sizes, device)}
@@ -440,6 +445,8 @@ MUTANTS = (
     Mutant("counts from the epoch", skipped_collective, "time.perf_counter() - begun", "time.time()"),
     Mutant("starts from another seed", undisturbed, "Path(folder)", 'Path(folder), "--seed", "1"'),
     Mutant("forgets its checkpoints", restarted_by_torchrun, '"--die-at", "8"', '"--die-at", "8", "--every", "99"'),
+    Mutant("reads one clock", seconds_to_notice, 'at["noticed"] - at["killed"]', 'at["noticed"]'),
+    Mutant("counts elements twice", noting, "sent.append(message.nbytes)", "sent.append(2 * message.nbytes)"),
     Mutant("starts anew elsewhere", restarted_by_hand, 'Path(folder), "--die-at", "99"', 'Path(folder, "x"), "--die-at", "99"'),
 )
 
