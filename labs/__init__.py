@@ -1,16 +1,10 @@
 """PyTorch Deep Dive: 50 labs, each of which proves what it says on your own machine."""
 
+import signal
 import sys
-from types import TracebackType
+from pathlib import Path
 
-
-def _end_quietly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if issubclass(kind, KeyboardInterrupt):
-        sys.stderr.write("\ninterrupted\n")
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-# Only under `python -m labs.…`: Ctrl-C may come while torch is still being imported, before any code of ours can catch it.
-if sys.argv[:1] == ["-m"]:
-    sys.excepthook = _end_quietly
+# Ctrl-C while torch is being imported raises in the middle of somebody's module: swallowed there, or an import left in halves.
+# So our own commands (`labs`, `python -m labs.…`) simply end on it, until they have imported what they need and can answer it.
+if sys.argv and (sys.argv[0] == "-m" or Path(sys.argv[0]).name == "labs"):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

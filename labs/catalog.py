@@ -112,7 +112,7 @@ def all_labs() -> dict[int, Entry]:
 def find(wanted: str) -> Entry:
     """Return the lab that a person means by `1`, `01`, `lab01` or `lab-1`. Raises UsageError with what is allowed."""
     labs = all_labs()
-    digits = re.fullmatch(r"(?:lab)?[-_]?0*(\d{1,4})", wanted.strip().lower())
+    digits = re.fullmatch(r"(?:lab[-_]?)?0*(\d{1,4})", wanted.strip().lower())
     if digits is None or int(digits[1]) not in labs:
         raise UsageError(f"there is no lab {wanted!r}; labs are numbered {min(labs)} to {max(labs)}\nsee them with: labs list")
     return labs[int(digits[1])]

@@ -1,6 +1,7 @@
 """The `labs` command. It imports torch only when a lab is run in this very process."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -228,12 +229,9 @@ def _launch(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
     if dry_run:
         print(place.render(spec), end="")
         return 0
-    home.make_run_folder(spec.folder)
+    home.check_place(spec.folder)
     print(f"launcher: {place.name} ({'as asked' if asked else place.why()})", file=sys.stderr)
-    try:
-        return place.submit(spec)
-    finally:
-        home.remove_if_empty(spec.folder)
+    return place.submit(spec)
 
 
 def _end(status: int) -> NoReturn:
@@ -274,6 +272,7 @@ def _near(path: Path) -> Path:
 
 def main() -> None:
     """Run the command and exit: 0, 1 where a claim failed or a lab broke, 2 for bad usage, 130 for Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # see labs/__init__.py
     try:
         result: Any = app(standalone_mode=False)
         status = result if isinstance(result, int) else 0

@@ -112,7 +112,7 @@ class Progress:
     def __init__(self) -> None:
         self.path = home.home() / "work" / "progress.json"
         try:
-            self.entries: dict[str, dict[str, Any]] = json.loads(self.path.read_text(encoding="utf-8"))
+            self.entries: dict[str, dict[str, Any]] = _checked(json.loads(self.path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             self.entries = {}
         except (OSError, ValueError) as error:
@@ -134,6 +134,16 @@ class Progress:
         home.write_whole(self.path, json.dumps(self.entries, indent=2) + "\n")
 
 
+def _checked(found: Any) -> dict[str, dict[str, Any]]:
+    """Return what was read if it has the form of a progress file. Raises ValueError otherwise."""
+    entries = found.values() if isinstance(found, dict) else [None]
+    if not all(
+        isinstance(entry, dict) and isinstance(entry.get("hints"), int) and isinstance(entry.get("asked"), int) for entry in entries
+    ):
+        raise ValueError("it is no record of exercises")
+    return dict(found)
+
+
 def begin(source: Source) -> tuple[Path, bool]:
     """Write the learner's file unless it is there; return its path, and whether it is new."""
     path = home.work_file(source.entry.number)
@@ -149,6 +159,6 @@ def set_aside(number: int) -> Path | None:
     path = home.work_file(number)
     if not path.exists():
         return None
-    kept = path.with_name(f"{path.stem}-{datetime.now():%Y-%m-%dT%H-%M-%S}.py")
+    kept = home.unused(path.with_name(f"{path.stem}-{datetime.now():%Y-%m-%dT%H-%M-%S}.py"))
     path.rename(kept)
     return kept

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from labs.errors import UsageError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+ADVICE = "choose another place with LABS_HOME=/some/folder"
 MIN_FREE_BYTES = 32 * 2**20  # a run writes well under 10 MiB; below this even its log is in danger
 
 
@@ -18,7 +18,10 @@ def home() -> Path:
     """Return LABS_HOME, by default the checkout, or ~/labs where the package stands alone (in an image, say)."""
     chosen = os.environ.get("LABS_HOME")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:
+            raise UsageError(f"LABS_HOME={chosen} leads nowhere: {error}\nname a folder, such as LABS_HOME=/some/folder") from None
     return CHECKOUT if (CHECKOUT / "Makefile").exists() else Path.home() / "labs"
 
 
@@ -34,22 +37,26 @@ def runs_folder(number: int) -> Path:
 
 def run_folder(number: int, launcher: str) -> Path:
     """Name the folder of a run that begins now, `runs/labNN/<time>-<launcher>`; a second one in the same second gets a number behind."""
-    stem = runs_folder(number) / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{launcher}"
-    names = (stem, *(stem.with_name(f"{stem.name}-{again}") for again in range(2, 1000)))
+    return unused(runs_folder(number) / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{launcher}")
+
+
+def unused(path: Path) -> Path:
+    """Return the path, with a number behind where something of its name is there already."""
+    names = (path, *(path.with_stem(f"{path.stem}-{again}") for again in range(2, 1000)))
     return next(name for name in names if not name.exists())
 
 
-def make_run_folder(folder: Path) -> Path:
-    """Make a run's folder, and see that it can take files."""
-    writable(folder.parent)
-    return writable(folder)
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Leave nothing behind of a run that came to nothing."""
-    for empty in (folder, folder.parent):
-        with suppress(OSError):
-            empty.rmdir()
+def check_place(folder: Path) -> None:
+    """See whether a folder could be made and filled, without making anything. Raises UsageError where not."""
+    above = next(place for place in (folder, *folder.parents) if place.exists())
+    if not above.is_dir():
+        raise UsageError(f"cannot make the folder {folder}: {above} is not a folder\n{ADVICE}")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write into the folder {above}: permission denied\n{ADVICE}")
+    free = shutil.disk_usage(above).free
+    if free < MIN_FREE_BYTES:
+        needed = f"{MIN_FREE_BYTES // 2**20} MiB are needed"
+        raise UsageError(f"only {free / 2**20:.1f} MiB are free for {folder}; {needed}\nfree some space, or {ADVICE}")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -58,23 +65,16 @@ def read_json(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def writable(folder: Path) -> Path:
-    """Make `folder` and see that it can take files; say in one sentence what to do where it cannot."""
-    advice = "choose another place with LABS_HOME=/some/folder"
+    """Make `folder`; say in one sentence what to do where it cannot take files."""
+    check_place(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise UsageError(f"cannot make the folder {folder}: {error.strerror}\n{advice}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"cannot write into the folder {folder}: permission denied\n{advice}")
-    if free < MIN_FREE_BYTES:
-        raise UsageError(
-            f"only {free / 2**20:.1f} MiB are free for {folder}; {MIN_FREE_BYTES // 2**20} MiB are needed\nfree some space, or {advice}"
-        )
+        raise UsageError(f"cannot make the folder {folder}: {error.strerror}\n{ADVICE}") from None
     return folder
 
 

@@ -25,6 +25,7 @@ from labs.kit.lesson import Lesson
 from labs.kit.mutants import distinct_arms, load, matrix, mutated_source
 from labs.kit.recall import Recall, callers_of
 from labs.kit.session import rehearse
+from labs.kit.setting import Setting
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
 MAX_LINES = 450
@@ -35,7 +36,17 @@ HEAVY = ("matplotlib", "sklearn", "torchvision", "lightning", "onnx", "onnxrunti
 ANY_SHAPE = {"tensor", "view", "x", "y", "t", "tensors", "grad", "loss", "value"}  # tensors of any shape, and scalars
 NO_ORDERS = {"a", "an", "the", "this", "it", "we", "you", "how", "what", "why", "when"}
 
-every_lab = pytest.mark.parametrize("entry", READY, ids=lambda entry: f"lab{entry.number:02d}")
+MUTANT_PROCESSES = 3
+MAX_MATRIX_S = 300
+
+
+def name_of(entry: Entry) -> str:
+    return f"lab{entry.number:02d}"
+
+
+every_lab = pytest.mark.parametrize("entry", READY, ids=name_of)
+every_lab_of_one_process = pytest.mark.parametrize("entry", [entry for entry in READY if not entry.distributed], ids=name_of)
+every_distributed_lab = pytest.mark.parametrize("entry", [entry for entry in READY if entry.distributed], ids=name_of)
 
 
 @cache
@@ -157,7 +168,7 @@ def test_the_config_is_small_and_every_field_is_explained(entry: Entry) -> None:
 
 @every_lab
 def test_there_are_some_steps_and_not_too_many(entry: Entry) -> None:
-    assert 4 <= len(steps_of(entry)) <= 12
+    assert 4 <= len(steps_of(entry)) <= (18 if entry.distributed else 12)
 
 
 @every_lab
@@ -249,10 +260,14 @@ class Ended(NamedTuple):
     peak_bytes: int
 
 
+def surroundings(folder: Path) -> dict[str, str]:
+    return {**os.environ, "LABS_HOME": str(folder / "home"), "PYTHONWARNINGS": "always"}
+
+
 def to_its_end(command: list[str], folder: Path) -> Ended:
     """Run a command with a bound on its time, and return what it said and how much memory it took."""
     with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=folder, env={**os.environ, "LABS_HOME": str(folder / "home")})
+        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=folder, env=surroundings(folder))
         watchdog = threading.Timer(MAX_SMOKE_S, process.kill)
         watchdog.start()
         try:
@@ -268,7 +283,8 @@ def to_its_end(command: list[str], folder: Path) -> Ended:
 
 @every_lab
 def test_a_smoke_run_holds_in_little_time_and_memory_without_a_warning(entry: Entry, tmp_path: Path) -> None:
-    ended = to_its_end([sys.executable, "-W", "always", "-m", entry.import_name, "--smoke"], tmp_path)
+    command = ["labs.cli", "run", str(entry.number)] if entry.distributed else [entry.import_name]
+    ended = to_its_end([sys.executable, "-m", *command, "--smoke"], tmp_path)
     assert ended.status == 0, ended.stdout + ended.stderr
     assert ended.peak_bytes <= MAX_SMOKE_BYTES
     assert str(entry.path) not in ended.stderr
@@ -305,7 +321,7 @@ def test_a_bad_flag_is_refused_with_the_valid_ones(entry: Entry, flag: str) -> N
 # Claims, mutants, exercises ------------------------------------------------------------------------------------------
 
 
-@every_lab
+@every_lab_of_one_process
 def test_every_claim_can_fail_and_every_mutant_counts(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(catalog.PACKAGE.parent)  # steps that are `fresh` start from here
     result = matrix(lesson_of(entry.number))
@@ -314,12 +330,40 @@ def test_every_claim_can_fail_and_every_mutant_counts(entry: Entry, monkeypatch:
     assert len(result.claims) >= 3
 
 
+@every_distributed_lab
+def test_so_it_is_on_several_processes_and_two_mistakes_fail_in_each_exercise(entry: Entry, tmp_path: Path) -> None:
+    target = tmp_path / "matrix.json"
+    command = [sys.executable, "-m", "labs.cli", "mutants", str(entry.number)]
+    ended = subprocess.run(command, env={**surroundings(tmp_path), "LABS_MATRIX": str(target)}, timeout=MAX_MATRIX_S, check=False)
+    found = json.loads(target.read_text(encoding="utf-8"))
+    assert [trial for trial in found["trials"] if trial["fault"] or not trial["killed"]] == []
+    assert ended.returncode == 0
+    judged_by = {
+        step: {id_ for id_, steps in found["judges"].items() if step in steps} for step in lesson_of(entry.number).exercises.values()
+    }
+    for step, claims in judged_by.items():
+        assert len([trial for trial in found["trials"] if trial["step"] == step and claims & set(trial["killed"])]) >= 2, step
+
+
+@every_distributed_lab
+def test_the_labs_own_steps_pass_as_a_solution_on_several_processes(entry: Entry, tmp_path: Path) -> None:
+    work = tmp_path / "home" / "work" / f"{name_of(entry)}.py"
+    work.parent.mkdir(parents=True)
+    text = Source(entry).work_text
+    for exercise in Source(entry).exercises:
+        text = text.replace(exercise.stub, exercise.solution)
+    work.write_text(text, encoding="utf-8")
+    ended = to_its_end([sys.executable, "-m", "labs.cli", "check", str(entry.number), "--smoke"], tmp_path)
+    assert ended.status == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count(" passed") == len(Source(entry).exercises)
+
+
 @cache
 def reference_of(entry_number: int) -> tuple[Any, Recall]:
     """The smoke Config, and what the lab's own steps return with it."""
     lesson, recall = lesson_of(entry_number), Recall()
     cfg = lesson.config.smoke()  # type: ignore[attr-defined]
-    rehearse(lesson, cfg, {}, smoke=True, timer=distinct_arms, recall=recall)
+    rehearse(lesson, cfg, Setting(timer=distinct_arms, recall=recall), smoke=True)
     return cfg, recall
 
 
@@ -330,7 +374,7 @@ def attempted(entry: Entry, file: Path, bodies: str) -> Attempt:
     return Attempt(lesson_of(entry.number), file)
 
 
-@every_lab
+@every_lab_of_one_process
 def test_at_least_two_wrong_solutions_of_each_exercise_fail_on_a_claim(entry: Entry, tmp_path: Path) -> None:
     lesson = lesson_of(entry.number)
     cfg, reference = reference_of(entry.number)
@@ -341,7 +385,8 @@ def test_at_least_two_wrong_solutions_of_each_exercise_fail_on_a_claim(entry: En
             attempt = attempted(entry, tmp_path / f"attempt{place}.py", mutated_source(mutant))
             assert list(attempt.written) == [step]
             recall = Recall(reference, callers_of(step, lesson.steps))
-            notes = rehearse(lesson, cfg, attempt.replacements(), smoke=True, timer=distinct_arms, recall=recall)
+            setting = Setting(timer=distinct_arms, recall=recall, replacements=attempt.replacements())
+            notes = rehearse(lesson, cfg, setting, smoke=True)
             assert attempt.troubles == {}
             if any(claim.verdict == "failed" and step in claim.judges for claim in notes.claims):
                 caught[step].append(mutant.name)
@@ -359,12 +404,13 @@ def test_the_untouched_stubs_are_not_written_yet(entry: Entry, tmp_path: Path) -
     assert {exercise.judgement for exercise in attempt.judge(nothing, lesson.config())} == {"not written yet"}
 
 
-@every_lab
+@every_lab_of_one_process
 def test_the_labs_own_steps_pass_as_a_solution(entry: Entry, tmp_path: Path) -> None:
     lesson = lesson_of(entry.number)
     cfg, reference = reference_of(entry.number)
     solutions = "\n\n\n".join(exercise.solution for exercise in Source(entry).exercises)
     attempt = attempted(entry, tmp_path / f"lab{entry.number:02d}.py", solutions)
-    notes = rehearse(lesson, cfg, attempt.replacements(), smoke=True, timer=distinct_arms, recall=Recall(reference))
+    setting = Setting(timer=distinct_arms, recall=Recall(reference), replacements=attempt.replacements())
+    notes = rehearse(lesson, cfg, setting, smoke=True)
     judged = {exercise.step: (exercise.judgement, exercise.reason) for exercise in attempt.judge(notes, cfg)}
     assert judged == dict.fromkeys(lesson.exercises.values(), ("passed", ""))

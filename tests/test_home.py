@@ -62,7 +62,7 @@ def test_runs_of_one_second_get_different_folders(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(home, "datetime", Noon)
     names = []
     for _ in range(3):
-        folder = home.make_run_folder(home.run_folder(1, "local"))
+        folder = home.writable(home.run_folder(1, "local"))
         names.append(folder.name)
     assert names == ["2030-01-02T12-00-00-local", "2030-01-02T12-00-00-local-2", "2030-01-02T12-00-00-local-3"]
     assert home.run_folder(1, "slurm").name == "2030-01-02T12-00-00-slurm"
@@ -74,17 +74,9 @@ def test_naming_a_folder_does_not_make_it(labs_home: Path) -> None:
     assert not labs_home.exists()
 
 
-def test_a_run_that_came_to_nothing_leaves_nothing(labs_home: Path) -> None:
-    folder = home.make_run_folder(home.run_folder(1, "local"))
-    home.remove_if_empty(folder)
-    assert not (labs_home / "runs" / "lab01").exists()
-
-
-def test_a_run_that_left_a_file_stays() -> None:
-    folder = home.make_run_folder(home.run_folder(1, "local"))
-    (folder / "log.txt").touch()
-    home.remove_if_empty(folder)
-    assert (folder / "log.txt").exists()
+def test_looking_whether_a_folder_could_be_made_does_not_make_it(labs_home: Path) -> None:
+    home.check_place(home.run_folder(1, "local"))
+    assert not labs_home.exists()
 
 
 class TestWritable:

@@ -11,11 +11,14 @@ from typing import Any
 from labs import record
 from labs.errors import UsageError
 from labs.kit.lesson import Function, Lesson
-from labs.kit.marks import Mutant
+from labs.kit.marks import Mutant, marks_of
 from labs.kit.mutants import mutated
+from labs.kit.recall import Recall, callers_of
 from labs.kit.session import rehearse
 from labs.kit.setting import Setting
 from labs.kit.world import World
+
+Fingerprint = dict[str, tuple[str, Any, str]]
 
 
 class Attempt:
@@ -25,6 +28,7 @@ class Attempt:
         self.lesson = lesson
         self.world = world or World()
         self.reruns = 0
+        self.memory = Recall() if any(marks_of(step).fresh for step in lesson.steps.values()) else None
         self.path = path
         self.written = _load(lesson, path)
         self.troubles: dict[str, str] = {}
@@ -40,13 +44,13 @@ class Attempt:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
                 return attempt(*args, **kwargs)
-            except Exception as error:  # whatever the learner's code raises is shown to the learner
+            except (Exception, SystemExit) as error:  # whatever the learner's code raises is shown to the learner
                 self.troubles.setdefault(name, self._named(error))
             return reference(*args, **kwargs)
 
         return guarded
 
-    def _named(self, error: Exception) -> str:
+    def _named(self, error: BaseException) -> str:
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == self.path]
         where = f" ({self.path.name}, line {own[-1].lineno})" if own else ""
         return f"it raised {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}{where}"
@@ -98,19 +102,21 @@ class Attempt:
                 return mutant.name
         return ""
 
-    def _fails_alike(self, mutant: Mutant, seen: dict[str, tuple[str, Any]], cfg: Any, *, smoke: bool) -> bool:
+    def _fails_alike(self, mutant: Mutant, seen: Fingerprint, cfg: Any, *, smoke: bool) -> bool:
         replacement = mutated(self.lesson, mutant)
         return _fingerprint(self._rehearse({mutant.step.__name__: replacement}, cfg, smoke=smoke)) == seen
 
     def _rehearse(self, replacements: dict[str, Function], cfg: Any, *, smoke: bool) -> record.Run:
         self.reruns += 1
         world = self.world.apart(f"rerun-{self.reruns}", agree_s=self.world.agree_s, collective_s=self.world.collective_s)
-        return rehearse(self.lesson, cfg, Setting(world=world, replacements=replacements), smoke=smoke)
+        touched = frozenset().union(*(callers_of(name, self.lesson.steps) for name in {*self.written, *replacements}))
+        recall = Recall(self.memory, touched) if self.memory else None  # a `fresh` step cannot be run twice in one process
+        return rehearse(self.lesson, cfg, Setting(world=world, replacements=replacements, recall=recall), smoke=smoke)
 
 
-def _fingerprint(notes: record.Run) -> dict[str, tuple[str, Any]]:
-    """Return verdicts and values, without what is timed: two like mistakes leave the same print."""
-    return {claim.id: (claim.verdict, claim.value) for claim in notes.claims if claim.kind not in ("ratio", "stat")}
+def _fingerprint(notes: record.Run) -> Fingerprint:
+    """Return verdicts and what was measured, without what is timed: two like mistakes leave the same print."""
+    return {claim.id: (claim.verdict, claim.value, claim.shown) for claim in notes.claims if claim.kind not in ("ratio", "stat")}
 
 
 def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
@@ -121,9 +127,9 @@ def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
     try:
         stubs = _stubs_in(path)
         names = _names_in(path)
-    except Exception as error:  # whatever the learner's file raises is shown to the learner
+    except (Exception, SystemExit) as error:  # whatever the learner's file raises is shown to the learner
         line = error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
-        said = error.msg if isinstance(error, SyntaxError) else error
+        said = error.msg if isinstance(error, SyntaxError) else str(error).strip().partition("\n")[0]
         raise UsageError(
             f"{path.name}, line {line}: {type(error).__name__}: {said}\nmend it, or start again with: labs reset {number}"
         ) from None

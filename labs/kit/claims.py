@@ -117,6 +117,10 @@ def stat(differences: Sequence[float], *, above: float = 0.0, standard_errors: f
     """
     if len(differences) < MIN_SEEDS:
         raise ValueError(f"a stat needs at least {MIN_SEEDS} paired seeds, got {len(differences)}")
+    if not all(map(math.isfinite, differences)):
+        return Outcome(
+            False, None, f"not a number among {len(differences)} differences", reason="a difference is not a number", cases=len(differences)
+        )
     centre, error = mean(differences), stdev(differences) / math.sqrt(len(differences))
     held = centre - standard_errors * error > above
     bound = f"> {above:g} by {standard_errors:g} standard errors"

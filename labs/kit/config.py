@@ -32,7 +32,14 @@ def flags_of(config: type) -> list[Flag]:
 
 def in_one_line(flags: list[Flag]) -> str:
     """Return the flags with their defaults in one line, for an error message."""
-    return " ".join(["--smoke", *(f"--{flag.name.replace('_', '-')}={flag.default}" for flag in flags)])
+    return " ".join(["--smoke", *map(_with_default, flags)])
+
+
+def _with_default(flag: Flag) -> str:
+    name = flag.name.replace("_", "-")
+    if flag.type is bool:
+        return f"--{name}" if flag.default else f"--no-{name}"
+    return f"--{name}={flag.default}"
 
 
 class _Parser(argparse.ArgumentParser):

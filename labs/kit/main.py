@@ -31,6 +31,7 @@ def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
     """Run a lab as a script and exit: 0 where no claim failed, 1 where one did or the lab broke, 2 for bad usage, 128 + signal."""
     lesson = lessons.read(run, config)
     sys.modules.setdefault(lesson.import_name, sys.modules["__main__"])  # a learner's file that imports the lab gets this one
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # all is imported; see labs/__init__.py
     signal.signal(signal.SIGTERM, _terminated)
     status = _status(lambda: command(lesson, sys.argv[1:]))
     sys.exit(status)
@@ -78,14 +79,14 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
     notes = blank(lesson, cfg, smoke=smoke, launcher=launcher, world=world)
     setting = Setting(world=world, folder=_folder(folder, lesson, launcher, world))
     if attempt:
-        setting = replace(setting, replacements=attempt.replacements(), learner=frozenset(attempt.written))
+        setting = replace(setting, replacements=attempt.replacements(), learner=frozenset(attempt.written), recall=attempt.memory)
     return _kept(lesson, cfg, notes, setting, attempt)
 
 
 def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> Path:
     """Return the run's folder, made by rank 0 and the same for all."""
     if world.first:
-        made = home.make_run_folder(Path(wanted) if wanted else home.run_folder(lesson.entry.number, launcher))
+        made = home.writable(Path(wanted) if wanted else home.run_folder(lesson.entry.number, launcher))
         return Path(world.gather("folder", made)[0])
     return Path(world.gather("folder", None)[0])
 

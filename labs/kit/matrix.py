@@ -1,6 +1,10 @@
 """Show which mutant kills which claim."""
 
+import json
+import os
 import sys
+from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +14,7 @@ from labs.kit.lesson import Lesson
 from labs.kit.mutants import DoesNotHold, Matrix, load, matrix
 from labs.kit.world import World
 
+JSON = "LABS_MATRIX"  # names a file that takes the matrix as JSON too
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -30,6 +35,8 @@ def _shown(lesson: Lesson, world: World, console: Console) -> bool:
             console.print(escape(str(error)), style="bold red", soft_wrap=True)
             return False
     _show(result, console)
+    if world.first and (target := os.environ.get(JSON)):
+        Path(target).write_text(json.dumps(asdict(result), default=sorted), encoding="utf-8")
     return not result.survivors and not result.faults
 
 

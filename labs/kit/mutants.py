@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labs import record
@@ -47,6 +47,7 @@ class Matrix:
     claims: tuple[str, ...]
     unmeasured: dict[str, str]
     trials: tuple[Trial, ...]
+    judges: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the steps that each claim judges
 
     @property
     def survivors(self) -> list[str]:
@@ -75,7 +76,9 @@ def matrix(lesson: Lesson, world: World | None = None, progress: Callable[[str],
         progress("both arms the same")
         trials.append(_verdict("both arms the same", "(timing)", notes, bench.with_same_arms()))
     unmeasured = {claim.id: claim.reason for claim in notes.claims if claim.verdict == "not measured here"}
-    return Matrix(lesson.entry.number, tuple(claim.id for claim in notes.claims if claim.verdict == "held"), unmeasured, tuple(trials))
+    held = [claim for claim in notes.claims if claim.verdict == "held"]
+    judges = {claim.id: tuple(claim.judges) for claim in held}
+    return Matrix(lesson.entry.number, tuple(claim.id for claim in held), unmeasured, tuple(trials), judges)
 
 
 class _Bench:
@@ -141,9 +144,10 @@ def distinct_arms(first: Function, second: Function, *, at_least: float | None, 
 
 
 def same_arms(first: Function, second: Function, *, at_least: float | None, at_most: float | None) -> Arms:
-    """Return samples of two arms that do the same; where that would be within the bound, of a first arm that works twice over."""
+    """Return samples of two arms that do the same; where that would be within the bound, of a first arm that lies outside it."""
     allowed = (at_least is None or at_least <= 1.0) and (at_most is None or at_most >= 1.0)
-    centre = 2.0 * (at_most or 1.0) if allowed else 1.0
+    outside = 2.0 * at_most if at_most is not None else (at_least or 1.0) / 2.0
+    centre = outside if allowed else 1.0
     return Arms([centre * factor for factor in SPREAD], [1.0] * len(SPREAD))
 
 

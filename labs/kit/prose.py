@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
 
 from rich.markup import escape
 
@@ -11,8 +12,10 @@ BAR_WIDTH = 40
 
 def inline(text: str) -> str:
     """Turn `code` and *stress* into markup and leave every other character as it is."""
-    marked = re.sub(r"`([^`]+)`", r"[code]\1[/code]", escape(text))
-    return re.sub(r"(?<![\w*])\*(\w[^*\n]*)\*(?!\w)", r"[stress]\1[/stress]", marked)
+    parts = re.split(r"`([^`]+)`", escape(text))
+    stressed = [re.sub(r"(?<![\w*])\*(\w[^*\n]*)\*(?!\w)", r"[stress]\1[/stress]", part) for part in parts[::2]]
+    code = [f"[code]{part}[/code]" for part in parts[1::2]]
+    return "".join(chain.from_iterable(zip_longest(stressed, code, fillvalue="")))
 
 
 def plain(markup: str) -> str:

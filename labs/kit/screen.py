@@ -79,7 +79,8 @@ class Screen:
         """Show rows under a title."""
         if self.muted:
             return
-        grid = Grid(title=escape(table.title), title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        self.show(f"[bold]{escape(table.title)}[/]", indent=4)
+        grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0))
         for index, column in enumerate(table.columns):
             numeric = index > 0 and all(is_number(row[index]) for row in table.rows)
             grid.add_column(escape(column), justify="right" if numeric else "left", header_style="dim")

@@ -3,6 +3,7 @@
 import os
 import runpy
 import shlex
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ class Local:
 
 
 def _here(spec: RunSpec) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while torch is imported; the lab takes over when it has done so
     sys.argv = [spec.module, *spec.arguments]
     try:
         runpy.run_module(spec.module, run_name="__main__", alter_sys=True)

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from labs.errors import UsageError
 
+LONGEST_NUMBER = 6  # digits
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -51,8 +53,8 @@ class Launcher(Protocol):
 
 def whole_number(name: str, text: str) -> int:
     """Return a number of nodes or processes. Raises UsageError in words that name the variable."""
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{name}={text} is not possible; give a whole number from 1 up, such as {name}=2")
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 1:
+        raise UsageError(f"{name}={text[:20]} is not possible; give a whole number from 1 up, such as {name}=2")
     return int(text)
 
 
@@ -66,5 +68,5 @@ def gpu_count(text: str) -> str:
 def one_of(name: str, text: str, allowed: Sequence[str]) -> str:
     """Return text if it is allowed. Raises UsageError with the list otherwise."""
     if text not in allowed:
-        raise UsageError(f"{name}={text} is not there; choose from: {', '.join(allowed)}")
+        raise UsageError(f"{name}={text[:20]} is not there; choose from: {', '.join(allowed)}")
     return text

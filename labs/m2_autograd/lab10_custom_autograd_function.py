@@ -202,7 +202,7 @@ def frugal_linear() -> Pair:
 
 
 def backward_flops(linear: Pair, x_BI: Tensor, w_OI: Tensor) -> int:
-    """Count the floating-point operations of one backward pass, with torch's own counter."""
+    """Count the floating-point operations of one backward pass, by torch's own counter."""
     y_BO = linear(x_BI, w_OI)
     with FlopCounterMode(display=False) as counter:
         y_BO.sum().backward()
@@ -381,7 +381,7 @@ def run(cfg: Config, lab: Lab) -> None:
     x_BI, w_OI = torch.randn(cfg.batch, 32, dtype=torch.float64), torch.randn(16, 32, dtype=torch.float64, requires_grad=True)
     true = gradcheck(linear, (x_BI[:2].clone().requires_grad_(), w_OI), raise_exception=False)
     lab.equal("10.linear", "both gradients are true", true, True)
-    operations = lab.step(backward_flops, linear, x_BI, w_OI)
+    operations = backward_flops(linear, x_BI, w_OI)
     product = 2 * cfg.batch * 32 * 16
     lab.count("10.frugal", "for data, backward is one product of two", operations, want=product, unit="operations", because="2·B·I·O")
 

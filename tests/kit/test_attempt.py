@@ -11,6 +11,7 @@ from labs.exercises import Source
 from labs.kit.attempt import Attempt
 from labs.kit.lesson import Lesson
 from labs.kit.session import rehearse
+from labs.kit.setting import Setting
 
 HEAD = "import torch\nfrom torch import Tensor\n"
 DOUBLED = "def doubled(x_N: Tensor) -> Tensor:\n    return {}\n"
@@ -32,7 +33,7 @@ def judgements(tiny: Lesson, file: Path, *, smoke: bool = True, **config: Any) -
     attempt = Attempt(tiny, file)
     cfg = tiny.config(**config)
     tiny.namespace["MEMORY"].clear()
-    notes = rehearse(tiny, cfg, attempt.replacements(), smoke=smoke)
+    notes = rehearse(tiny, cfg, Setting(replacements=attempt.replacements()), smoke=smoke)
     return {exercise.id: (exercise.judgement, exercise.reason) for exercise in attempt.judge(notes, cfg)}
 
 

@@ -14,6 +14,7 @@ from labs.kit.lesson import Lesson
 from labs.kit.mutants import distinct_arms
 from labs.kit.screen import Screen
 from labs.kit.session import blank
+from labs.kit.setting import Setting
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def notes(tiny: Lesson) -> record.Run:
 
 @pytest.fixture
 def lab(tiny: Lesson, notes: record.Run) -> Lab:
-    return Lab(tiny, notes, Screen(quiet=True), timer=distinct_arms)
+    return Lab(tiny, notes, Setting(timer=distinct_arms))
 
 
 def drawn() -> tuple[float, float]:
@@ -63,7 +64,7 @@ def test_a_step_that_is_called_again_is_noted_once(lab: Lab, notes: record.Run) 
 def test_randomness_is_the_same_in_every_run_and_different_in_every_call(tiny: Lesson) -> None:
     runs = []
     for _ in range(2):
-        lab = Lab(tiny, blank(tiny, tiny.config(), smoke=True), Screen(quiet=True))
+        lab = Lab(tiny, blank(tiny, tiny.config(), smoke=True), Setting())
         torch.rand(3)
         random.random()
         runs.append([lab.step(drawn) for _ in range(3)])
@@ -76,7 +77,7 @@ def test_a_seed_in_the_config_changes_the_randomness(tiny: Lesson) -> None:
     for seed in (0, 1):
         notes = blank(tiny, tiny.config(), smoke=True)
         notes.config["seed"] = seed
-        values.add(Lab(tiny, notes, Screen(quiet=True)).step(drawn))
+        values.add(Lab(tiny, notes, Setting()).step(drawn))
     assert len(values) == 2
 
 
@@ -126,7 +127,7 @@ def test_claims_judge_the_steps_since_the_claims_before_them(lab: Lab, notes: re
 @pytest.mark.parametrize("kind", ["ratio", "stat"])
 def test_what_is_noisy_is_measured_but_not_judged_in_a_smoke_run(tiny: Lesson, kind: str) -> None:
     notes = blank(tiny, tiny.config(), smoke=True)
-    lab = Lab(tiny, notes, Screen(quiet=True))
+    lab = Lab(tiny, notes, Setting())
     if kind == "ratio":
         held = lab.ratio("99.noisy", "t", lambda: torch.ones(2**18).sum(), one, at_least=1, because="b")
     else:
@@ -140,7 +141,7 @@ def test_what_is_noisy_is_measured_but_not_judged_in_a_smoke_run(tiny: Lesson, k
 
 
 def test_a_ratio_is_timed_by_the_clock_in_a_full_run(tiny: Lesson, notes: record.Run) -> None:
-    lab = Lab(tiny, notes, Screen(quiet=True))
+    lab = Lab(tiny, notes, Setting())
     long, short = torch.ones(2**20), torch.ones(4)
     assert lab.ratio("99.clock", "t", long.sum, short.sum, at_least=2, because="b") is True
     assert len(notes.claims[0].samples) == 15
@@ -157,7 +158,7 @@ def test_what_is_not_here_is_said_and_its_claims_are_not_judged(lab: Lab, notes:
 
 
 def test_tables_figures_and_claims_stand_in_order_under_their_step(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
-    lab = Lab(tiny, notes, Screen(quiet=True), tmp_path)
+    lab = Lab(tiny, notes, Setting(folder=tmp_path))
     lab.table("Opening", ["a"], [[1]])
     lab.step(one)
     lab.table("Numbers", ["a", "b"], [(1, None), ("x", 2.5)])
@@ -180,7 +181,7 @@ def test_nothing_is_drawn_where_nothing_is_kept(lab: Lab, notes: record.Run) -> 
 
 def test_the_prose_is_shown_before_the_step_runs(tiny: Lesson, notes: record.Run) -> None:
     log = io.StringIO()
-    lab = Lab(tiny, notes, Screen(quiet=True, log=log))
+    lab = Lab(tiny, notes, Setting(screen=Screen(quiet=True, log=log)))
     seen: list[Any] = []
 
     def looking() -> None:

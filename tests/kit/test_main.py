@@ -55,7 +55,7 @@ def test_flags_reach_the_lab(tiny: Lesson, labs_home: Path) -> None:
     assert (run.config["count"], run.config["loud"], run.launcher, run.smoke) == (5, True, "docker", True)
 
 
-@pytest.mark.parametrize("flag", ["--count=0", "--count=x", "--colour=red", "--steps=/no/such/file.py"])
+@pytest.mark.parametrize("flag", ["--count=0", "--count=x", "--colour=red", "--attempt=/no/such/file.py"])
 def test_bad_usage_leaves_nothing(tiny: Lesson, labs_home: Path, flag: str) -> None:
     with pytest.raises(UsageError):
         command(tiny, ["--smoke", flag])
@@ -65,7 +65,7 @@ def test_bad_usage_leaves_nothing(tiny: Lesson, labs_home: Path, flag: str) -> N
 def test_the_learners_steps_are_shown_and_judged(tiny: Lesson, tmp_path: Path, labs_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     steps = tmp_path / "mine.py"
     steps.write_text("def doubled(x_N):\n    return x_N + x_N\n")
-    assert command(tiny, ["--smoke", "--steps", str(steps)]) == 1
+    assert command(tiny, ["--smoke", "--attempt", str(steps)]) == 1
     output = capsys.readouterr().out
     assert "Double every number  exercise 99.1  (yours)" in output
     assert "Count from zero" not in output

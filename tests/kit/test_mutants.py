@@ -144,7 +144,7 @@ class TestMatrix:
 
     def test_progress_is_told(self, tiny: Lesson) -> None:
         told: list[str] = []
-        matrix(dataclasses.replace(tiny, mutants=tiny.mutants[:1]), told.append)
+        matrix(dataclasses.replace(tiny, mutants=tiny.mutants[:1]), progress=told.append)
         assert told == ["the lab itself", "counts too many", "both arms the same"]
 
     @pytest.mark.usefixtures("in_tiny_checkout")
