@@ -16,9 +16,9 @@ HIGHEST = 99  # two digits, as in every file's name and claim's id
 NEEDS = {
     "cpu": "1 process, no GPU, 1 GiB of memory, 1 minute",
     "cpu gpu": "1 process, no GPU (with one it shows more), 1 GiB of memory, 1 minute",
-    "cpu dist": "1 process (with several it shows more), no GPU, 1 GiB of memory, 1 minute",
-    "cpu gpu dist": "1 process (with several it shows more), no GPU (with one it shows more), 1 GiB of memory, 1 minute",
-    "dist": "2 processes, no GPU, 2 GiB of memory, 1 minute",
+    "cpu dist": "1 process or more, no GPU, 1 GiB of memory, 1 minute",
+    "cpu gpu dist": "1 process or more, no GPU (with one it shows more), 1 GiB of memory, 1 minute",
+    "dist": "2 processes or more, no GPU, 2 GiB of memory, 1 minute",
 }
 
 

@@ -35,7 +35,9 @@ class Claim(_Record):
     cases: int | None = Field(default=None, description="over how many cases an exact or close claim was judged", ge=0)
     samples: list[float] = Field(default_factory=list, description="the paired ratios or differences behind a ratio or a stat")
     step: int = Field(default=0, description="the step under which the claim stands; 0 before the first")
-    judges: list[str] = Field(default_factory=list, description="the steps called since the claims before it: those that it judges")
+    judges: list[str] = Field(
+        default_factory=list, description="the steps called since the claims before it, and those that they call: what it judges"
+    )
 
 
 class Table(_Record):

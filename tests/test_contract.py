@@ -353,7 +353,9 @@ def test_the_labs_own_steps_pass_as_a_solution_on_several_processes(entry: Entry
     for exercise in Source(entry).exercises:
         text = text.replace(exercise.stub, exercise.solution)
     work.write_text(text, encoding="utf-8")
-    ended = to_its_end([sys.executable, "-m", "labs.cli", "check", str(entry.number), "--smoke"], tmp_path)
+    ended = to_its_end(
+        [sys.executable, "-m", "labs.cli", "check", str(entry.number), "--smoke", "--procs", str(MUTANT_PROCESSES)], tmp_path
+    )
     assert ended.status == 0, ended.stdout + ended.stderr
     assert ended.stdout.count(" passed") == len(Source(entry).exercises)
 

@@ -75,6 +75,9 @@ def test_a_labs_solutions_run_behind_the_head_of_its_work_file(entry: catalog.En
     for exercise in Source(entry).exercises:
         code = names[exercise.step].__code__
         read = {node.id for node in ast.walk(ast.parse(exercise.solution)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        read -= {
+            node.id for node in ast.walk(ast.parse(exercise.solution)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
         outside = (read & set(code.co_names)) - set(code.co_varnames) - set(code.co_cellvars)
         assert outside <= names.keys() | set(dir(builtins))
 

@@ -105,7 +105,7 @@ def test_the_learner_can_work_on_it(labs: Labs, labs_home: Path) -> None:
 def test_a_new_folder_becomes_a_package(labs: Labs, checkout: Path) -> None:
     assert labs("new", "10").returncode == 0
     assert (checkout / "labs" / "m2_autograd" / "__init__.py").read_text() == ""
-    assert "2 processes, no GPU" in labs("show", "10").stdout
+    assert "2 processes or more, no GPU" in labs("show", "10").stdout
     assert labs("run", "10", "--smoke").returncode == 0
 
 

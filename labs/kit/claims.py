@@ -118,9 +118,8 @@ def stat(differences: Sequence[float], *, above: float = 0.0, standard_errors: f
     if len(differences) < MIN_SEEDS:
         raise ValueError(f"a stat needs at least {MIN_SEEDS} paired seeds, got {len(differences)}")
     if not all(map(math.isfinite, differences)):
-        return Outcome(
-            False, None, f"not a number among {len(differences)} differences", reason="a difference is not a number", cases=len(differences)
-        )
+        broken = "a difference is not a number"
+        return Outcome(False, None, broken, reason=broken, cases=len(differences), samples=list(differences))
     centre, error = mean(differences), stdev(differences) / math.sqrt(len(differences))
     held = centre - standard_errors * error > above
     bound = f"> {above:g} by {standard_errors:g} standard errors"
@@ -135,14 +134,15 @@ def together(outcomes: Sequence[Outcome], *, first_only: bool) -> Outcome:
     for verdict in (False, None):
         for rank, outcome in enumerate(outcomes):
             if outcome.held is verdict:
-                return replace(outcome, reason=f"rank {rank}: {outcome.reason}", shown=f"rank {rank}: {outcome.shown}")
+                rank_first = "" if _alike(outcomes) else f"rank {rank}: "
+                return replace(outcome, reason=rank_first + outcome.reason, shown=rank_first + outcome.shown)
     return replace(
         outcomes[0], shown=f"{outcomes[0].shown}, on all {len(outcomes)} ranks alike" if _alike(outcomes) else _one_by_one(outcomes)
     )
 
 
 def _alike(outcomes: Sequence[Outcome]) -> bool:
-    return all(outcome.shown == outcomes[0].shown for outcome in outcomes)
+    return all((outcome.shown, outcome.reason) == (outcomes[0].shown, outcomes[0].reason) for outcome in outcomes)
 
 
 def _one_by_one(outcomes: Sequence[Outcome]) -> str:

@@ -12,6 +12,7 @@ import torch
 from labs import record
 from labs.kit import claims, figures, timing
 from labs.kit.lesson import Lesson, title_and_prose
+from labs.kit.recall import with_callees
 from labs.kit.setting import Setting
 
 P = ParamSpec("P")
@@ -185,7 +186,7 @@ class Lab:
         claim = record.Claim(
             id=id_, text=text, kind=kind, verdict=verdict, reason=reason, because=because,
             value=outcome.value, unit=outcome.unit, bound=outcome.bound, shown=outcome.shown, cases=outcome.cases, samples=outcome.samples,
-            step=self._current.number if self._current else 0, judges=list(self._judged),
+            step=self._current.number if self._current else 0, judges=with_callees(self._judged, self._lesson.steps),
         )  # fmt: skip
         self._judged_before = True
         self._notes.claims.append(claim)

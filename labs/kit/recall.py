@@ -55,6 +55,11 @@ def callers_of(name: str, steps: dict[str, Callable[..., Any]]) -> frozenset[str
     return frozenset(reached)
 
 
+def with_callees(names: list[str], steps: dict[str, Callable[..., Any]]) -> list[str]:
+    """Return these steps and all that their code can reach, in file order."""
+    return [step for step in steps if callers_of(step, steps) & set(names)]
+
+
 def _names_in(code: CodeType) -> set[str]:
     inner = (_names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType))
     return set(code.co_names).union(*inner)

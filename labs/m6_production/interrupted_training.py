@@ -12,6 +12,7 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 
 import torch
 import torch.distributed as dist
@@ -35,11 +36,12 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Train, note events, and end with a hash of the weights."""
     args = parse()
+    signal.signal(signal.SIGTERM, told_to_end)
     rank, size = meet(timedelta(seconds=args.timeout))
     torch.manual_seed(args.seed)
     model = DistributedDataParallel(nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 4)))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    begin = load(args.folder, model, optimizer)
+    begin, step = load(args.folder, model, optimizer), -1
     note(args.folder, event="begin", step=begin)
     try:
         for step in range(begin, args.steps):
@@ -50,11 +52,15 @@ def main() -> None:
             train(model, optimizer, step, args.seed)
             if (step + 1) % args.every == 0 and rank == 0:
                 save(args.folder, model, optimizer, step + 1)
-    except RuntimeError as error:
+    except (RuntimeError, InterruptedError) as error:  # a broken connection, or the word of an agent that saw it first
         note(args.folder, event="noticed", step=step, error=str(error).partition("\n")[0])
         sys.exit(3)
     note(args.folder, event="end", step=args.steps, weights=hash_of(model))
     dist.destroy_process_group()
+
+
+def told_to_end(number: int, frame: FrameType | None) -> None:
+    raise InterruptedError("told to end")
 
 
 def meet(timeout: timedelta) -> tuple[int, int]:

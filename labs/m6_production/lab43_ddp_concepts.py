@@ -7,12 +7,12 @@ You will see:
     - An all-reduce from nothing but send and receive: a ring, 2(N-1)/N of the data per rank, however many ranks there are.
     - Data-parallel training by hand, and by DDP: N ranks with a share of the batch take the very steps of one rank with all of it.
     - What DDP adds: buckets, whose number you predict; hooks, which halve the bytes; `no_sync`, which skips the talk.
-    - What goes wrong: an unused branch, a forgotten `set_epoch`, uneven data, a rank that skips a collective.
+    - What goes wrong: an unused branch, a forgotten `set_epoch`, uneven data, a skipped collective.
     - A rank killed in the middle of training, and two restarts that end with the very bits of an undisturbed run.
 
 Run:
-    make lab-43
-    make lab-43 NODES=2 PROCS=2
+    make lab-43, or on two nodes: make lab-43 NODES=2 PROCS=2
+    python -m labs.m6_production.lab43_ddp_concepts --smoke
     torchrun --standalone --nproc-per-node=4 -m labs.m6_production.lab43_ddp_concepts --smoke
 
 Needs:
@@ -235,8 +235,8 @@ def reductions(accumulate: int, quiet: bool, device: torch.device) -> tuple[int,
 def steps_with_an_unused_branch(search: bool, device: torch.device) -> int:
     """Take two steps with a layer that gets no gradient.
 
-    DDP waits for every gradient of a bucket. One that never comes leaves the bucket open, and the next step finds it so.
-    `find_unused_parameters=True` walks the graph in every step to mark such layers as done; `static_graph=True` does it once.
+    A gradient that never comes leaves its bucket open, and the next step finds it so. `find_unused_parameters=True` walks the
+    graph in every step to mark such layers as done; `static_graph=True` does it once.
     """
     model = DistributedDataParallel(Forked().to(device), find_unused_parameters=search)
     done = 0
@@ -249,8 +249,8 @@ def steps_with_an_unused_branch(search: bool, device: torch.device) -> int:
 def sampled_epochs(samples: int, announce: bool) -> list[list[int]]:
     """Draw two epochs with the DistributedSampler, and collect what all ranks got.
 
-    Each rank shuffles the same list with the same seed and takes every N-th entry; so nothing needs to be sent. The seed
-    contains the epoch, but only `set_epoch` tells the sampler which epoch it is: without it every epoch has one order.
+    Each rank shuffles the same list with the same seed and takes every N-th entry. The epoch is a part of the seed, but only
+    `set_epoch` tells the sampler which epoch it is.
     """
     sampler: Any = DistributedSampler(range(samples), shuffle=True)  # type: ignore[arg-type]
     epochs = []
@@ -266,15 +266,13 @@ def sampled_epochs(samples: int, announce: bool) -> list[list[int]]:
 def lone_gradient(divide: bool, device: torch.device) -> Tensor:
     """Give the last rank one batch more than the others, and look at the gradient that it gets for it.
 
-    Without help it would wait for ever for the others' part. `Join` lets ranks that are done shadow its collectives with
-    zeros. Who divides by what then? By the number of ranks at the start (then a lone rank's step is small), or by the number
-    of those still there (then every batch left counts fully).
+    Without help it would wait for ever. `Join` lets ranks that are done shadow its collectives with zeros. Divide by the
+    number of ranks at the start, then (a lone rank's step is small), or by that of those still there?
     """
     model = DistributedDataParallel(nn.Linear(3, 1, bias=False).double().to(device))
-    last = dist.get_rank() == dist.get_world_size() - 1
     gradient = torch.zeros(3, dtype=torch.float64)
     with Join([model], divide_by_initial_world_size=divide):
-        for batch in range(2 if last else 1):
+        for batch in range(2 if dist.get_rank() == dist.get_world_size() - 1 else 1):
             model.zero_grad()
             model(torch.full((1, 3), 1.0 + batch, dtype=torch.float64, device=device)).sum().backward()
             assert model.module.weight.grad is not None
@@ -286,9 +284,8 @@ def lone_gradient(divide: bool, device: torch.device) -> Tensor:
 def skipped_collective(timeout_s: float) -> tuple[str, float]:
     """Let the last rank skip an all-reduce; return what rank 0 is told, and after how many seconds.
 
-    A program that hangs for half an hour is the commonest failure of all: one rank took another branch. torch's default
-    timeout is 30 minutes. Give the group one that fits, and the hang becomes an error. (With NCCL the flight recorder also
-    writes down which rank was where.)
+    The commonest failure of all: one rank takes another branch, and the others hang for torch's default timeout, 30 minutes.
+    Give the group one that fits, and the hang becomes an error. (With NCCL the flight recorder notes which rank was where.)
     """
     group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
     begun, said = time.perf_counter(), "nothing"
@@ -349,10 +346,6 @@ def all_reduce_ms(sizes: tuple[int, ...], device: torch.device) -> list[float]:
     return [median(row) * 1e3 for row in times]
 
 
-def weights_in(events: list[Event]) -> set[str]:
-    return {event["weights"] for event in events if event["event"] == "end"}
-
-
 def run(cfg: Config, lab: Lab) -> None:
     rank, size, device = lab.world.rank, lab.world.size, lab.world.device
     x_N = torch.rand(cfg.elements // size * size, generator=torch.Generator().manual_seed(rank)).to(device)
@@ -407,14 +400,13 @@ def run(cfg: Config, lab: Lab) -> None:
         lab.equal("43.skipped", error, "Timed out" in said, True)
         lab.count("43.bounded", soon, round(waited), at_most=cfg.patience + 5, unit="s", because="the group's timeout")
 
-    calm, elastic, by_hand = (lab.step_on_first(step) for step in (undisturbed, restarted_by_torchrun, restarted_by_hand))
-    for id_, how, events in (("torchrun", "restarted by torchrun", elastic), ("hand", "started again by hand", by_hand)):
+    calm, *killed = (lab.step_on_first(step) for step in (undisturbed, restarted_by_torchrun, restarted_by_hand))
+    for id_, how, events in zip(("torchrun", "hand"), ("restarted by torchrun", "started again by hand"), killed, strict=True):
         late, resumed = round(lab.step(seconds_to_notice, events)), max(event["step"] for event in events if event["event"] == "begin")
         lab.count(f"43.{id_}-noticed", f"{how}: the kill is noticed", late, at_most=25, unit="s", because="timeout 20 s + 5 s")
-        lab.count(
-            f"43.{id_}-resumed", "training goes on from the checkpoint", resumed, want=5, because="one after every 5 steps, killed at 8"
-        )
-        lab.equal(f"43.{id_}-same", "and ends with the weights of the undisturbed run", weights_in(events), weights_in(calm))
+        lab.count(f"43.{id_}-resumed", "training goes on from the checkpoint", resumed, want=5, because="one every 5 steps, a kill at 8")
+        ends = [{event["weights"] for event in told if event["event"] == "end"} for told in (events, calm)]
+        lab.equal(f"43.{id_}-same", "and ends with the weights of the undisturbed run", *ends)
 
     sizes = tuple(2**power for power in range(10, 25, 2))
     measured = {"all-reduce": lab.step(all_reduce_ms, sizes, device)}

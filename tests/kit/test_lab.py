@@ -148,7 +148,7 @@ def test_a_ratio_is_timed_by_the_clock_in_a_full_run(tiny: Lesson, notes: record
 
 
 def test_what_is_not_here_is_said_and_its_claims_are_not_judged(lab: Lab, notes: record.Run) -> None:
-    assert lab.available("cpu", {"99.a": ("ratio", "t")}) is True
+    assert lab.available("1 processes", {"99.a": ("ratio", "t")}) is True
     assert notes.claims == []
     assert lab.available("a quantum computer", {"99.a": ("ratio", "t"), "99.b": ("exact", "t")}) is False
     assert [(claim.id, claim.verdict, claim.reason) for claim in notes.claims] == [

@@ -43,7 +43,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return 1.0
 
     monkeypatch.setattr(timing, "seconds", note)
-    monkeypatch.setattr(timing, "calls_per_sample", lambda function, min_sample_s: 1)
+    monkeypatch.setattr(timing, "calls_per_sample", lambda function, min_sample_s, agree: 1)
     return order
 
 
@@ -61,7 +61,7 @@ def test_who_goes_first_changes_with_every_round(called: list[str]) -> None:
 
 def test_samples_belong_to_their_arm_whoever_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "seconds", lambda function, calls: function())
-    monkeypatch.setattr(timing, "calls_per_sample", lambda function, min_sample_s: 1)
+    monkeypatch.setattr(timing, "calls_per_sample", lambda function, min_sample_s, agree: 1)
     assert timing.in_turn(lambda: 3.0, lambda: 1.0, rounds=4) == ([3.0] * 4, [1.0] * 4)
 
 
