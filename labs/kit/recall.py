@@ -56,8 +56,8 @@ def callers_of(name: str, steps: dict[str, Callable[..., Any]]) -> frozenset[str
 
 
 def with_callees(names: list[str], steps: dict[str, Callable[..., Any]]) -> list[str]:
-    """Return these steps and all that their code can reach, in file order."""
-    return [step for step in steps if callers_of(step, steps) & set(names)]
+    """Return these steps, and after them the others that their code can reach."""
+    return [*names, *(step for step in steps if step not in names and callers_of(step, steps) & set(names))]
 
 
 def _names_in(code: CodeType) -> set[str]:

@@ -164,29 +164,6 @@ def fingerprints(weights_P: Tensor) -> list[str]:
     return hashes
 
 
-@exercise(
-    "DDP fills a bucket until it has reached its limit, not until the next gradient would no longer fit.",
-    "Gradients come in the reverse order of the layers. The first bucket has a small limit, so that talking can begin early.",
-    "Add sizes to the open bucket; once it holds `limit` bytes or more, close it; from the second bucket on the limit is `cap`.",
-)
-def predicted_buckets(gradients: list[int], first: int, cap: int) -> list[int]:
-    """Predict the bytes of each bucket from the gradients' bytes, given in the order in which they become ready.
-
-    In the first step DDP knows no order and sends one bucket. It notes in which order the gradients came, and rebuilds the
-    buckets: a first small one of 1 MiB, then up to 25 MiB each. An explicit `bucket_cap_mb` replaces both limits.
-    """
-    buckets: list[int] = []
-    limit = first
-    open_bytes = 0
-    for size in gradients:
-        open_bytes += size
-        if open_bytes >= limit:
-            buckets.append(open_bytes)
-            open_bytes, limit = 0, cap
-    full = [*buckets, open_bytes] if open_bytes else buckets
-    return full
-
-
 def noting(sent: list[int], dtype: torch.dtype) -> Callable[[object, dist.GradBucket], Future]:
     """Return a hook for the place of DDP's own all-reduce: convert the bucket, note its bytes, average it, convert it back."""
 
@@ -215,6 +192,29 @@ def buckets_sent(width: int, cap_mb: float | None, dtype: torch.dtype, device: t
         model(torch.randn(4, width, device=device)).sum().backward()
         steps.append(list(sent))
     return steps
+
+
+@exercise(
+    "DDP fills a bucket until it has reached its limit, not until the next gradient would no longer fit.",
+    "Gradients come in the reverse order of the layers. The first bucket has a small limit, so that talking can begin early.",
+    "Add sizes to the open bucket; once it holds `limit` bytes or more, close it; from the second bucket on the limit is `cap`.",
+)
+def predicted_buckets(gradients: list[int], first: int, cap: int) -> list[int]:
+    """Predict the bytes of each bucket from the gradients' bytes, given in the order in which they become ready.
+
+    In the first step DDP knows no order and sends one bucket. It notes in which order the gradients came, and rebuilds the
+    buckets: a first small one of 1 MiB, then up to 25 MiB each. An explicit `bucket_cap_mb` replaces both limits.
+    """
+    buckets: list[int] = []
+    limit = first
+    open_bytes = 0
+    for size in gradients:
+        open_bytes += size
+        if open_bytes >= limit:
+            buckets.append(open_bytes)
+            open_bytes, limit = 0, cap
+    full = [*buckets, open_bytes] if open_bytes else buckets
+    return full
 
 
 def reductions(accumulate: int, quiet: bool, device: torch.device) -> tuple[int, Tensor]:
