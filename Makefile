@@ -102,7 +102,7 @@ lock:
 ##NODES=2: nodes
 ##PROCS=2: processes per node
 ##GPUS=auto: GPUs per node
-##LAUNCHER=docker: local, docker, slurm or k8s
+##LAUNCHER=local: where to run; docker, slurm and k8s are planned
 ##SMOKE=1: a tiny run
 ##DRYRUN=1: print what would be submitted
 ##ARGS='--rows 8': flags of the lab itself, or of pytest

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from labs.kit.prose import tick
 from labs.record import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito 2008: told apart by the colour-blind too
@@ -20,11 +21,15 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
         axes = canvas.subplots()
         for (name, values), colour in zip(figure.series.items(), COLOURS * len(figure.series), strict=False):
             axes.plot(figure.x, values, marker="o", label=name, color=colour)
-        axes.set(title=figure.title, xlabel=figure.x_label, ylabel=figure.y_label)
+        axes.set_title(figure.title, loc="left")
+        axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
         if log_x:
             axes.set_xscale("log", base=2)
+            axes.set_xticks(figure.x, [tick(value, figure.x_label) for value in figure.x], minor=False)
         if log_y:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         else:
             axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)

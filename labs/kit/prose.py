@@ -33,16 +33,25 @@ def paragraphs(prose: str) -> Iterator[tuple[str, int]]:
             yield inline(" ".join(block.split())), 0
 
 
+def tick(value: float, label: str) -> str:
+    """Write a place on an axis as a person would: 4 MiB on an axis of bytes, 1,000 on any other."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if label == "bytes" and value >= size and value % size == 0:
+            return f"{value / size:g} {unit}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+
+
 def bars(x: Sequence[float], series: dict[str, list[float]], x_label: str, y_label: str) -> Iterator[str]:
     """Yield a figure as lines of text: one bar for each x and each series, all to one scale."""
     top = max((value for values in series.values() for value in values), default=0.0) or 1.0
     names = [f"{name}  " if len(series) > 1 else "" for name in series]
     name_width = max(map(len, names), default=0)
-    x_width = max(len(x_label), *(len(f"{value:g}") for value in x))
+    places = [tick(value, x_label) for value in x]
+    x_width = max(map(len, [x_label, *places]))
     yield f"{x_label:>{x_width}}  {'':<{name_width}}{y_label}"
-    for place, value in enumerate(x):
+    for place, written in enumerate(places):
         for index, (name, values) in enumerate(zip(names, series.values(), strict=True)):
-            left = f"{value:g}" if index == 0 else ""
+            left = written if index == 0 else ""
             yield f"{left:>{x_width}}  {name:<{name_width}}{BAR * max(1, round(BAR_WIDTH * values[place] / top))} {values[place]:.3g}"
 
 
