@@ -27,7 +27,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list doctor check format test mutants bench readme lock clean distclean FORCE
+.PHONY: help setup list doctor preflight check format test mutants bench readme lock clean distclean FORCE
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -42,6 +42,11 @@ list: $(STAMP)
 ##doctor: is this machine ready? says what is missing
 doctor: $(STAMP)
 	@$(LABS) doctor
+
+##preflight: do NODES=2 PROCS=2 meet, agree and share what they must?
+preflight: $(STAMP)
+	@exec $(LABS) preflight $(call option,NODES,nodes) $(call option,PROCS,procs) $(call option,GPUS,gpus) \
+	    $(call option,LAUNCHER,launcher) $(if $(call on,DRYRUN),--dry-run)
 
 ##: Set-up
 ##setup: make or update .venv; done by itself when a lab needs it

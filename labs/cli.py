@@ -191,6 +191,19 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="as JSON, for prog
 
 
 @app.command()
+def preflight(
+    nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto", launcher: LauncherName = None,
+    json_: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Say in seconds whether nodes and processes meet, agree on versions and clocks, and share a folder."""
+    sizes = launch.whole_number("NODES", nodes), launch.whole_number("PROCS", procs or "1"), launch.gpu_count(gpus)
+    place = launch.choose(launcher)
+    folder = home.unused(home.home() / "runs" / f".preflight-{os.getpid()}")
+    spec = launch.RunSpec(0, "labs.kit.preflight", place.name, folder, *sizes, flags=("--json",) if json_ else ())
+    _end(_launch(spec, asked=bool(launcher), dry_run=dry_run))
+
+
+@app.command()
 def new(
     number: Annotated[str, typer.Argument(metavar="N", help="a planned lab, or a new number")],
     title: Annotated[str, typer.Option(help="English title, for a number that is not planned")] = "",
