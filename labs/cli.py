@@ -1,5 +1,6 @@
 """The `labs` command. It imports torch only when a lab is run in this very process."""
 
+import json
 import os
 import signal
 import sys
@@ -244,7 +245,17 @@ def _launch(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
         return 0
     home.check_place(spec.folder)
     print(f"launcher: {place.name} ({'as asked' if asked else place.why()})", file=sys.stderr)
-    return place.submit(spec)
+    status = place.submit(spec)
+    _close(spec.folder, status)
+    return status
+
+
+def _close(folder: Path, status: int) -> None:
+    """Say in the record of a run that could not say so itself, because rank 0 was killed, how it ended."""
+    notes = home.read_json(folder / "run.json")
+    if notes.get("status") == "running":
+        notes |= {"status": "broke", "error": f"ended with status {status} before it could say why"}
+        home.write_whole(folder / "run.json", json.dumps(notes, indent=2) + "\n")
 
 
 def _end(status: int) -> NoReturn:

@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import os
+import pickle
 import signal
 import sys
 import time
@@ -20,6 +21,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 BATCH = 8  # samples per rank and step
+CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")  # the newest, and the one before
 
 
 def parse() -> argparse.Namespace:
@@ -85,21 +87,28 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, seed: i
 
 
 def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Write the checkpoint beside the old one, and only then put it in its place: a kill in between loses nothing."""
-    part = folder / "checkpoint.part"
+    """Write the checkpoint beside the old one and only then put it first: neither a kill nor a full disk loses what there was."""
+    part, (newest, before) = folder / "checkpoint.part", (folder / name for name in CHECKPOINTS)
     torch.save({"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, part)
-    part.replace(folder / "checkpoint.pt")
+    if newest.exists():
+        newest.replace(before)
+    part.replace(newest)
 
 
 def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Resume from the checkpoint and return its step; 0 where there is none."""
-    path = folder / "checkpoint.pt"
-    if not path.exists():
-        return 0
-    kept = torch.load(path, weights_only=True)
-    model.load_state_dict(kept["model"])
-    optimizer.load_state_dict(kept["optimizer"])
-    return int(kept["step"])
+    """Resume from the newest checkpoint that can be read and return its step; 0 where there is none."""
+    for path in (folder / name for name in CHECKPOINTS):
+        if not path.exists():
+            continue
+        try:
+            kept = torch.load(path, weights_only=True)
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:  # cut short, or overwritten by something else
+            note(folder, event="corrupt", file=path.name, error=str(error).partition("\n")[0])
+            continue
+        model.load_state_dict(kept["model"])
+        optimizer.load_state_dict(kept["optimizer"])
+        return int(kept["step"])
+    return 0
 
 
 def hash_of(model: nn.Module) -> str:
