@@ -1,6 +1,5 @@
 """The `labs` command. It imports torch only when a lab is run in this very process."""
 
-import json
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ import typer
 from labs import catalog, home, launch
 from labs.catalog import Entry
 from labs.errors import UsageError
+from labs.start import spec_of, start
 
 INTERRUPTED = 130  # 128 + SIGINT
 MUTANT_PROCESSES = 3  # the fewest on which a ring of processes is more than a plain exchange
@@ -83,8 +83,8 @@ def run(
     launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Run a lab. Flags that are not listed here go to the lab itself; `labs run N -- --help` lists those."""
-    spec = _spec(lab, nodes, procs, gpus, launcher, smoke, context.args)
-    _end(_launch(spec, asked=bool(launcher), dry_run=dry_run))
+    spec = spec_of(lab, nodes, procs, gpus, launcher, smoke, context.args)
+    _end(start(spec, asked=bool(launcher), dry_run=dry_run))
 
 
 @app.command()
@@ -111,8 +111,8 @@ def check(
     path = home.work_file(entry.number)
     if not path.exists():
         raise UsageError(f"there is no {_near(path)} to check\nmake it with: labs exercise {entry.number}")
-    spec = _spec(lab, nodes, procs, gpus, launcher, smoke, context.args, path)
-    status = _launch(spec, asked=bool(launcher), dry_run=dry_run)
+    spec = spec_of(lab, nodes, procs, gpus, launcher, smoke, context.args, path)
+    status = start(spec, asked=bool(launcher), dry_run=dry_run)
     _note_passes(spec.folder)
     _end(status)
 
@@ -201,7 +201,7 @@ def preflight(
     place = launch.choose(launcher)
     folder = home.unused(home.home() / "runs" / f".preflight-{os.getpid()}")
     spec = launch.RunSpec(0, "labs.kit.preflight", place.name, folder, *sizes, flags=("--json",) if json_ else ())
-    _end(_launch(spec, asked=bool(launcher), dry_run=dry_run))
+    _end(start(spec, asked=bool(launcher), dry_run=dry_run))
 
 
 @app.command()
@@ -217,45 +217,6 @@ def new(
     for path in make(number, title, title_pl, module):
         print(f"made {_near(path)}")
     print("next: make readme, which puts it into the table of labs")
-
-
-def _spec(
-    lab: str, nodes: str, procs: str | None, gpus: str, launcher: str | None, smoke: bool, flags: list[str], attempt: Path | None = None
-) -> launch.RunSpec:
-    """Turn what was typed into a run. Raises UsageError for what no launcher could do."""
-    entry = catalog.find_ready(lab)
-    node_count = launch.whole_number("NODES", nodes)
-    proc_count = launch.whole_number("PROCS", procs) if procs else max(1, entry.processes // node_count)
-    if node_count * proc_count > 1 and not entry.distributed:
-        asked = f"NODES={node_count} PROCS={proc_count} asks for {node_count * proc_count}"
-        raise UsageError(f"lab {entry.number:02d} runs in one process, and {asked}\nleave NODES and PROCS out, or set them to 1")
-    place = launch.choose(launcher)
-    folder = home.run_folder(entry.number, place.name)
-    sizes = node_count, proc_count, launch.gpu_count(gpus)
-    return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt)
-
-
-def _launch(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
-    """Say where the lab runs and why, run it there, and return its exit status."""
-    place = launch.LAUNCHERS[spec.launcher]
-    place.check(spec)
-    assert spec.folder is not None
-    if dry_run:
-        print(place.render(spec), end="")
-        return 0
-    home.check_place(spec.folder)
-    print(f"launcher: {place.name} ({'as asked' if asked else place.why()})", file=sys.stderr)
-    status = place.submit(spec)
-    _close(spec.folder, status)
-    return status
-
-
-def _close(folder: Path, status: int) -> None:
-    """Say in the record of a run that could not say so itself, because rank 0 was killed, how it ended."""
-    notes = home.read_json(folder / "run.json")
-    if notes.get("status") == "running":
-        notes |= {"status": "broke", "error": f"ended with status {status} before it could say why"}
-        home.write_whole(folder / "run.json", json.dumps(notes, indent=2) + "\n")
 
 
 def _end(status: int) -> NoReturn:

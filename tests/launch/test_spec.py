@@ -20,7 +20,7 @@ KEPT = ["--launcher", "local", "--folder", "/runs/lab01/now-local"]
     [
         ({}, KEPT),
         ({"smoke": True}, ["--smoke", *KEPT]),
-        ({"attempt": Path("/work/lab01.py")}, ["--attempt", "/work/lab01.py", *KEPT]),
+        ({"attempt": Path("/elsewhere/lab01.py")}, ["--attempt", "/elsewhere/lab01.py", *KEPT]),
         ({"flags": ("--rows=3", "--loud")}, [*KEPT, "--rows=3", "--loud"]),
         ({"gpus": "0"}, KEPT),
     ],

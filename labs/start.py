@@ -1,0 +1,47 @@
+"""From what was typed to a run: sizes and launcher are chosen, the place is looked at, and the lab is started."""
+
+import json
+import sys
+from pathlib import Path
+
+from labs import catalog, home, launch
+from labs.errors import UsageError
+
+
+def spec_of(
+    lab: str, nodes: str, procs: str | None, gpus: str, launcher: str | None, smoke: bool, flags: list[str], attempt: Path | None = None
+) -> launch.RunSpec:
+    """Turn what was typed into a run. Raises UsageError for what no launcher could do."""
+    entry = catalog.find_ready(lab)
+    node_count = launch.whole_number("NODES", nodes)
+    proc_count = launch.whole_number("PROCS", procs) if procs else max(1, entry.processes // node_count)
+    if node_count * proc_count > 1 and not entry.distributed:
+        asked = f"NODES={node_count} PROCS={proc_count} asks for {node_count * proc_count}"
+        raise UsageError(f"lab {entry.number:02d} runs in one process, and {asked}\nleave NODES and PROCS out, or set them to 1")
+    place = launch.choose(launcher)
+    folder = home.run_folder(entry.number, place.name)
+    sizes = node_count, proc_count, launch.gpu_count(gpus)
+    return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt)
+
+
+def start(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
+    """Say where the lab runs and why, run it there, and return its exit status."""
+    place = launch.LAUNCHERS[spec.launcher]
+    place.check(spec)
+    assert spec.folder is not None
+    if dry_run:
+        print(place.render(spec), end="")
+        return 0
+    home.check_place(spec.folder)
+    print(f"launcher: {place.name} ({'as asked' if asked else place.why()})", file=sys.stderr)
+    status = place.submit(spec)
+    _close(spec.folder, status)
+    return status
+
+
+def _close(folder: Path, status: int) -> None:
+    """Say in the record of a run that could not say so itself, because rank 0 was killed, how it ended."""
+    notes = home.read_json(folder / "run.json")
+    if notes.get("status") == "running":
+        notes |= {"status": "broke", "error": f"ended with status {status} before it could say why"}
+        home.write_whole(folder / "run.json", json.dumps(notes, indent=2) + "\n")
