@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -25,6 +26,7 @@ from labs.catalog import Entry
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
 LABS = Path(sys.executable).with_name("labs")
+TORCHX_VERSION = "0.7.0"
 COMMANDS = ("list", "show 1", "--help", "run 1 --dry-run")
 MAKE_VARIABLES = re.compile(r"MAKE.*|MFLAGS|NODES|PROCS|GPUS|SMOKE|LAUNCHER|DRYRUN|ARGS|LAB|TORCH|PYTHON")
 
@@ -103,6 +105,35 @@ class Bench:
         ratios = [ours.seconds / plain.seconds for ours, plain in pairs]
         yield Figure(f"{name}: labs run against python -m", "×", "≤ 1.05", ratios, f"{by_cpu:.3f} × in processor time")
 
+    def starters(self, entry: Entry, rounds: int) -> Iterator[Figure]:
+        """Run a distributed lab by our command, by bare torchrun and by TorchX's local scheduler, in turn, and compare."""
+        count = entry.processes
+        beside = str(Path(sys.executable).parent)  # where TorchX looks for torchrun
+        ours = [str(LABS), "run", str(entry.number), "--smoke"]
+        torchrun = [f"{beside}/torchrun", "--standalone", f"--nproc-per-node={count}", "-m", entry.import_name, "--smoke"]
+        torchx = [self.torchx(), "run", "-s", "local_cwd", "dist.ddp", "-j", f"1x{count}", "-m", entry.import_name, "--", "--smoke"]
+        self.environ |= {"PATH": f"{beside}:{os.environ['PATH']}"}
+        rows = [[self.run(*command) for command in (ours, torchrun, torchx)] for _ in range(rounds)]
+        name = f"lab {entry.number:02d} --smoke, {count} processes"
+        mine = [row[0] for row in rows]
+        yield Figure(name, "s", "≤ 60", seconds(mine), self.verdicts(entry) + failures(mine))
+        for place, other in ((1, "bare torchrun"), (2, "TorchX, local_cwd")):
+            ratios = [row[0].seconds / row[place].seconds for row in rows]
+            apart = median(row[place].seconds - row[0].seconds for row in rows)
+            yield Figure(
+                f"{name}: labs run against {other}", "×", "< 1", ratios, f"{apart:.1f} s sooner" + failures([row[place] for row in rows])
+            )
+
+    def torchx(self) -> str:
+        """Install TorchX in an environment of its own, since it wants other versions than the labs do; return its command."""
+        place = self.folder / "torchx"
+        command = place / "bin" / "torchx"
+        if not command.exists():
+            progress(f"installing TorchX {TORCHX_VERSION}")
+            venv.create(place, with_pip=True)
+            subprocess.run([place / "bin" / "pip", "install", "-q", f"torchx=={TORCHX_VERSION}"], check=True, capture_output=True)
+        return str(command)
+
     def record(self, entry: Entry) -> dict[str, Any]:
         """Return the record that the lab's newest run left; an empty one where there is none."""
         records = (self.folder / "runs" / f"lab{entry.number:02d}").glob("*/run.json")
@@ -133,6 +164,9 @@ def figures(bench: Bench, entries: list[Entry], quick: bool) -> Iterator[Figure]
     yield from bench.commands()
     yield from bench.set_up()
     for entry in entries:
+        if entry.distributed:
+            yield from bench.starters(entry, rounds=1 if quick else 3)
+            continue
         yield from bench.lab(entry, "--smoke", rounds=bench.rounds, target="≤ 60")
         if not quick:
             yield from bench.lab(entry, rounds=bench.rounds if entry.number == 1 else 1, target="≤ 180")
