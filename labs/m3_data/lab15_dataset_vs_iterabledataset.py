@@ -78,7 +78,7 @@ class Config:
 
     @classmethod
     def smoke(cls) -> "Config":
-        return cls(samples=16_411)
+        return cls(samples=32_771)
 
 
 class Stored:
