@@ -171,9 +171,13 @@ class Lab:
         count, _, what = need.partition(" ")
         here = self.world.size >= int(count) if what == "processes" else torch.cuda.is_available()
         if not here:
-            for id_, (kind, text) in claims_about_it.items():
-                self._claim(id_, text, kind, claims.Outcome(None, None, "", reason=f"needs {need}"), "")
+            self.not_measured(f"needs {need}", claims_about_it)
         return here
+
+    def not_measured(self, reason: str, claims_about_it: dict[str, tuple[record.Kind, str]]) -> None:
+        """Note claims (id: kind, text) that cannot be measured here, and why."""
+        for id_, (kind, text) in claims_about_it.items():
+            self._claim(id_, text, kind, claims.Outcome(None, None, "", reason=reason), "")
 
     def _claim(self, id_: str, text: str, kind: record.Kind, outcome: claims.Outcome, because: str) -> bool:
         if any(earlier.id == id_ for earlier in self._notes.claims):
