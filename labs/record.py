@@ -61,11 +61,33 @@ class Figure(_Record):
     series: dict[str, list[float]] = Field(default_factory=dict)
 
 
+class Picture(_Record):
+    """Images side by side, in one file of the run folder."""
+
+    type: Literal["picture"] = "picture"
+    title: str
+    path: str
+    columns: list[str]
+    rows: list[str]
+
+
+class Listing(_Record):
+    """Text that a program wrote, such as generated code."""
+
+    type: Literal["listing"] = "listing"
+    title: str
+    text: str
+    language: str = Field(default="text", description="what it is written in, as Pygments calls it")
+
+
 class ClaimHere(_Record):
-    """The place of a claim among a step's tables and figures."""
+    """The place of a claim among a step's tables and pictures."""
 
     type: Literal["claim"] = "claim"
     id: str
+
+
+Content = Table | Figure | Picture | Listing | ClaimHere
 
 
 class Step(_Record):
@@ -80,7 +102,7 @@ class Step(_Record):
     by: Literal["lab", "learner"] = "lab"
     seconds: float = 0.0
     calls: int = 0
-    content: list[Table | Figure | ClaimHere] = Field(default_factory=list)
+    content: list[Content] = Field(default_factory=list)
 
 
 class Exercise(_Record):
@@ -119,7 +141,7 @@ class Run(_Record):
     seconds: float = 0.0
     config: dict[str, Any]
     claims: list[Claim] = Field(default_factory=list)
-    opening: list[Table | Figure | ClaimHere] = Field(default_factory=list, description="what stands before the first step")
+    opening: list[Content] = Field(default_factory=list, description="what stands before the first step")
     steps: list[Step] = Field(default_factory=list)
     exercises: list[Exercise] = Field(default_factory=list)
     ranks: list[Rank] = Field(default_factory=list)

@@ -300,7 +300,10 @@ def test_a_smoke_run_holds_in_little_time_and_memory_without_a_warning(entry: En
     called = [step.name for step in notes.steps]
     assert called == [name for name in functions_of(entry) if name in called], "the steps' order in the file is the lesson's order"
     missing = [
-        thing.path for step in notes.steps for thing in step.content if thing.type == "figure" and not (folder / thing.path).exists()
+        thing.path
+        for step in notes.steps
+        for thing in step.content
+        if thing.type in ("figure", "picture") and not (folder / thing.path).exists()
     ]
     assert missing == []
     assert {path.name for path in tmp_path.iterdir()} == {"home", "stdout", "stderr"}

@@ -1,12 +1,22 @@
 """Pictures of a run, written as SVG into its folder."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from labs.kit.prose import tick
-from labs.record import Figure
+from labs.record import Figure, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito 2008: told apart by the colour-blind too
+
+
+STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "labs", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
 
 
 def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
@@ -14,9 +24,7 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
-    with rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "labs", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
-    ):
+    with rc_context(STYLE):
         canvas = Canvas(figsize=(7, 4), layout="constrained")
         axes = canvas.subplots()
         for (name, values), colour in zip(figure.series.items(), COLOURS * len(figure.series), strict=False):
@@ -35,9 +43,32 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
         axes.grid(alpha=0.3)
         if len(figure.series) > 1:
             axes.legend(frameon=False)
-        target = folder / figure.path
-        target.parent.mkdir(exist_ok=True)
-        canvas.savefig(target, format="svg", metadata={"Date": None})
+        _write(canvas, folder / figure.path)
+
+
+def draw_images(picture: Picture, images: Sequence[Sequence[Tensor]], folder: Path) -> None:
+    """Draw a grid of images, each (H, W) or (3, H, W) from 0 to 1, its rows and columns named, in a file of its own."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure as Canvas
+
+    with rc_context(STYLE):
+        canvas = Canvas(figsize=(1.2 * len(picture.columns) + 1, 1.2 * len(picture.rows) + 0.5), layout="constrained")
+        grid = canvas.subplots(len(picture.rows), len(picture.columns), squeeze=False)
+        for axes_of_row, row, name in zip(grid, images, picture.rows, strict=True):
+            axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+            for axes, image in zip(axes_of_row, row, strict=True):
+                pixels = image.detach().cpu().clamp(0, 1).numpy()
+                axes.imshow(pixels.transpose(1, 2, 0) if pixels.ndim == 3 else pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+        for axes, name in zip(grid[0], picture.columns, strict=True):
+            axes.set_title(name, fontsize=11)
+        _write(canvas, folder / picture.path)
+
+
+def _write(canvas: "Canvas", target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    canvas.savefig(target, format="svg", metadata={"Date": None})
 
 
 def file_name(title: str) -> str:

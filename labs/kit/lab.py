@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
+from torch import Tensor
 
 from labs import record
 from labs.kit import claims, figures, timing
@@ -198,7 +199,7 @@ class Lab:
         self._screen.claim(claim)
         return verdict == "held"
 
-    # Tables and figures -----------------------------------------------------------------------------------------------
+    # Tables and pictures ----------------------------------------------------------------------------------------------
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Show rows; floats get three digits."""
@@ -225,8 +226,22 @@ class Lab:
         self._content.append(figure)
         self._screen.figure(figure)
 
+    def picture(self, title: str, images: Sequence[Sequence[Tensor]], *, columns: Sequence[str], rows: Sequence[str]) -> None:
+        """Show images side by side: each (H, W), grey, or (3, H, W), in colour, from 0 to 1; one SVG file in the run folder."""
+        picture = record.Picture(title=title, path=figures.file_name(title), columns=list(columns), rows=list(rows))
+        if self.folder is not None and self.world.first:
+            figures.draw_images(picture, images, self.folder)
+        self._content.append(picture)
+        self._screen.picture(picture)
+
+    def listing(self, title: str, text: str, *, language: str = "text") -> None:
+        """Show text that a program wrote, such as generated code; `language` as Pygments calls it."""
+        listing = record.Listing(title=title, text=text.rstrip(), language=language)
+        self._content.append(listing)
+        self._screen.listing(listing)
+
     @property
-    def _content(self) -> list[record.Table | record.Figure | record.ClaimHere]:
+    def _content(self) -> list[record.Content]:
         return self._current.content if self._current else self._notes.opening
 
 

@@ -99,6 +99,23 @@ class Screen:
             self.show(escape(line), indent=4, wrap=False)
         self.show("")
 
+    def picture(self, picture: record.Picture) -> None:
+        """Say what a picture shows, and where it lies."""
+        if self.muted:
+            return
+        self.show(f"[bold]{escape(picture.title)}[/]  [dim]{picture.path}[/]", indent=4)
+        self.show(f"[dim]{escape(', '.join(picture.rows))}: {escape(', '.join(picture.columns))}[/]", indent=4)
+        self.show("")
+
+    def listing(self, listing: record.Listing) -> None:
+        """Show a program's text, line by line, as it stands."""
+        if self.muted:
+            return
+        self.show(f"[bold]{escape(listing.title)}[/]", indent=4)
+        for line in listing.text.splitlines():
+            self.show(f"[dim]{escape(line)}[/]", indent=4, wrap=False)
+        self.show("")
+
     @contextmanager
     def waiting(self, title: str) -> Iterator[None]:
         """Show, on a terminal, what is running and for how long, once it takes longer than two seconds."""

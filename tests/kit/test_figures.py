@@ -4,9 +4,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+import torch
 
 from labs.kit import figures
-from labs.record import Figure
+from labs.record import Figure, Picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -75,3 +76,22 @@ def test_the_same_numbers_are_the_same_bytes(tmp_path: Path, log_x: bool, log_y:
 )
 def test_a_title_becomes_a_file_name(title: str, path: str) -> None:
     assert figures.file_name(title) == path
+
+
+def grid(rows: int, columns: int) -> Picture:
+    return Picture(
+        title="Digits", path="figures/digits.svg", rows=[f"row {n}" for n in range(rows)], columns=[f"ε {n}" for n in range(columns)]
+    )
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (3, 8, 8)])
+def test_images_stand_in_a_grid_with_named_rows_and_columns(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    figures.draw_images(grid(2, 3), [[torch.rand(shape)] * 3] * 2, tmp_path)
+    root = ET.parse(tmp_path / "figures" / "digits.svg").getroot()
+    assert len(list(root.iter(f"{SVG}image"))) == 6
+    assert all(name in texts(root) for name in ("row 0", "row 1", "ε 0", "ε 1", "ε 2"))
+
+
+def test_a_grid_with_an_image_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        figures.draw_images(grid(1, 2), [[torch.rand(8, 8)]], tmp_path)

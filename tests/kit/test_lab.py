@@ -173,6 +173,20 @@ def test_tables_figures_and_claims_stand_in_order_under_their_step(tiny: Lesson,
     assert (tmp_path / figure.path).read_text(encoding="utf-8").rstrip().endswith("</svg>")
 
 
+def test_pictures_and_listings_are_kept_and_shown(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
+    log = io.StringIO()
+    lab = Lab(tiny, notes, Setting(folder=tmp_path, screen=Screen(quiet=True, log=log)))
+    lab.step(one)
+    lab.picture("Two greys", [[torch.zeros(4, 4), torch.ones(4, 4)]], columns=["dark", "[light]"], rows=["grey"])
+    lab.listing("Generated", "x = [bold]\n    y", language="python")
+    picture, listing = notes.steps[0].content
+    assert isinstance(picture, record.Picture)
+    assert (tmp_path / picture.path).exists()
+    assert isinstance(listing, record.Listing)
+    shown = log.getvalue()
+    assert all(text in shown for text in ("Two greys", "[light]", "x = [bold]", "        y"))
+
+
 def test_nothing_is_drawn_where_nothing_is_kept(lab: Lab, notes: record.Run) -> None:
     lab.step(one)
     lab.plot("Growth", [1, 2], {"y": [3, 4]}, x_label="x", y_label="y")
