@@ -11,12 +11,17 @@ FILES := labs scripts tests
 YAML_RULES := {extends: default, rules: {line-length: {max: 140}, document-start: disable, truthy: {check-keys: false}}}
 
 # What a person types is taken as it stands, never run: neither by make (hence `value`) nor by the shell, which gets it from the environment.
-USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB TORCH PYTHON
+WISHES := TIME MEMORY CPUS IMAGE RUNTIME PARTITION ACCOUNT QOS RESERVATION CONSTRAINT SHM DETACH
+USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB TORCH PYTHON $(WISHES)
 $(foreach name,$(USER_VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(USER_VARIABLES)
 
 on = $(filter-out 0 no false,$($1))
 option = $(if $($1),--$2 "$$$1")
+# Where a lab is to run, as options: NODES=2 becomes --nodes 2.
+flag = $(shell echo $1 | tr A-Z a-z)
+where = $(foreach name,NODES PROCS GPUS LAUNCHER $(WISHES),$(if $($(name)),$(call option,$(name),$(call flag,$(name))))) \
+    $(if $(call on,DRYRUN),--dry-run)
 quoted = '$(subst ','\'',$1)'
 
 # A wish for another torch than .venv has is a reason to set up again.
@@ -32,8 +37,7 @@ endif
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
 lab-%: $(STAMP) FORCE
-	@set -f; exec $(LABS) run $(call quoted,$*) $(call option,NODES,nodes) $(call option,PROCS,procs) $(call option,GPUS,gpus) \
-	    $(call option,LAUNCHER,launcher) $(if $(call on,SMOKE),--smoke) $(if $(call on,DRYRUN),--dry-run) $(if $(ARGS),-- $$ARGS)
+	@set -f; exec $(LABS) run $(call quoted,$*) $(where) $(if $(call on,SMOKE),--smoke) $(if $(ARGS),-- $$ARGS)
 
 ##list: the 50 labs
 list: $(STAMP)
@@ -45,8 +49,7 @@ doctor: $(STAMP)
 
 ##preflight: do NODES=2 PROCS=2 meet, agree and share what they must?
 preflight: $(STAMP)
-	@exec $(LABS) preflight $(call option,NODES,nodes) $(call option,PROCS,procs) $(call option,GPUS,gpus) \
-	    $(call option,LAUNCHER,launcher) $(if $(call on,DRYRUN),--dry-run)
+	@exec $(LABS) preflight $(where)
 
 ##: Set-up
 ##setup: make or update .venv; done by itself when a lab needs it
@@ -107,7 +110,19 @@ lock:
 ##NODES=2: nodes
 ##PROCS=2: processes per node
 ##GPUS=auto: GPUs per node
-##LAUNCHER=local: where to run; docker, slurm and k8s are planned
+##LAUNCHER=slurm: where to run: local, slurm or docker; without it Slurm where there is one, else local
+##TIME=30: time limit: minutes, or 1:30:00
+##MEMORY=8G: memory on each node
+##CPUS=4: cores on each node
+##IMAGE=labs: container image
+##RUNTIME=none: what a Slurm node runs the lab in: none, bwrap, apptainer or pyxis
+##PARTITION=lab: Slurm's partition
+##ACCOUNT=lab: Slurm's account
+##QOS=normal: Slurm's quality of service
+##RESERVATION=lab: Slurm's reservation
+##CONSTRAINT=h100: features that Slurm's nodes must have
+##SHM=1G: size of /dev/shm in a container
+##DETACH=1: return once it is submitted; go on with labs status, logs and cancel
 ##SMOKE=1: a tiny run
 ##DRYRUN=1: print what would be submitted
 ##ARGS='--rows 8': flags of the lab itself, or of pytest

@@ -1,8 +1,12 @@
 """The `labs` command. It imports torch only when a lab is run in this very process."""
 
+import functools
+import inspect
 import os
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -42,7 +46,28 @@ Gpus = Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs on each nod
 LauncherName = Annotated[str | None, typer.Option("--launcher", metavar="NAME", help="where to run; LAUNCHER= with make")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="a tiny run: all is shown, ratios and stats are not judged")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be run, and do nothing; DRYRUN=1 with make")]
+NOTHING = launch.Request()
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+def with_request(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one option for each field of `launch.Request`, and hand it all of them as one."""
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        request = launch.Request(**{wish.name: values.pop(wish.name) for wish in fields(launch.Request)})
+        return command(**values, request=request)
+
+    own = inspect.signature(command, eval_str=True)
+    kept = [parameter for parameter in own.parameters.values() if parameter.name != "request"]
+    wrapped.__signature__ = own.replace(parameters=[*kept, *map(_option, fields(launch.Request))])  # type: ignore[attr-defined]
+    return wrapped
+
+
+def _option(wish: Any) -> inspect.Parameter:
+    help_ = f"{wish.metadata['help']}; {wish.name.upper()}= with make"
+    annotation = Annotated[str, typer.Option(f"--{wish.name}", metavar="…", help=help_)]
+    return inspect.Parameter(wish.name, inspect.Parameter.KEYWORD_ONLY, default="", annotation=annotation)
 
 
 @app.command("list")
@@ -78,12 +103,13 @@ def show(lab: LabNumber, lang: Language = "en") -> None:
 
 
 @app.command(context_settings=PASS_ON)
+@with_request
 def run(
     context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto",
-    launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False,
+    launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False, request: launch.Request = NOTHING,
 ) -> None:  # fmt: skip
     """Run a lab. Flags that are not listed here go to the lab itself; `labs run N -- --help` lists those."""
-    spec = spec_of(lab, nodes, procs, gpus, launcher, smoke, context.args)
+    spec = spec_of(lab, nodes, procs, gpus, launcher, request, smoke, context.args)
     _end(start(spec, asked=bool(launcher), dry_run=dry_run))
 
 
@@ -102,16 +128,17 @@ def exercise(lab: LabNumber) -> None:
 
 
 @app.command(context_settings=PASS_ON)
+@with_request
 def check(
     context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto",
-    launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False,
+    launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False, request: launch.Request = NOTHING,
 ) -> None:  # fmt: skip
     """Run a lab with your steps in the place of its own: its claims are the judge."""
     entry = catalog.find_ready(lab)
     path = home.work_file(entry.number)
     if not path.exists():
         raise UsageError(f"there is no {_near(path)} to check\nmake it with: labs exercise {entry.number}")
-    spec = spec_of(lab, nodes, procs, gpus, launcher, smoke, context.args, path)
+    spec = spec_of(lab, nodes, procs, gpus, launcher, request, smoke, context.args, path)
     status = start(spec, asked=bool(launcher), dry_run=dry_run)
     _note_passes(spec.folder)
     _end(status)
@@ -192,15 +219,17 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="as JSON, for prog
 
 
 @app.command()
+@with_request
 def preflight(
     nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto", launcher: LauncherName = None,
     json_: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False, dry_run: DryRun = False,
+    request: launch.Request = NOTHING,
 ) -> None:  # fmt: skip
     """Say in seconds whether nodes and processes meet, agree on versions and clocks, and share a folder."""
     sizes = launch.whole_number("NODES", nodes), launch.whole_number("PROCS", procs or "1"), launch.gpu_count(gpus)
     place = launch.choose(launcher)
     folder = home.unused(home.home() / "runs" / f".preflight-{os.getpid()}")
-    spec = launch.RunSpec(0, "labs.kit.preflight", place.name, folder, *sizes, flags=("--json",) if json_ else ())
+    spec = launch.RunSpec(0, "labs.kit.preflight", place.name, folder, *sizes, flags=("--json",) if json_ else (), request=request)
     _end(start(spec, asked=bool(launcher), dry_run=dry_run))
 
 

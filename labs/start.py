@@ -9,8 +9,9 @@ from labs.errors import UsageError
 
 
 def spec_of(
-    lab: str, nodes: str, procs: str | None, gpus: str, launcher: str | None, smoke: bool, flags: list[str], attempt: Path | None = None
-) -> launch.RunSpec:
+    lab: str, nodes: str, procs: str | None, gpus: str, launcher: str | None, request: launch.Request,
+    smoke: bool, flags: list[str], attempt: Path | None = None,
+) -> launch.RunSpec:  # fmt: skip
     """Turn what was typed into a run. Raises UsageError for what no launcher could do."""
     entry = catalog.find_ready(lab)
     node_count = launch.whole_number("NODES", nodes)
@@ -21,12 +22,13 @@ def spec_of(
     place = launch.choose(launcher)
     folder = home.run_folder(entry.number, place.name)
     sizes = node_count, proc_count, launch.gpu_count(gpus)
-    return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt)
+    return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt, request)
 
 
 def start(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
     """Say where the lab runs and why, run it there, and return its exit status."""
     place = launch.LAUNCHERS[spec.launcher]
+    spec.request.check(place.name, place.takes)
     place.check(spec)
     assert spec.folder is not None
     if dry_run:

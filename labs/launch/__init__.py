@@ -1,7 +1,7 @@
 """Where labs run. Neither torch nor the kit is imported here, so that a login node without them can submit."""
 
 from labs.launch.local import Local
-from labs.launch.spec import Launcher, RunSpec, gpu_count, one_of, whole_number
+from labs.launch.spec import Launcher, Request, RunSpec, gpu_count, one_of, whole_number
 
 LAUNCHERS: dict[str, Launcher] = {launcher.name: launcher for launcher in (Local(),)}
 
@@ -11,4 +11,4 @@ def choose(wanted: str | None) -> Launcher:
     return LAUNCHERS[one_of("LAUNCHER", wanted or "local", list(LAUNCHERS))]
 
 
-__all__ = ["LAUNCHERS", "Launcher", "RunSpec", "choose", "gpu_count", "one_of", "whole_number"]
+__all__ = ["LAUNCHERS", "Launcher", "Request", "RunSpec", "choose", "gpu_count", "one_of", "whole_number"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from labs.errors import UsageError
 from labs.launch.crew import GRACE_S, Crew
-from labs.launch.spec import RunSpec
+from labs.launch.spec import RunSpec, node_starter
 
 LOOPBACK = "127.0.0.1"
 PROCESSES_PER_CORE = 8
@@ -22,6 +22,7 @@ class Local:
     """This machine, without a queue or a container."""
 
     name = "local"
+    takes: frozenset[str] = frozenset()
 
     def why(self) -> str:
         return "no cluster was asked for"
@@ -70,9 +71,7 @@ def _order(spec: RunSpec) -> Iterator[int]:
 
 
 def _starter(spec: RunSpec, node: int, port: str) -> list[str]:
-    place = ["--nodes", str(spec.nodes), "--node", str(node), "--procs", str(spec.procs), "--master", LOOPBACK, "--port", port]
-    logs = ["--logs", str(spec.folder)] if spec.folder else []
-    return [sys.executable, "-m", "labs.launch.node", *place, "--one-machine", *logs, "--", spec.module, *spec.arguments]
+    return node_starter(spec, sys.executable, str(node), LOOPBACK, port, "--one-machine")
 
 
 def _free_port() -> int:

@@ -1,13 +1,45 @@
 """What is to be run, said once and handed to any launcher. Nothing here knows labs or torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
 from labs.errors import UsageError
 
 LONGEST_NUMBER = 6  # digits
+
+
+def _asks(help_: str) -> str:
+    wish: str = field(default="", metadata={"help": help_})
+    return wish
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a place is asked for beyond nodes, processes and GPUs. Empty: as the place decides."""
+
+    time: str = _asks("time limit: minutes, such as 30, or 1:30:00")
+    memory: str = _asks("memory on each node, such as 8G")
+    cpus: str = _asks("cores on each node, such as 4")
+    image: str = _asks("container image")
+    runtime: str = _asks("what a Slurm node runs the lab in: none, bwrap, apptainer or pyxis")
+    partition: str = _asks("Slurm partition")
+    account: str = _asks("Slurm account")
+    qos: str = _asks("Slurm QOS")
+    reservation: str = _asks("Slurm reservation")
+    constraint: str = _asks("features that Slurm nodes must have")
+    shm: str = _asks("size of /dev/shm in a container, such as 1G")
+    detach: str = _asks("1: return as soon as it is submitted; labs status, logs and cancel go on from there")
+
+    def check(self, launcher: str, takes: frozenset[str]) -> None:
+        """Raise UsageError for a wish that means nothing to the launcher."""
+        vain = next((wish.name for wish in fields(self) if getattr(self, wish.name) and wish.name not in takes), None)
+        if vain:
+            understood = ", ".join(f"{name.upper()}=" for name in sorted(takes)) or "none of this kind"
+            raise UsageError(
+                f"{vain.upper()}={getattr(self, vain)} means nothing to LAUNCHER={launcher}, which takes: {understood}\nleave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -24,6 +56,7 @@ class RunSpec:
     smoke: bool = False
     flags: tuple[str, ...] = ()  # of the lab's own Config
     attempt: Path | None = None  # a learner's file, whose functions take the place of the lab's
+    request: Request = Request()
 
     @property
     def arguments(self) -> list[str]:
@@ -37,6 +70,7 @@ class Launcher(Protocol):
     """A place where labs run."""
 
     name: str
+    takes: frozenset[str]  # names of the fields of Request that mean something here
 
     def why(self) -> str:
         """Return in a few words why this launcher is the natural choice here."""
@@ -49,6 +83,13 @@ class Launcher(Protocol):
 
     def submit(self, spec: RunSpec) -> int:
         """Run the lab to its end and return its exit status."""
+
+
+def node_starter(spec: RunSpec, python: str, node: str, master: str, port: str, *more: str) -> list[str]:
+    """Return the command that starts one node's ranks. It is the same everywhere; see labs.launch.node."""
+    place = ["--nodes", str(spec.nodes), "--node", node, "--procs", str(spec.procs), "--master", master, "--port", port]
+    logs = ["--logs", str(spec.folder)] if spec.folder else []
+    return [python, "-m", "labs.launch.node", *place, *more, *logs, "--", spec.module, *spec.arguments]
 
 
 def whole_number(name: str, text: str) -> int:

@@ -1,5 +1,6 @@
 """What is to be run, and the words in which it is asked for."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from labs import launch
 from labs.errors import UsageError
-from labs.launch import RunSpec, gpu_count, one_of, whole_number
+from labs.launch import Request, RunSpec, gpu_count, one_of, whole_number
 
 FOLDER = Path("/runs/lab01/now-local")
 KEPT = ["--launcher", "local", "--folder", "/runs/lab01/now-local"]
@@ -56,6 +57,17 @@ def test_one_of_several_words_is_chosen() -> None:
     assert one_of("LAUNCHER", "local", ["local", "docker"]) == "local"
     with pytest.raises(UsageError, match="LAUNCHER=nope is not there; choose from: local, docker"):
         one_of("LAUNCHER", "nope", ["local", "docker"])
+
+
+def test_a_wish_that_a_launcher_does_not_know_is_refused_by_its_name() -> None:
+    with pytest.raises(UsageError, match=r"QOS=high means nothing to LAUNCHER=docker, which takes: IMAGE=, SHM="):
+        Request(image="x", qos="high").check("docker", frozenset({"shm", "image"}))
+    Request(image="x").check("docker", frozenset({"shm", "image"}))
+
+
+def test_every_launcher_takes_wishes_that_exist() -> None:
+    for launcher in launch.LAUNCHERS.values():
+        assert launcher.takes <= {wish.name for wish in dataclasses.fields(Request)}
 
 
 def test_every_launcher_is_found_by_its_name() -> None:

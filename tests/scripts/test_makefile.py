@@ -30,13 +30,13 @@ def make(checkout: Path, offline: dict[str, str]) -> Make:
 def test_help_lists_every_target_and_every_variable(make: Make) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
-    taken = re.search(r"^USER_VARIABLES := (.+)$", makefile, re.MULTILINE)
+    taken = re.findall(r"^(?:USER_VARIABLES|WISHES) := (.+)$", makefile, re.MULTILINE)
     assert phony
     assert taken
     shown = make("help").stdout
     for target in set(phony[1].split()) - {"FORCE", "help"} | {"lab-01"}:
         assert re.search(rf"^  {target}\b", shown, re.MULTILINE), target
-    for name in taken[1].split():
+    for name in " ".join(taken).replace("$(WISHES)", "").split():
         assert f"{name}=" in shown, name
     assert make().stdout == shown
 
@@ -45,9 +45,14 @@ def test_only_what_is_set_is_passed_on(make: Make) -> None:
     assert make("lab-01").stdout == "[run][01]"
     every = make("lab-7", "NODES=2", "PROCS=4", "GPUS=auto", "LAUNCHER=slurm", "SMOKE=1", "DRYRUN=1", "ARGS=--rows 8 --cols 9")
     assert every.stdout == (
-        "[run][7][--nodes][2][--procs][4][--gpus][auto][--launcher][slurm][--smoke][--dry-run][--][--rows][8][--cols][9]"
+        "[run][7][--nodes][2][--procs][4][--gpus][auto][--launcher][slurm][--dry-run][--smoke][--][--rows][8][--cols][9]"
     )
     assert make("lab-01", "SMOKE=0", "DRYRUN=").stdout == "[run][01]"
+
+
+def test_wishes_of_a_place_are_passed_on(make: Make) -> None:
+    assert make("lab-43", "TIME=30", "QOS=high", "MEMORY=8G").stdout == "[run][43][--time][30][--memory][8G][--qos][high]"
+    assert make("preflight", "NODES=2", "PARTITION=lab").stdout == "[preflight][--nodes][2][--partition][lab]"
 
 
 def test_the_command_itself_judges_what_was_typed(make: Make) -> None:
