@@ -1,20 +1,17 @@
 """The `labs` command. It imports torch only when a lab is run in this very process."""
 
-import functools
-import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from labs import catalog, home, launch
+from labs import catalog, home, jobs, launch
 from labs.catalog import Entry
 from labs.errors import UsageError
+from labs.options import DryRun, ExerciseNumber, Gpus, LabNumber, Language, LauncherName, Nodes, Procs, Smoke, with_request
 from labs.start import spec_of, start
 
 INTERRUPTED = 130  # 128 + SIGINT
@@ -26,48 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="50 PyTorch labs, each of which proves what it says on this very machine.",
 )
-
-
-def complete_lab(incomplete: str) -> list[str]:
-    """Offer the numbers of the labs that are there, for the shell."""
-    return [str(number) for number, entry in catalog.all_labs().items() if entry.ready and str(number).startswith(incomplete)]
-
-
-LabNumber = Annotated[str, typer.Argument(metavar="N", help="the lab's number, such as 1 or 01", autocompletion=complete_lab)]
-ExerciseNumber = Annotated[
-    str, typer.Argument(metavar="N", help="a lab, such as 1, or one exercise, such as 1.2", autocompletion=complete_lab)
-]
-Language = Annotated[str, typer.Option("--lang", help="language of the titles: en or pl")]
-Nodes = Annotated[str, typer.Option("--nodes", metavar="N", help="nodes; NODES= with make")]
-Procs = Annotated[
-    str | None, typer.Option("--procs", metavar="N", help="processes on each node, by default what the lab needs; PROCS= with make")
-]
-Gpus = Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs on each node, or auto; GPUS= with make")]
-LauncherName = Annotated[str | None, typer.Option("--launcher", metavar="NAME", help="where to run; LAUNCHER= with make")]
-Smoke = Annotated[bool, typer.Option("--smoke", help="a tiny run: all is shown, ratios and stats are not judged")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be run, and do nothing; DRYRUN=1 with make")]
+app.add_typer(jobs.app)
 NOTHING = launch.Request()
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
-
-
-def with_request(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one option for each field of `launch.Request`, and hand it all of them as one."""
-
-    @functools.wraps(command)
-    def wrapped(**values: Any) -> Any:
-        request = launch.Request(**{wish.name: values.pop(wish.name) for wish in fields(launch.Request)})
-        return command(**values, request=request)
-
-    own = inspect.signature(command, eval_str=True)
-    kept = [parameter for parameter in own.parameters.values() if parameter.name != "request"]
-    wrapped.__signature__ = own.replace(parameters=[*kept, *map(_option, fields(launch.Request))])  # type: ignore[attr-defined]
-    return wrapped
-
-
-def _option(wish: Any) -> inspect.Parameter:
-    help_ = f"{wish.metadata['help']}; {wish.name.upper()}= with make"
-    annotation = Annotated[str, typer.Option(f"--{wish.name}", metavar="…", help=help_)]
-    return inspect.Parameter(wish.name, inspect.Parameter.KEYWORD_ONLY, default="", annotation=annotation)
 
 
 @app.command("list")
@@ -268,7 +226,9 @@ def _note_passes(folder: Path | None) -> None:
 
 def _last_verdict(entry: Entry) -> str:
     """Return how a lab's newest run ended, in one word, or an empty string."""
-    runs = sorted(home.runs_folder(entry.number).glob("*/run.json"))
+    runs = sorted(home.runs_folder(entry.number).glob("*/*.json"))
+    if runs and runs[-1].name == "job.json":  # a job that has not begun, or was cancelled before
+        return f"waits as job {home.read_json(runs[-1])['id']}, or was cancelled: labs status {entry.number}"
     return str(home.read_json(runs[-1]).get("status", "")) if runs else "not run yet"
 
 

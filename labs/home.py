@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,18 @@ def runs_folder(number: int) -> Path:
 def run_folder(number: int, launcher: str) -> Path:
     """Name the folder of a run that begins now, `runs/labNN/<time>-<launcher>`; a second one in the same second gets a number behind."""
     return unused(runs_folder(number) / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{launcher}")
+
+
+def find_run(which: str) -> Path:
+    """Return a run's folder by its path, its name, or its lab's number (the newest of that lab). Raises UsageError where there is none."""
+    found = re.fullmatch(r"(?:lab)?[-_]?0*(\d{1,2})", which.strip().lower())
+    if found:
+        folders = sorted(path for path in runs_folder(int(found[1])).glob("*") if path.is_dir())
+    else:
+        folders = [path for path in (Path(which), *(home() / "runs").glob(f"lab*/{Path(which).name}")) if (path / "run.json").exists()]
+    if not folders:
+        raise UsageError(f"there is no run {which} under {home() / 'runs'}\nname a lab by its number, or a run by its folder")
+    return folders[-1]
 
 
 def unused(path: Path) -> Path:

@@ -95,7 +95,7 @@ def test_what_a_dry_run_prints_can_be_run(labs: Command, tiny_checkout: Path, la
 def test_run_keeps_a_valid_record_and_a_log(labs: Command, tiny_checkout: Path, labs_home: Path) -> None:
     ended = labs("run", "99", "--smoke", "--count=5", "--loud", cwd=tiny_checkout)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr == "launcher: local (no cluster was asked for)\n"
+    assert ended.stderr == "launcher: local (no cluster was asked for, and no Slurm answers here)\n"
     folder = only_run_of(labs_home, 99)
     found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     jsonschema.validate(found, SCHEMA)

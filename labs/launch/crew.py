@@ -169,7 +169,9 @@ class Crew:
 @contextmanager
 def _signals() -> Iterator[socket.socket]:
     """Yield a socket on which each signal arrives as a byte, so that one `select` waits for signals and output alike."""
-    ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()  # as nohup wants it
+    ignored = {
+        number for number in FORWARDED if signal.getsignal(number) is signal.SIG_IGN
+    }  # as nohup wants it of SIGHUP, Slurm of SIGUSR2
     reader, writer = socket.socketpair()
     with reader, writer:
         writer.setblocking(False)

@@ -7,12 +7,16 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+from labs import home
 from labs.errors import UsageError
 from labs.launch.crew import GRACE_S, Crew
-from labs.launch.spec import RunSpec, node_starter
+from labs.launch.spec import RunSpec, State, node_starter
+from labs.launch.tail import Tail, pump
 
 LOOPBACK = "127.0.0.1"
+STDOUT = 1
 PROCESSES_PER_CORE = 8
 STARTERS_GRACE_S = GRACE_S + 2  # a starter needs its own grace first, to end its ranks
 BY_ITSELF = range(256)  # a starter that ends with a status has named the rank that broke
@@ -25,7 +29,7 @@ class Local:
     takes: frozenset[str] = frozenset()
 
     def why(self) -> str:
-        return "no cluster was asked for"
+        return "no cluster was asked for, and no Slurm answers here"
 
     def check(self, spec: RunSpec) -> None:
         """Refuse what would only bring the machine to its knees."""
@@ -45,6 +49,18 @@ class Local:
         if spec.gpus == "0":
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         return _here(spec) if spec.nodes * spec.procs == 1 else _beside(spec)
+
+    def state(self, folder: Path) -> State:
+        noted = home.read_json(folder / "run.json")
+        word = str(noted.get("status", "unknown"))
+        return State("", word, str(noted.get("error", "")), ended=word != "running")
+
+    def cancel(self, folder: Path) -> None:
+        raise UsageError(f"{folder.name} runs in a terminal of this machine, not as a job\npress Ctrl-C there")
+
+    def follow(self, folder: Path) -> int:
+        pump([Tail(folder / "log.txt", STDOUT)])
+        return 0
 
 
 def _here(spec: RunSpec) -> int:

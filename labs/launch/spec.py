@@ -1,10 +1,12 @@
 """What is to be run, said once and handed to any launcher. Nothing here knows labs or torch."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from labs import home
 from labs.errors import UsageError
 
 LONGEST_NUMBER = 6  # digits
@@ -84,6 +86,15 @@ class Launcher(Protocol):
     def submit(self, spec: RunSpec) -> int:
         """Run the lab to its end and return its exit status."""
 
+    def state(self, folder: Path) -> "State":
+        """Return what became of a run that this launcher started."""
+
+    def cancel(self, folder: Path) -> None:
+        """End a run. Raises UsageError where that is not possible from here."""
+
+    def follow(self, folder: Path) -> int:
+        """Show what a run prints, until it ends, and return its exit status."""
+
 
 def node_starter(spec: RunSpec, python: str, node: str, master: str, port: str, *more: str) -> list[str]:
     """Return the command that starts one node's ranks. It is the same everywhere; see labs.launch.node."""
@@ -111,3 +122,25 @@ def one_of(name: str, text: str, allowed: Sequence[str]) -> str:
     if text not in allowed:
         raise UsageError(f"{name}={text[:20]} is not there; choose from: {', '.join(allowed)}")
     return text
+
+
+@dataclass(frozen=True)
+class State:
+    """What a place says of a run that goes on by itself."""
+
+    id: str
+    word: str
+    detail: str = ""
+    ended: bool = False
+
+
+def note_job(spec: RunSpec, id_: str) -> None:
+    """Note in the run folder which job runs it, so that any shell can find it, also on a later day."""
+    assert spec.folder is not None
+    noted = {"launcher": spec.launcher, "id": id_, "lab": spec.lab, "nodes": spec.nodes, "procs": spec.procs, "smoke": spec.smoke}
+    home.write_whole(spec.folder / "job.json", json.dumps(noted, indent=2) + "\n")
+
+
+def noted_job(folder: Path) -> dict[str, Any]:
+    """Return what `note_job` noted, or an empty dict."""
+    return home.read_json(folder / "job.json")

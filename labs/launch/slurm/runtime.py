@@ -1,0 +1,95 @@
+"""What a node runs the lab in: the host's own Python, or a container. Each turns the node starter's command into another command."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from labs import home
+from labs.errors import UsageError
+from labs.launch.spec import RunSpec, one_of
+
+IMAGE_PYTHON = "/opt/venv/bin/python"
+Wrap = Callable[[RunSpec, list[str]], list[str]]
+
+
+def _none(spec: RunSpec, command: list[str]) -> list[str]:
+    return command
+
+
+def _bwrap(spec: RunSpec, command: list[str]) -> list[str]:
+    """An unpacked image, with no daemon and no root: its files read-only, the node's devices, and the folders of the run."""
+    binds = [word for place in _shared() for word in ("--bind", place, place)]
+    system = ["--dev-bind", "/dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys", "--tmpfs", "/tmp"]
+    files = ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf", "--ro-bind", "/etc/hosts", "/etc/hosts"]
+    # --die-with-parent: nothing is left when the task is killed; a process group of its own would escape signals.
+    return [
+        "bwrap",
+        "--ro-bind",
+        spec.request.image,
+        "/",
+        *system,
+        *files,
+        *binds,
+        "--chdir",
+        str(home.CHECKOUT),
+        "--die-with-parent",
+        "--",
+        *command,
+    ]
+
+
+def _apptainer(spec: RunSpec, command: list[str]) -> list[str]:
+    gpus = ["--nv"] if spec.gpus not in ("0", "auto") else []
+    return ["apptainer", "exec", *gpus, "--bind", ",".join(_shared()), "--pwd", str(home.CHECKOUT), spec.request.image, *command]
+
+
+def _pyxis(spec: RunSpec, command: list[str]) -> list[str]:
+    """A step inside the task's own node, since only srun knows Pyxis' options."""
+    mounts = ",".join(f"{place}:{place}" for place in _shared())
+    here = [
+        "--overlap",
+        "--nodes=1",
+        "--ntasks=1",
+        "--cpu-bind=none",
+        f"--nodelist={os.environ.get('SLURMD_NODENAME', '$SLURMD_NODENAME')}",
+    ]
+    container = [f"--container-image={spec.request.image}", f"--container-mounts={mounts}", f"--container-workdir={home.CHECKOUT}"]
+    return ["srun", *here, *container, *command]
+
+
+RUNTIMES: dict[str, Wrap] = {"none": _none, "bwrap": _bwrap, "apptainer": _apptainer, "pyxis": _pyxis}
+
+
+def check(spec: RunSpec) -> None:
+    """Raise UsageError for a runtime that is not there, or an image that is missing or not needed."""
+    name, image = spec.request.runtime or "none", spec.request.image
+    one_of("RUNTIME", name, list(RUNTIMES))
+    if name == "none" and image:
+        raise UsageError(f"IMAGE={image} needs a runtime that can start it\nadd RUNTIME=bwrap, RUNTIME=apptainer or RUNTIME=pyxis")
+    if name != "none" and not image:
+        raise UsageError(f"RUNTIME={name} needs an image\nadd IMAGE=, {_kind_of_image(name)}")
+    if name == "bwrap" and not (Path(image) / IMAGE_PYTHON.lstrip("/")).is_symlink() | (Path(image) / IMAGE_PYTHON.lstrip("/")).exists():
+        raise UsageError(f"IMAGE={image} holds no {IMAGE_PYTHON}\ngive {_kind_of_image(name)}")
+
+
+def wrapped(spec: RunSpec, starter: Callable[[str], list[str]]) -> list[str]:
+    """Return the node starter's command, made for this Python or the image's, in the wrapping of the run's runtime."""
+    name = spec.request.runtime or "none"
+    if name == "none":
+        return starter(sys.executable)
+    return RUNTIMES[name](spec, ["/usr/bin/env", f"PYTHONPATH={home.CHECKOUT}", *starter(IMAGE_PYTHON)])
+
+
+def _shared() -> list[str]:
+    """The folders that a container must see at the same place: the labs, and where runs are kept."""
+    return list(dict.fromkeys([str(home.CHECKOUT), str(home.home())]))
+
+
+def _kind_of_image(name: str) -> str:
+    kinds = {
+        "bwrap": "a folder with an unpacked image of the labs",
+        "apptainer": "a .sif file or docker://NAME",
+        "pyxis": "NAME or a .sqsh file",
+    }
+    return kinds[name]

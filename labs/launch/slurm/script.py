@@ -1,0 +1,49 @@
+"""The batch script of a run, as text. Nothing here talks to a cluster."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from labs.launch.spec import RunSpec
+
+WARNED_S = 60  # so long before its end a job gets SIGUSR2; submitit's default would be 90
+OPTIONAL = {"memory": "mem", "cpus": "cpus-per-task", "partition": "", "account": "", "qos": "", "reservation": "", "constraint": ""}
+
+
+def job_folder(spec: RunSpec) -> Path:
+    """Return the folder in which submitit, Slurm and the nodes keep their files."""
+    assert spec.folder is not None
+    return spec.folder / "slurm"
+
+
+def script(spec: RunSpec) -> str:
+    """Return what sbatch gets: one task on each node, which starts that node's ranks."""
+    folder = job_folder(spec)
+    flags = {
+        "job-name": f"lab{spec.lab:02d}" if spec.lab else "preflight",
+        "nodes": str(spec.nodes),
+        "ntasks-per-node": "1",
+        "time": spec.request.time,
+        "signal": f"USR2@{WARNED_S}",
+        "open-mode": "append",  # a requeued job goes on in the same files
+        "output": str(folder / "%j_0_log.out"),
+        "error": str(folder / "%j_0_log.err"),
+        **{option or wish: getattr(spec.request, wish) for wish, option in OPTIONAL.items()},
+        "gpus-per-node": "" if spec.gpus in ("0", "auto") else spec.gpus,
+    }
+    lines = [f"#SBATCH --{name}={shlex.quote(value)}" for name, value in flags.items() if value]
+    return "\n".join(["#!/bin/bash", *lines, "#SBATCH --requeue", "", "export SUBMITIT_EXECUTOR=slurm", _srun(spec), ""])
+
+
+def _srun(spec: RunSpec) -> str:
+    """The last command of the script, so that its exit code is the job's: nothing may stand behind it."""
+    folder = job_folder(spec)
+    options = [
+        "--unbuffered",
+        "--cpu-bind=none",  # ranks share the node's cores; else all of them would sit on the task's first ones
+        "--kill-on-bad-exit=1",
+        *([f"--cpus-per-task={spec.request.cpus}"] if spec.request.cpus else []),  # since Slurm 22.05 srun does not inherit it
+        f"--output={folder}/%j_%t_log.out",
+        f"--error={folder}/%j_%t_log.err",
+    ]
+    return shlex.join(["srun", *options, sys.executable, "-u", "-m", "submitit.core._submit", str(folder)])
