@@ -12,7 +12,7 @@ YAML_RULES := {extends: default, rules: {line-length: {max: 140}, document-start
 
 # What a person types is taken as it stands, never run: neither by make (hence `value`) nor by the shell, which gets it from the environment.
 WISHES := TIME MEMORY CPUS IMAGE RUNTIME PARTITION ACCOUNT QOS RESERVATION CONSTRAINT SHM DETACH
-USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB TORCH PYTHON $(WISHES)
+USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB PORT TORCH PYTHON $(WISHES)
 $(foreach name,$(USER_VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(USER_VARIABLES)
 
@@ -32,7 +32,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list doctor preflight check format test mutants bench readme lock clean distclean FORCE
+.PHONY: help setup list notebooks jupyter tensorboard doctor preflight check format test mutants bench readme lock clean distclean FORCE
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -50,6 +50,18 @@ doctor: $(STAMP)
 ##preflight: do NODES=2 PROCS=2 meet, agree and share what they must?
 preflight: $(STAMP)
 	@exec $(LABS) preflight $(where)
+
+##notebooks: write the labs as Jupyter notebooks into notebooks/
+notebooks: $(STAMP)
+	@$(LABS) notebooks
+
+##jupyter: open the notebooks, on this machine alone
+jupyter: notebooks
+	@exec $(VENV)/bin/jupyter lab --ip 127.0.0.1 "$$($(LABS) notebooks --folder)"
+
+##tensorboard: curves and scalars of all runs, on this machine alone
+tensorboard: $(STAMP)
+	@exec $(LABS) tensorboard $(call option,PORT,port)
 
 ##: Set-up
 ##setup: make or update .venv; done by itself when a lab needs it
@@ -126,6 +138,7 @@ lock:
 ##SMOKE=1: a tiny run
 ##DRYRUN=1: print what would be submitted
 ##ARGS='--rows 8': flags of the lab itself, or of pytest
+##PORT=6006: where TensorBoard listens
 ##TORCH=cpu: auto, cpu, cuda, or cu126 for older drivers; on a login node without a GPU say cuda
 ##PYTHON=python3.12: the Python that makes .venv
 help:

@@ -192,6 +192,29 @@ def preflight(
 
 
 @app.command()
+def notebooks(
+    lab: Annotated[str, typer.Argument(metavar="[N]", help="one lab; all where none is given")] = "",
+    folder: Annotated[bool, typer.Option("--folder", help="only print where they are")] = False,
+) -> None:
+    """Write labs as Jupyter notebooks: their prose, their steps as cells, and what `run` does between them."""
+    from labs.notebooks import place, write_all
+
+    if folder:
+        print(place())
+        return
+    for path in write_all(lab):
+        print(f"made {_near(path)}")
+
+
+@app.command()
+def tensorboard(port: Annotated[str, typer.Option(help="where it listens, on this machine alone; PORT= with make")] = "6006") -> None:
+    """Show all runs in TensorBoard: the series of their figures, and their claims."""
+    from labs.curves import serve
+
+    serve(port)
+
+
+@app.command()
 def new(
     number: Annotated[str, typer.Argument(metavar="N", help="a planned lab, or a new number")],
     title: Annotated[str, typer.Option(help="English title, for a number that is not planned")] = "",

@@ -34,7 +34,7 @@ class Lab:
         self.folder = setting.folder
         self.smoke = notes.smoke
         self._lesson = lesson
-        self._notes = notes
+        self.notes = notes
         self._setting = setting
         self._screen = setting.screen
         self._judges_noisy = setting.timer is not None or not notes.smoke
@@ -47,7 +47,7 @@ class Lab:
     def step(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a step and return what it returns. Its prose is shown first, once; randomness starts from a seed of its own."""
         step = self._enter(function)
-        seed = zlib.crc32(f"{step.name} {step.calls}".encode()) + int(self._notes.config.get("seed", 0))
+        seed = zlib.crc32(f"{step.name} {step.calls}".encode()) + int(self.notes.config.get("seed", 0))
         torch.manual_seed(seed)
         random.seed(seed)
         step.calls += 1
@@ -66,10 +66,10 @@ class Lab:
 
     def _enter(self, function: Callable[..., Any]) -> record.Step:
         name = function.__name__
-        known = next((step for step in self._notes.steps if step.name == name), None)
+        known = next((step for step in self.notes.steps if step.name == name), None)
         if known is None:
             known = self._describe(name, function)
-            self._notes.steps.append(known)
+            self.notes.steps.append(known)
             self._screen.step(known)
         self._current = known
         self._judged = [name] if self._judged_before else list(dict.fromkeys([*self._judged, name]))
@@ -79,7 +79,7 @@ class Lab:
     def _describe(self, name: str, function: Callable[..., Any]) -> record.Step:
         title, prose = title_and_prose(self._lesson.steps.get(name, function))
         return record.Step(
-            number=len(self._notes.steps) + 1,
+            number=len(self.notes.steps) + 1,
             name=name,
             title=title,
             prose=prose,
@@ -181,7 +181,7 @@ class Lab:
             self._claim(id_, text, kind, claims.Outcome(None, None, "", reason=reason), "")
 
     def _claim(self, id_: str, text: str, kind: record.Kind, outcome: claims.Outcome, because: str) -> bool:
-        if any(earlier.id == id_ for earlier in self._notes.claims):
+        if any(earlier.id == id_ for earlier in self.notes.claims):
             raise ValueError(f"the claim {id_} is made twice")
         outcome = claims.together(self.world.gather(f"claim {id_}", outcome), first_only=kind in NOISY)
         held, reason = outcome.held, outcome.reason
@@ -194,7 +194,7 @@ class Lab:
             step=self._current.number if self._current else 0, judges=with_callees(self._judged, self._lesson.steps),
         )  # fmt: skip
         self._judged_before = True
-        self._notes.claims.append(claim)
+        self.notes.claims.append(claim)
         self._content.append(record.ClaimHere(id=id_))
         self._screen.claim(claim)
         return verdict == "held"
@@ -242,7 +242,7 @@ class Lab:
 
     @property
     def _content(self) -> list[record.Content]:
-        return self._current.content if self._current else self._notes.opening
+        return self._current.content if self._current else self.notes.opening
 
 
 def _cell(cell: Any) -> str:
