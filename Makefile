@@ -32,7 +32,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list notebooks jupyter tensorboard doctor preflight check format test mutants bench readme lock clean distclean FORCE
+.PHONY: help setup list notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -82,6 +82,14 @@ clean:
 ##distclean: remove caches and .venv; runs and work stay
 distclean: clean
 	@rm -rf $(VENV)
+
+##fetch: fetch pretrained weights and data sets that some labs can use
+fetch: $(STAMP)
+	@set -f; exec $(LABS) fetch $$ARGS
+
+##bundle: pack wheels, weights and data sets for machines without internet, into dist/
+bundle: $(STAMP)
+	@set -f; exec $(VENV)/bin/python scripts/bundle.py $$ARGS
 
 ##: Development
 ##check: format, lint, types, import contracts: what CI checks

@@ -11,6 +11,7 @@ import typer
 from labs import catalog, home, jobs, launch
 from labs.catalog import Entry
 from labs.errors import UsageError
+from labs.fetch import command as fetch
 from labs.options import DryRun, ExerciseNumber, Gpus, LabNumber, Language, LauncherName, Nodes, Procs, Smoke, with_request
 from labs.start import spec_of, start
 
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="50 PyTorch labs, each of which proves what it says on this very machine.",
 )
 app.add_typer(jobs.app)
+app.add_typer(fetch.app)
 NOTHING = launch.Request()
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 

@@ -62,8 +62,15 @@ class Pip:
 
     def install(self, phase: Phase, *arguments: str, **environ: str) -> None:
         """Install, showing the package that pip is at; a failure becomes one sentence."""
+        self._calmly("install", phase, arguments, environ)
+
+    def wheel(self, phase: Phase, folder: Path, *arguments: str, **environ: str) -> None:
+        """Fetch or build wheels of just these into a folder, likewise."""
+        self._calmly("wheel", phase, ("--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), *arguments), environ)
+
+    def _calmly(self, verb: str, phase: Phase, arguments: tuple[str, ...], environ: dict[str, str]) -> None:
         calm = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
-        output, status = self._run([str(self.python), "-m", "pip", "install", *calm, *arguments], environ, phase)
+        output, status = self._run([str(self.python), "-m", "pip", verb, *calm, *arguments], environ, phase)
         if status:
             raise SetupError(f"{cause(output)}; pip's own words are in .venv/setup.log.")
 
