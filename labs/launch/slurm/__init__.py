@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from labs import home
 from labs.errors import UsageError
 from labs.launch.slurm import cluster, limits, runtime
-from labs.launch.slurm.follow import follow
+from labs.launch.slurm.live import follow
 from labs.launch.slurm.script import job_folder, script
 from labs.launch.spec import RunSpec, State, node_starter, note_job, noted_job
 

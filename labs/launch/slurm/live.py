@@ -32,7 +32,7 @@ def follow(folder: Path) -> int:
         watch.look(done=len(_notes(folder)) == len(nodes))
     while pump(tails):
         pass
-    status, words = _verdict(folder, watch.job)
+    status, words = verdict(folder, watch.job)
     if words:
         print(f"exit {status}: {words}", file=sys.stderr)
     return status
@@ -73,7 +73,7 @@ def _notes(folder: Path) -> list[dict[str, Any]]:
     return [note for note in found if "status" in note]
 
 
-def _verdict(folder: Path, job: Job) -> tuple[int, str]:
+def verdict(folder: Path, job: Job) -> tuple[int, str]:
     """Return the exit status of an ended job, and in words what ended it where its ranks have not said so themselves."""
     failed = sorted((note for note in _notes(folder) if note["status"]), key=lambda note: float(note["ended"]))
     where = f"{failed[0]['node']} (host {failed[0]['host']})" if failed else job.nodes

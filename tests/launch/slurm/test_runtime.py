@@ -1,0 +1,75 @@
+"""What a node runs the lab in, as command lines. Two of the four run for real on the test cluster."""
+
+from pathlib import Path
+
+import pytest
+
+from labs import home
+from labs.errors import UsageError
+from labs.launch import Request, RunSpec
+from labs.launch.slurm import runtime
+
+STARTER = ["-m", "labs.launch.node"]
+
+
+def spec(name: str, image: str = "/images/labs", gpus: str = "0") -> RunSpec:
+    return RunSpec(1, "labs.m1.lab01", "slurm", Path("/runs/x"), gpus=gpus, request=Request(runtime=name, image=image))
+
+
+def wrapped(name: str, gpus: str = "0") -> list[str]:
+    return runtime.wrapped(spec(name, gpus=gpus), lambda python: [python, *STARTER])
+
+
+@pytest.fixture
+def own_home(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("LABS_HOME", "/scratch/ada/labs")
+    return "/scratch/ada/labs"
+
+
+@pytest.mark.parametrize("name", ["bwrap", "apptainer", "pyxis"])
+def test_a_container_runs_the_images_python_on_the_checkouts_labs(name: str, own_home: str) -> None:
+    command = wrapped(name)
+    assert command[-5:] == ["/usr/bin/env", f"PYTHONPATH={home.CHECKOUT}", runtime.IMAGE_PYTHON, *STARTER]
+    text = " ".join(command)
+    assert own_home in text
+    assert str(home.CHECKOUT) in text
+    assert "/images/labs" in text
+
+
+def test_none_runs_this_python() -> None:
+    assert runtime.wrapped(spec("none", ""), lambda python: [python, *STARTER])[1:] == STARTER
+
+
+def test_apptainer_whole(own_home: str) -> None:
+    binds = f"{home.CHECKOUT},{own_home}"
+    assert wrapped("apptainer", gpus="2")[:8] == ["apptainer", "exec", "--nv", "--bind", binds, "--pwd", str(home.CHECKOUT), "/images/labs"]
+    assert "--nv" not in wrapped("apptainer")
+
+
+def test_pyxis_is_a_step_on_the_tasks_own_node(own_home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMD_NODENAME", "node2")
+    assert wrapped("pyxis")[:9] == [
+        "srun", "--overlap", "--nodes=1", "--ntasks=1", "--cpu-bind=none", "--nodelist=node2", "--container-image=/images/labs",
+        f"--container-mounts={home.CHECKOUT}:{home.CHECKOUT},{own_home}:{own_home}", f"--container-workdir={home.CHECKOUT}",
+    ]  # fmt: skip
+
+
+def test_bwrap_gives_the_image_read_only_and_dies_with_its_task(own_home: str) -> None:
+    command = wrapped("bwrap")
+    assert command[:4] == ["bwrap", "--ro-bind", "/images/labs", "/"]
+    assert "--die-with-parent" in command
+    assert [command[place + 1] for place, word in enumerate(command) if word == "--bind"] == [str(home.CHECKOUT), own_home]
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "said"),
+    [
+        ("docker", "x", "RUNTIME=docker is not there; choose from: none, bwrap, apptainer, pyxis"),
+        ("", "x", "IMAGE=x needs a runtime that can start it"),
+        ("apptainer", "", "RUNTIME=apptainer needs an image"),
+        ("bwrap", "/nowhere", "IMAGE=/nowhere holds no /opt/venv/bin/python"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(name: str, image: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        runtime.check(spec(name, image))
