@@ -2,11 +2,12 @@
 
 import os
 
+from labs.launch.docker import Docker
 from labs.launch.local import Local
 from labs.launch.slurm import Slurm, cluster
 from labs.launch.spec import Launcher, Request, RunSpec, State, gpu_count, noted_job, one_of, whole_number
 
-LAUNCHERS: dict[str, Launcher] = {launcher.name: launcher for launcher in (Local(), Slurm())}
+LAUNCHERS: dict[str, Launcher] = {launcher.name: launcher for launcher in (Local(), Slurm(), Docker())}
 
 
 def choose(wanted: str | None) -> Launcher:

@@ -66,13 +66,17 @@ class Crew:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], output: Output | None = None) -> None:
-        """Start a process. With an Output it gets a pipe, without one this process's own terminal."""
+    def start(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], output: Output | None = None, *, leash: bool = False
+    ) -> None:
+        """Start a process. With an Output it gets a pipe, without one this process's own terminal.
+
+        With a leash its stdin is a pipe that breaks when this process ends, however that may be.
+        """
         nothing, pipe, joined = (subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT) if output else (None, None, None)
+        stdin = subprocess.PIPE if leash else nothing
         try:
-            process = subprocess.Popen(
-                command, env=environment, stdin=nothing, stdout=pipe, stderr=joined, bufsize=0, start_new_session=True
-            )
+            process = subprocess.Popen(command, env=environment, stdin=stdin, stdout=pipe, stderr=joined, bufsize=0, start_new_session=True)
         except OSError as error:
             raise UsageError(f"{name} could not be started: {error.strerror}") from None
         member = Member(name, process, output)
@@ -133,6 +137,8 @@ class Crew:
     def _bury(self, member: Member) -> None:
         """See that nothing is left of an ended process: neither helpers nor unread output."""
         member.send(signal.SIGKILL)
+        if member.process.stdin:
+            member.process.stdin.close()
         if member.process.stdout and member.output:
             with member.process.stdout as pipe, suppress(KeyError):  # the latter where its output had ended before
                 self._read(member)

@@ -33,10 +33,7 @@ class Local:
 
     def check(self, spec: RunSpec) -> None:
         """Refuse what would only bring the machine to its knees."""
-        asked, bearable = spec.nodes * spec.procs, PROCESSES_PER_CORE * (os.cpu_count() or 1)
-        if asked > bearable:
-            said = f"NODES={spec.nodes} PROCS={spec.procs} asks for {asked} processes on one machine with {os.cpu_count()} cores"
-            raise UsageError(f"{said}\nask for {bearable} at the most, or for a cluster with LAUNCHER=")
+        check_size(spec)
 
     def render(self, spec: RunSpec) -> str:
         hidden = "CUDA_VISIBLE_DEVICES= " if spec.gpus == "0" else ""
@@ -61,6 +58,14 @@ class Local:
     def follow(self, folder: Path) -> int:
         pump([Tail(folder / "log.txt", STDOUT)])
         return 0
+
+
+def check_size(spec: RunSpec) -> None:
+    """Raise UsageError for more processes than this machine could bear."""
+    asked, bearable = spec.nodes * spec.procs, PROCESSES_PER_CORE * (os.cpu_count() or 1)
+    if asked > bearable:
+        said = f"NODES={spec.nodes} PROCS={spec.procs} asks for {asked} processes on one machine with {os.cpu_count()} cores"
+        raise UsageError(f"{said}\nask for {bearable} at the most, or for a cluster with LAUNCHER=")
 
 
 def _here(spec: RunSpec) -> int:

@@ -39,6 +39,7 @@ class Node:
     timeout: float
     logs: Path | None
     one_machine: bool
+    leash: bool
     command: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -75,6 +76,7 @@ def parse(words: Sequence[str]) -> Node:
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for the master's name to resolve")
     parser.add_argument("--logs", type=Path, help="a folder that gets rank3.log and so on; rank 0 speaks on the terminal")
     parser.add_argument("--one-machine", action="store_true", help="all nodes are on this machine: loopback is right, cores are shared")
+    parser.add_argument("--leash", action="store_true", help="end when stdin does: in a container, when the command outside is gone")
     end = words.index("--") if "--" in words else len(words)
     node = Node(**vars(parser.parse_args(words[:end])), command=tuple(words[end + 1 :]))
     if not node.command:
@@ -119,6 +121,8 @@ def main() -> NoReturn:
         signal.signal(number, _leave)
     try:
         node = parse(sys.argv[1:])
+        if node.leash:
+            Thread(target=_end_with_stdin, daemon=True).start()
         if node.node == 0:
             check_port(node)
         check_master(node)
@@ -153,6 +157,12 @@ def _look_up(name: str, found: Queue[list[str]], trouble: list[str]) -> None:
         except (OSError, UnicodeError) as error:  # the latter of a name that can be none, such as one with an empty part
             trouble.append(getattr(error, "strerror", None) or str(error))
             time.sleep(RETRY_S)
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _cores() -> int:
