@@ -54,6 +54,12 @@ class Entry:
         return " or more" in self.needs.partition(",")[0]
 
     @property
+    def memory_gib(self) -> int:
+        """Return how much memory the lab's needs name, in GiB; 0 where they name none."""
+        found = re.search(r"(\d+) GiB", self.needs)
+        return int(found[1]) if found else 0
+
+    @property
     def import_name(self) -> str:
         return f"labs.{self.module}.{file_stem(self.notebook)}"
 

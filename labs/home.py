@@ -16,14 +16,16 @@ MIN_FREE_BYTES = 32 * 2**20  # a run writes well under 10 MiB; below this even i
 
 
 def home() -> Path:
-    """Return LABS_HOME, by default the checkout, or ~/labs where the package stands alone (in an image, say)."""
+    """Return LABS_HOME, by default one's own checkout; beside a shared one, and in an image, $SCRATCH/labs or ~/labs."""
     chosen = os.environ.get("LABS_HOME")
     if chosen:
         try:
             return Path(chosen).expanduser().absolute()
         except RuntimeError as error:
             raise UsageError(f"LABS_HOME={chosen} leads nowhere: {error}\nname a folder, such as LABS_HOME=/some/folder") from None
-    return CHECKOUT if (CHECKOUT / "Makefile").exists() else Path.home() / "labs"
+    if (CHECKOUT / "Makefile").exists() and os.access(CHECKOUT, os.W_OK):
+        return CHECKOUT
+    return Path(os.environ.get("SCRATCH") or Path.home()) / "labs"
 
 
 def work_file(number: int) -> Path:
@@ -82,10 +84,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def writable(folder: Path) -> Path:
-    """Make `folder`; say in one sentence what to do where it cannot take files."""
+    """Make `folder`, for its owner alone; say in one sentence what to do where it cannot take files."""
     check_place(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for missing in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make the folder {folder}: {error.strerror}\n{ADVICE}") from None
     return folder

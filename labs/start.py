@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from labs import catalog, home, launch
@@ -20,6 +21,8 @@ def spec_of(
         asked = f"NODES={node_count} PROCS={proc_count} asks for {node_count * proc_count}"
         raise UsageError(f"lab {entry.number:02d} runs in one process, and {asked}\nleave NODES and PROCS out, or set them to 1")
     place = launch.choose(launcher)
+    if place.shares_nodes and not request.memory:  # what a queue gives by default may be less than the lab needs
+        request = replace(request, memory=f"{entry.memory_gib or 2}G")
     folder = home.run_folder(entry.number, place.name)
     sizes = node_count, proc_count, launch.gpu_count(gpus)
     return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt, request)

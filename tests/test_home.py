@@ -53,6 +53,34 @@ def test_without_labs_home_it_is_the_checkout_or_labs_in_the_persons_own(
     assert home.home() == tmp_path / "checkout"
 
 
+def test_beside_a_shared_checkout_it_is_on_the_scratch_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LABS_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(home, "CHECKOUT", tmp_path / "checkout")
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "Makefile").touch()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert home.home() == tmp_path / "labs"
+    monkeypatch.setenv("SCRATCH", "/scratch/ada")
+    assert home.home() == Path("/scratch/ada/labs")
+
+
+def test_what_is_made_is_for_its_owner_alone(tmp_path: Path) -> None:
+    made = home.writable(tmp_path / "labs" / "runs" / "lab01")
+    assert [folder.stat().st_mode & 0o777 for folder in (made, *made.parents[:2])] == [0o700] * 3
+
+
+def test_a_run_is_found_by_its_lab_its_name_or_its_folder(labs_home: Path) -> None:
+    folders = [home.writable(labs_home / "runs" / "lab07" / name) for name in ("2030-01-01T00-00-00-local", "2030-01-02T00-00-00-slurm")]
+    for folder in folders:
+        (folder / "run.json").write_text("{}")
+    assert home.find_run("7") == home.find_run("lab-07") == folders[1]
+    assert home.find_run(folders[0].name) == home.find_run(str(folders[0])) == folders[0]
+    for wrong in ("8", "nope", "/nowhere"):
+        with pytest.raises(UsageError, match="there is no run"):
+            home.find_run(wrong)
+
+
 def test_runs_of_one_second_get_different_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     class Noon(datetime):
         @classmethod

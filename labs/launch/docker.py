@@ -31,6 +31,7 @@ class Docker:
 
     name = "docker"
     takes = frozenset({"image", "memory", "cpus", "shm"})
+    shares_nodes = False
 
     def why(self) -> str:
         return "never by itself; say LAUNCHER=docker"

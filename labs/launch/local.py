@@ -27,6 +27,7 @@ class Local:
 
     name = "local"
     takes: frozenset[str] = frozenset()
+    shares_nodes = False
 
     def why(self) -> str:
         return "no cluster was asked for, and no Slurm answers here"

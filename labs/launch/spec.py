@@ -73,6 +73,7 @@ class Launcher(Protocol):
 
     name: str
     takes: frozenset[str]  # names of the fields of Request that mean something here
+    shares_nodes: bool  # with other people's jobs, so that a run must say how much memory it needs
 
     def why(self) -> str:
         """Return in a few words why this launcher is the natural choice here."""

@@ -25,6 +25,7 @@ class Slurm:
 
     name = "slurm"
     takes = frozenset({"time", "memory", "cpus", "image", "runtime", "partition", "account", "qos", "reservation", "constraint", "detach"})
+    shares_nodes = True
 
     def why(self) -> str:
         return "a Slurm controller answers here"
