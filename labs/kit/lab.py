@@ -66,6 +66,7 @@ class Lab:
 
     def _enter(self, function: Callable[..., Any]) -> record.Step:
         name = function.__name__
+        self.world.reach(name)
         known = next((step for step in self.notes.steps if step.name == name), None)
         if known is None:
             known = self._describe(name, function)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import socket
 import traceback
 from contextlib import nullcontext
@@ -16,6 +17,8 @@ from labs.kit.lab import Lab
 from labs.kit.lesson import Lesson
 from labs.kit.setting import Setting
 from labs.kit.world import World
+
+GLOO = re.compile(r"\[\S+/gloo/\S+\] ")
 
 
 def blank(lesson: Lesson, cfg: Any, *, smoke: bool, launcher: str = "local", world: World | None = None) -> record.Run:
@@ -47,7 +50,7 @@ def perform(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting) -> No
         notes.status, notes.error = "interrupted", "interrupted"
         raise
     except Exception as error:
-        notes.status, notes.error = "broke", _named(error, notes)
+        notes.status, notes.error = "broke", _named(error, notes, world)
         world.leave_word(notes.error)
         raise
     else:
@@ -71,8 +74,16 @@ def describe_machine(notes: record.Run) -> None:
     notes.machine, notes.versions, notes.git = machine.hardware(), machine.versions(), machine.revision()
 
 
-def _named(error: Exception, notes: record.Run) -> str:
-    where = f" in step {notes.steps[-1].name}" if notes.steps else ""
+def _named(error: Exception, notes: record.Run, world: World) -> str:
+    step = notes.steps[-1].name if notes.steps else ""
+    where = f" in step {step}" if step else ""
     line = traceback.extract_tb(error.__traceback__)[-1]
-    first = str(error).strip().partition("\n")[0]
-    return f"lab {notes.lab:02d} broke{where}: {type(error).__name__}: {first} ({Path(line.filename).name}:{line.lineno})"
+    first = _plain(str(error))
+    others = "".join(f"; rank {rank} was in step {other}" for rank, other in world.elsewhere(step).items())
+    return f"lab {notes.lab:02d} broke{where}: {type(error).__name__}: {first} ({Path(line.filename).name}:{line.lineno}){others}"
+
+
+def _plain(message: str) -> str:
+    """Return a message's first line; of one that gloo wrote, the first sentence, without the file that it was compiled from."""
+    first = message.strip().partition("\n")[0]
+    return GLOO.sub("", first).partition(". ")[0] if GLOO.match(first) else first

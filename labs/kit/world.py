@@ -4,7 +4,7 @@ import os
 import pickle
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,8 +13,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-AGREE_S = 300.0  # how long one process waits for another to reach the same claim: as long as an honest step may take
-COLLECTIVE_S = 60.0  # how long a collective may hang before it fails
+from labs.errors import UsageError
+
+COLLECTIVE_S = 60.0  # how long a collective may hang before it fails; LABS_TIMEOUT= says otherwise
+AGREE_S = 5 * COLLECTIVE_S  # how long one process waits for another to reach the same claim: as long as an honest step may take
 LONGEST_NAP_S = 0.02
 
 
@@ -43,10 +45,10 @@ class World:
         if size == 1:
             return cls()
         rank, local_size = int(os.environ["RANK"]), int(os.environ.get("LOCAL_WORLD_SIZE", size))
-        store, _, _ = next(iter(dist.rendezvous("env://", rank, size, timeout=timedelta(seconds=COLLECTIVE_S))))
-        return cls(
-            rank, size, int(os.environ.get("LOCAL_RANK", rank)), rank // local_size, size // local_size, dist.PrefixStore("labs", store)
-        )
+        patience = _patience(os.environ.get("LABS_TIMEOUT", ""))
+        store, _, _ = next(iter(dist.rendezvous("env://", rank, size, timeout=timedelta(seconds=patience))))
+        own = int(os.environ.get("LOCAL_RANK", rank)), rank // local_size, size // local_size
+        return cls(rank, size, *own, dist.PrefixStore("labs", store), agree_s=AGREE_S / COLLECTIVE_S * patience, collective_s=patience)
 
     @property
     def first(self) -> bool:
@@ -88,6 +90,19 @@ class World:
             time.sleep(nap)
             nap = min(2 * nap, LONGEST_NAP_S)
 
+    def reach(self, place: str) -> None:
+        """Note where this rank is, so that others who wait for it in vain can say so."""
+        if self.store is not None:
+            self.store.set(f"place/{self.rank}", place)
+
+    def elsewhere(self, place: str) -> dict[int, str]:
+        """Return which ranks were last seen at another place than this, and where."""
+        if self.store is None:
+            return {}
+        keys = {rank: f"place/{rank}" for rank in range(self.size) if rank != self.rank}
+        seen = {rank: self.store.get(key).decode() for rank, key in keys.items() if self.store.check([key])}
+        return {rank: other for rank, other in seen.items() if other != place}
+
     def leave_word(self, error: str) -> None:
         """Say, for those who still run, why this rank ends."""
         if self.store is not None:
@@ -117,4 +132,11 @@ class World:
                 dist.destroy_process_group()
 
 
-Agree = Callable[[float], float]
+def _patience(text: str) -> float:
+    try:
+        seconds = float(text or COLLECTIVE_S)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise UsageError(f"LABS_TIMEOUT={text} is not possible; give the seconds that a collective may hang, such as LABS_TIMEOUT=60")
+    return seconds
