@@ -1,4 +1,4 @@
-"""Write the README's table of labs from the labs' own headers; with `--check`, only say whether it is up to date."""
+"""Write the READMEs' tables of labs from the labs' own headers; with `--check`, only say whether they are up to date."""
 
 import re
 import sys
@@ -8,27 +8,31 @@ from pathlib import Path
 from labs import catalog
 from labs.catalog import Entry
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+READMES = [ROOT / "README.md", *(ROOT / "labs" / module / "README.md" for module in catalog.MODULES)]
+HEAD = "| lab | title | question | needs |\n| --- | --- | --- | --- |\n"
 PLACES = {"cpu": "CPU", "gpu": "GPU", "dist": "several processes"}
 
 
-def labs_table() -> str:
-    """Return the labs by module, each with its question and its needs, in Markdown."""
+def labs_table(at: Path) -> str:
+    """Return the labs as a README at this place shows them: those of its own module, or all by module, as Markdown."""
     entries = list(catalog.all_labs().values())
+    if at.name in catalog.MODULES:
+        return HEAD + "\n".join(row(entry, at) for entry in entries if entry.module == at.name)
     ready = sum(entry.ready for entry in entries)
     parts = [f"{ready} of {len(entries)} labs are written so far; the others are planned."]
     for module, members in groupby(sorted(entries, key=lambda entry: (entry.module, entry.number)), key=lambda entry: entry.module):
-        rows = "\n".join(row(entry) for entry in members)
-        parts.append(f"**{catalog.MODULES[module]}**\n\n| lab | title | question | needs |\n| --- | --- | --- | --- |\n{rows}")
+        rows = "\n".join(row(entry, at) for entry in members)
+        parts.append(f"**[{catalog.MODULES[module]}](labs/{module}/README.md)**\n\n{HEAD}{rows}")
     return "\n\n".join(parts)
 
 
-def row(entry: Entry) -> str:
-    """Return one lab as a row of the table."""
+def row(entry: Entry, at: Path) -> str:
+    """Return one lab as a row of the table in a README at this place."""
     if entry.path is None:
         places = ", ".join(PLACES[place] for place in entry.needs.split())
         return f"| {entry.number:02d} | {entry.title} | *planned* | {places} |"
-    where = f"{entry.path.relative_to(catalog.PACKAGE.parent).as_posix()}"
+    where = entry.path.relative_to(at).as_posix()
     return f"| {entry.number:02d} | [{entry.title}]({where}) | {cell(entry.sections['Question'])} | {cell(entry.needs)} |"
 
 
@@ -36,28 +40,30 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def renewed(text: str) -> str:
-    """Return the README with what stands between its markers made anew. Raises ValueError where there are no markers."""
+def renewed(text: str, at: Path) -> str:
+    """Return a README with what stands between its markers made anew. Raises ValueError where there are no markers."""
     found = re.search(r"(?<=<!-- labs -->\n).*?(?=<!-- /labs -->)", text, re.DOTALL)
     if found is None:
-        raise ValueError("README.md lacks the lines <!-- labs --> and <!-- /labs -->")
-    return f"{text[: found.start()]}\n{labs_table()}\n\n{text[found.end() :]}"
+        raise ValueError("lacks the lines <!-- labs --> and <!-- /labs -->")
+    return f"{text[: found.start()]}\n{labs_table(at)}\n\n{text[found.end() :]}"
 
 
 def main(arguments: list[str]) -> int:
-    """Write the README, or with --check return 1 where it would change."""
-    text = README.read_text(encoding="utf-8")
-    try:
-        wanted = renewed(text)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if arguments != ["--check"]:
-        README.write_text(wanted, encoding="utf-8")
-        return 0
-    if text != wanted:
-        print("README.md: its table of labs is not up to date; run: make readme", file=sys.stderr)
-    return int(text != wanted)
+    """Write the READMEs, or with --check return 1 where one of them would change."""
+    stale = 0
+    for path in READMES:
+        name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+        try:
+            wanted = renewed(text, path.parent)
+        except ValueError as error:
+            print(f"{name} {error}", file=sys.stderr)
+            return 2
+        if arguments != ["--check"]:
+            path.write_text(wanted, encoding="utf-8")
+        elif text != wanted:
+            stale = 1
+            print(f"{name}: its table of labs is not up to date; run: make readme", file=sys.stderr)
+    return stale
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The README says what is true: its table is made from the headers, and what it shows can be seen."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,18 @@ from labs.kit.mutants import load
 from scripts import readme
 
 ROOT = Path(__file__).parents[2]
-README = readme.README.read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAX_MODULE_LINES = 40
 
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root of its own, with labs in it that are those of the course."""
     path = tmp_path / "README.md"
     path.write_text(README, encoding="utf-8")
-    monkeypatch.setattr(readme, "README", path)
+    monkeypatch.setattr(readme, "ROOT", tmp_path)
+    monkeypatch.setattr(readme, "READMES", [path])
+    monkeypatch.setattr(readme, "labs_table", partial(lambda table, at: table(ROOT), readme.labs_table))
     return path
 
 
@@ -43,8 +48,20 @@ def test_without_markers_nothing_is_written(copy: Path, capsys: pytest.CaptureFi
 
 
 def test_every_lab_has_a_row() -> None:
-    numbers = re.findall(r"^\| (\d\d) \| ", readme.labs_table(), re.MULTILINE)
+    numbers = re.findall(r"^\| (\d\d) \| ", readme.labs_table(ROOT), re.MULTILINE)
     assert sorted(map(int, numbers)) == list(catalog.all_labs())
+
+
+@pytest.mark.parametrize("module", catalog.MODULES)
+def test_every_module_has_a_short_readme_with_its_own_labs(module: str) -> None:
+    path = ROOT / "labs" / module / "README.md"
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(f"# {catalog.MODULES[module]}\n")
+    assert len(text.splitlines()) <= MAX_MODULE_LINES
+    numbers = re.findall(r"^\| (\d\d) \| ", text, re.MULTILINE)
+    assert list(map(int, numbers)) == [number for number, entry in catalog.all_labs().items() if entry.module == module]
+    links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)
+    assert [link for link in links if not (path.parent / link).exists()] == []
 
 
 def test_a_bar_in_a_question_does_not_break_the_row() -> None:
