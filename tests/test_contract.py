@@ -309,6 +309,16 @@ def test_a_smoke_run_holds_in_little_time_and_memory_without_a_warning(entry: En
     assert {path.name for path in tmp_path.iterdir()} == {"home", "stdout", "stderr"}
 
 
+@every_distributed_lab
+def test_it_runs_unchanged_under_plain_torchrun(entry: Entry, tmp_path: Path) -> None:
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    ended = to_its_end([sys.executable, "-m", *torchrun, entry.import_name, "--smoke"], tmp_path)
+    assert ended.status == 0, ended.stdout + ended.stderr
+    (folder,) = (tmp_path / "home" / "runs" / f"lab{entry.number:02d}").iterdir()
+    notes = record.load(folder)
+    assert (notes.status, notes.nodes, [rank.rank for rank in notes.ranks]) == ("held", 1, [0, 1])
+
+
 @every_lab
 @pytest.mark.parametrize("flag", ["--no-such-flag=1", "bad value"])
 def test_a_bad_flag_is_refused_with_the_valid_ones(entry: Entry, flag: str) -> None:
