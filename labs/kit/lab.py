@@ -8,10 +8,12 @@ from time import perf_counter
 from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
+from rich.markup import escape
 from torch import Tensor
 
 from labs import record
 from labs.kit import claims, figures, timing
+from labs.kit.checkpoints import Checkpoints
 from labs.kit.lesson import Lesson, title_and_prose
 from labs.kit.recall import with_callees
 from labs.kit.setting import Setting
@@ -63,6 +65,14 @@ class Lab:
             return cast(T, self.world.gather("step on first", self.step(function, *args, **kwargs))[0])
         self._enter(function)
         return cast(T, self.world.gather("step on first", None)[0])
+
+    def checkpoints(self, every: int) -> Checkpoints:
+        """Return what keeps a training's checkpoints in the run folder, so that the same run, started again, goes on from there."""
+        return Checkpoints(self.folder and self.folder / "checkpoints", every, self._resumed)
+
+    def _resumed(self, step: int, text: str) -> None:
+        self.notes.resumed = step
+        self._screen.show(f"[bold]{escape(text)}[/]", indent=2)
 
     def _enter(self, function: Callable[..., Any]) -> record.Step:
         name = function.__name__

@@ -1,5 +1,6 @@
 """A small thing to train, for labs that are about how it is trained: a network, batches that follow from their number, a step."""
 
+import hashlib
 from collections.abc import Callable
 
 import torch
@@ -63,3 +64,36 @@ class Forked(nn.Module):
     def forward(self, x_BI: Tensor) -> Tensor:
         out: Tensor = self.used(x_BI)
         return out
+
+
+class Block(nn.Module):
+    """Two linear layers beside a shortcut, as in a transformer's feed-forward part."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
+
+    def forward(self, x_BI: Tensor) -> Tensor:
+        return x_BI + self.down(torch.tanh(self.up(x_BI)))
+
+
+class Stack(nn.Module):
+    """Blocks one after another, with a layer of its own before them where `entry` asks for one; the same weights every time."""
+
+    def __init__(self, blocks: int, width: int = INPUTS, hidden: int = HIDDEN, *, entry: bool = False, dtype: torch.dtype = torch.float64) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.entry = nn.Linear(width, width, dtype=dtype) if entry else None
+        self.blocks = nn.ModuleList(Block(width, hidden).to(dtype) for _ in range(blocks))
+
+    def forward(self, x_BI: Tensor) -> Tensor:
+        if self.entry is not None:
+            x_BI = self.entry(x_BI)
+        for block in self.blocks:
+            x_BI = block(x_BI)
+        return nn.functional.layer_norm(x_BI, x_BI.shape[-1:])
+
+
+def fingerprint(weights_P: Tensor) -> str:
+    """Return a short hash of weights, to the last bit."""
+    return hashlib.sha256(weights_P.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
