@@ -54,6 +54,7 @@ from labs.kit.tasks import Stack, batch_of, fingerprint, loss_of, share_of
 # Shape letters: B batch, I inputs, P parameters, S steps.
 
 WIDTH = 16  # inputs of the small models, whose blocks have `hidden` units
+LARGE_BLOCKS = 12  # blocks of the model that is too large for one rank
 DIGITS = 1e-12
 ROUNDING = "float64: 16 digits, of which a few dozen sums in another order cost fewer than four"
 CHUNKS = "the rows that the chunk rule gives to this rank"
@@ -199,10 +200,10 @@ def losses_by_hand(cfg: Config, device: torch.device) -> Tensor:
     return losses_S
 
 
-def sharded(model: Stack, mesh: DeviceMesh, **options: Any) -> Stack:
+def sharded(model: Stack, mesh: DeviceMesh, keep: bool = False, **options: Any) -> Stack:
     """Wrap every block, then the whole: each call makes one group of parameters that is gathered, and let go, together."""
     for block in model.blocks:
-        fully_shard(block, mesh=mesh, **options)
+        fully_shard(block, mesh=mesh, reshard_after_forward=not keep, **options)
     fully_shard(model, mesh=mesh, **options)
     return model
 
@@ -258,6 +259,210 @@ def bytes_held(model: Stack, mesh: DeviceMesh, device: torch.device) -> Held:
     )
 
 
+class Traffic(TorchDispatchMode):
+    """Note every collective, and the bytes that this rank puts into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[tuple[str, int]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if func.namespace == "c10d":
+            self.log.append(("gather" if "gather" in str(func) else "reduce-scatter", args[1].nbytes))
+        return func(*args, **(kwargs or {}))
+
+
+def some_inputs(device: torch.device) -> Tensor:
+    return torch.ones(4, WIDTH, dtype=torch.float64, device=device, requires_grad=True)
+
+
+def collectives(model: Stack, mesh: DeviceMesh, keep: bool, device: torch.device) -> list[int]:
+    """Count the gathers on the way forward, the gathers on the way back, and the reduce-scatters, by torch's `CommDebugMode`.
+
+    `reshard_after_forward=False` keeps a gathered block until its backward pass: no second gather, but more memory. Parameters
+    that belong to no block are the root's: gathered first, needed until the end, and so never let go in between.
+    """
+    from torch.distributed.tensor.debug import CommDebugMode
+
+    model = sharded(model.to(device), mesh, keep)
+    with CommDebugMode() as forward:
+        loss = model(some_inputs(device)).sum()
+    with CommDebugMode() as backward:
+        loss.backward()
+    kinds = ((forward, "gather"), (backward, "gather"), (backward, "reduce_scatter"))
+    counts = [sum(count for name, count in mode.get_comm_counts().items() if kind in str(name)) for mode, kind in kinds]
+    return counts
+
+
+def resident_bytes(model: Stack, mesh: DeviceMesh, keep: bool, device: torch.device) -> int:
+    """Count the bytes of weights that a rank holds between the forward and the backward pass."""
+    model = sharded(model.to(device), mesh, keep)
+    out_BI = model(some_inputs(device))
+    resident = sum(local(weight).nbytes for weight in model.parameters())
+    out_BI.sum().backward()
+    return resident
+
+
+def order_of_gathers(model: Stack, mesh: DeviceMesh, ahead: bool, device: torch.device) -> list[str]:
+    """Note in which order gathers start and blocks compute on the way forward.
+
+    A gather that starts only when its block is due can hide behind nothing but the block before, which still computes on the
+    GPU. `set_modules_to_forward_prefetch` starts the next block's gather first. On the way back FSDP does so by itself.
+    """
+    model = sharded(model.to(device), mesh)
+    order: list[str] = []
+    with Traffic() as traffic:
+        for place, block in enumerate(model.blocks):
+            block.up.register_forward_pre_hook(lambda module, args, place=place: traffic.log.append((f"block {place}", 0)))
+            if ahead and place + 1 < len(model.blocks):
+                block.set_modules_to_forward_prefetch([model.blocks[place + 1]])
+        model(some_inputs(device))
+    order = [what for what, _ in traffic.log]
+    return order
+
+
+def gathered_bytes(model: Stack, mesh: DeviceMesh, dtype: torch.dtype, device: torch.device) -> list[int]:
+    """Count the bytes that a rank puts into each gather where the blocks compute in another type.
+
+    The shards stay as they are, and the optimizer works on them. What is gathered is converted before it is sent, so
+    bfloat16 saves traffic as well as time. `reduce_dtype` says in which type gradients are summed.
+    """
+    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
+    model = sharded(model.to(device), mesh, mp_policy=policy)
+    with Traffic() as traffic:
+        model(some_inputs(device))
+    sent = [size for what, size in traffic.log if what == "gather"]
+    return sent
+
+
+def accumulated(model: Stack, mesh: DeviceMesh, batches: int, quiet: bool, device: torch.device) -> tuple[int, Tensor]:
+    """Accumulate gradients over several batches, and count the reduce-scatters that it takes.
+
+    `set_requires_gradient_sync(False)` is FSDP's `no_sync`. It has a price that DDP's lacks: until the last batch every rank
+    holds gradients of the whole model.
+    """
+    model = sharded(model.to(device), mesh)
+    with Traffic() as traffic:
+        for batch in range(batches):
+            model.set_requires_gradient_sync(not quiet or batch == batches - 1)
+            loss_of(model, *share_of(batch, 8, device)).backward()
+    gradients = [weight.grad.full_tensor().flatten() for weight in model.parameters()]
+    return sum(what == "reduce-scatter" for what, _ in traffic.log), torch.cat(gradients)
+
+
+def clipped(model: Stack, mesh: DeviceMesh, limit: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Clip gradients by their norm, and return that norm and this rank's part of the clipped gradients.
+
+    No rank can know the norm alone: it is the root of all ranks' squares. `clip_grad_norm_` sums them, and returns a DTensor,
+    whose `full_tensor()` is the number.
+    """
+    model = sharded(model.to(device), mesh)
+    loss_of(model, *share_of(0, 8, device)).backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
+    own_P = torch.cat([local(weight.grad).flatten() for weight in model.parameters() if weight.grad is not None])
+    return norm, own_P
+
+
+def clipped_alone(model: Stack, samples: int, limit: float, device: torch.device) -> Tensor:
+    """Return the norm that one rank finds with the whole batch and the whole model."""
+    model = model.to(device)
+    loss_of(model, *batch_of(0, samples, device)).backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
+    return norm
+
+
+def started_on_meta(width: int, device: torch.device, mesh: DeviceMesh | None) -> Stack:
+    """Describe a large model without making it, and make what this rank holds of it.
+
+    On the meta device a tensor has a shape and no memory. Cut first, and only the rows of this rank ever exist. Initialise
+    after that: `to_empty` makes room and leaves it as it is.
+    """
+    with torch.device("meta"):
+        model = Stack(LARGE_BLOCKS, width, 4 * width, dtype=torch.float32)
+    if mesh:
+        sharded(model, mesh)
+    model.to_empty(device=device)
+    for weight in model.parameters():
+        nn.init.uniform_(local(weight.detach()), -0.01, 0.01)
+    return model
+
+
+def peak_of_start(width: int, device: torch.device, mesh: DeviceMesh | None) -> int:
+    """Measure a rank's peak of memory while the large model is made, in bytes."""
+    peak = peak_bytes(lambda: started_on_meta(width, device, mesh), str(device))
+    return peak
+
+
+def peak_of_training(width: int, device: torch.device, mesh: DeviceMesh | None) -> int:
+    """Measure a rank's peak of memory while the large model is made and takes two steps of Adam, in bytes.
+
+    Weight, gradient and two moments in float32 are 16 bytes a parameter. Cut over N ranks that is 16/N, and what is gathered
+    at a time comes on top: a few blocks, not the model.
+    """
+
+    def train() -> None:
+        model = started_on_meta(width, device, mesh)
+        optimizer = torch.optim.AdamW(model.parameters(), foreach=False)
+        for _ in range(2):
+            model(torch.ones(1, width, device=device)).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    peak = peak_bytes(train, str(device))
+    return peak
+
+
+def hybrid(cfg: Config, device: torch.device) -> tuple[Tensor, int]:
+    """Shard within pairs of ranks, and copy between the pairs: losses, and a rank's bytes of weights.
+
+    On a mesh of two axes `fully_shard` cuts along the last one and keeps copies along the first. So gathers stay within a
+    node, whose links are fast, and only the gradients' sums go between nodes.
+    """
+    mesh = init_device_mesh(device.type, (dist.get_world_size() // 2, 2), mesh_dim_names=("copies", "shards"))
+    model = sharded(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), mesh)
+    losses_S = losses_of(model, model.parameters(), cfg.steps, cfg.share, device)
+    return losses_S, sum(local(weight).nbytes for weight in model.parameters())
+
+
+def weights_of(model: nn.Module) -> Tensor:
+    """Return all weights, whole, in one row."""
+    whole = [weight.full_tensor() if isinstance(weight, DTensor) else weight for weight in model.parameters()]
+    return torch.cat([weight.detach().flatten() for weight in whole])
+
+
+def undisturbed(cfg: Config, mesh: DeviceMesh, device: torch.device) -> Tensor:
+    """Train from beginning to end, and return the weights."""
+    model = sharded(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), mesh)
+    optimizer = torch.optim.AdamW(model.parameters())
+    for step in range(cfg.train_steps):
+        train_step(model, optimizer, step, cfg.share, device)
+    weights_P = weights_of(model)
+    return weights_P
+
+
+def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, share: int, device: torch.device) -> None:
+    optimizer.zero_grad()
+    loss_of(model, *share_of(step, share, device)).backward()
+    optimizer.step()
+
+
+def trained_with_checkpoints(cfg: Config, kept: Checkpoints, mesh: DeviceMesh, device: torch.device) -> Tensor:
+    """Train the same with checkpoints in the run folder, from wherever an earlier attempt has left one.
+
+    Each rank writes its own rows with `torch.distributed.checkpoint`: nothing is gathered. Kill this run and give the same
+    command with the same folder, as a cluster's queue does: it loads the newest checkpoint and loses a few steps at most.
+    """
+    model = sharded(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), mesh)
+    optimizer = torch.optim.AdamW(model.parameters())
+    form = Sharded(model, optimizer)
+    for step in range(kept.resume(form), cfg.train_steps):
+        train_step(model, optimizer, step, cfg.share, device)
+        kept.after(step + 1, form)
+        time.sleep(cfg.pause)
+    weights_P = weights_of(model)
+    return weights_P
+
+
 def run(cfg: Config, lab: Lab) -> None:
     rank, size, device = lab.world.rank, lab.world.size, lab.world.device
     mesh = all_ranks(device)
@@ -267,22 +472,91 @@ def run(cfg: Config, lab: Lab) -> None:
     by_torch = [[*held, *[0] * (ranks - len(held))] for held, (_, ranks) in zip(chunks, cases, strict=True)]
     lab.equal("44.chunks", "every rank's rows are those of `torch.chunk`", cut, by_torch)
 
-    whole = torch.arange(cfg.hidden * 2.0, device=device).view(-1, 2)
-    held, room = rows_of(len(whole), size, rank)
-    own = whole[rank * room :][:held]
+    whole = torch.arange(4.0 * size - 2, dtype=torch.float64, device=device).view(-1, 2)
+    own = whole[2 * rank : 2 * rank + 2]
     lab.equal("44.gather", "the parts of all ranks are the whole", lab.step(gathered, own, len(whole)), whole)
-    means = lab.step(scattered, whole * (rank + 1)), own * (size + 1) / 2
-    lab.close("44.scatter", "each rank gets its rows of the mean", *means, tolerance=1e-3, because="float32: N sums of numbers below 2⁶·N")
+    mean, want_mean = lab.step(scattered, whole * (rank + 1)), own * (size + 1) / 2
+    lab.close("44.scatter", "each rank gets its rows of the mean", mean, want_mean, tolerance=DIGITS, because=ROUNDING)
     ddp_S, hand_S = lab.step(losses_by_ddp, cfg, device), lab.step(losses_by_hand, cfg, device)
     fsdp_S, offloaded_S = lab.step(losses_by_fsdp, cfg, device), lab.step(losses_by_fsdp, cfg, device, offload=True)
     lab.close("44.by-hand", "sharded by hand, training has the losses of DDP", hand_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
     lab.close("44.by-fsdp", "and so it has under `fully_shard`", fsdp_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
     lab.close("44.offloaded", "and with the shards in the CPU's memory", offloaded_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
 
-    uneven, even = Stack(cfg.blocks, WIDTH, cfg.hidden), Stack(cfg.blocks, 8 * size, 16 * size)
-    want, padded = lab.step(predicted_bytes, uneven, size, rank)
-    held_here = lab.step(bytes_held, uneven, mesh, device)
-    lab.bytes("44.weights", "a rank holds its rows of the weights", held_here.weights, want=want, because=CHUNKS)
+    def small(entry: bool = False, dtype: torch.dtype = torch.float64) -> Stack:
+        return Stack(cfg.blocks, WIDTH, cfg.hidden, entry=entry, dtype=dtype)
+
+    want, room = lab.step(predicted_bytes, small(), size, rank)
+    held = lab.step(bytes_held, small(), mesh, device)
+    lab.bytes("44.weights", "a rank holds its rows of the weights", held.weights, want=want, because=CHUNKS)
+    lab.bytes("44.padding", "in a storage with room for whole chunks", held.room, want=room, because="⌈rows/N⌉ rows of each parameter")
+    lab.bytes("44.gradients", "and the same rows of the gradients", held.gradients, want=want, because=CHUNKS)
+    lab.bytes("44.moments", "and of Adam's two moments", held.moments, want=2 * want, because=CHUNKS)
+    lab.bytes("44.counters", "but all of its counters", held.counters, want=4 * len([*small().parameters()]), because="a float32 a parameter")
+    even = Stack(cfg.blocks, 8 * size, 16 * size)
+    part = lab.step(bytes_held, even, mesh, device)
+    shares = [part.weights, part.gradients, part.moments // 2]
+    total = sum(weight.nbytes for weight in Stack(cfg.blocks, 8 * size, 16 * size).parameters())
+    lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", shares, [total // size] * 3)
+
+    n = cfg.blocks
+    calls, rooted, kept_calls = (lab.step(collectives, small(entry), mesh, keep, device) for entry, keep in ((False, False), (True, False), (False, True)))
+    lab.equal("44.calls", "n blocks take n + n gathers and n reduce-scatters", calls, [n, n, n])
+    lab.equal("44.root", "parameters of the root: one gather forward and one reduce-scatter more", rooted, [n + 1, n, n + 1])
+    lab.equal("44.kept", "without resharding there is no second gather", kept_calls, [n, 0, n])
+    resident, whole_bytes = lab.step(resident_bytes, small(), mesh, False, device), sum(weight.nbytes for weight in small().parameters())
+    lab.bytes("44.let-go", "after its forward pass a block is let go", resident, want=want, because=CHUNKS)
+    resident = lab.step(resident_bytes, small(), mesh, True, device)
+    lab.bytes("44.resident", "without resharding the whole model stays", resident, want=whole_bytes, because="8 bytes a parameter")
+    late, ahead = lab.step(order_of_gathers, small(), mesh, False, device), lab.step(order_of_gathers, small(), mesh, True, device)
+    on_demand = [what for block in range(n) for what in ("gather", f"block {block}")]
+    lab.equal("44.on-demand", "each gather starts when its block is due", late, on_demand)
+    in_advance = ["gather", *(what for block in range(n - 1) for what in ("gather", f"block {block}")), f"block {n - 1}"]
+    lab.equal("44.prefetch", "or, told so, before the block ahead of it", ahead, in_advance)
+    bf16 = lab.step(gathered_bytes, small(), mesh, torch.bfloat16, device)
+    block_room = predicted_bytes(small().blocks[0], size, rank)[1]
+    lab.equal("44.bfloat16", "in bfloat16 a gather moves 2 bytes for each of 8", bf16, [block_room // 4] * n)
+    loud, quiet = lab.step(accumulated, small(), mesh, 3, False, device), lab.step(accumulated, small(), mesh, 3, True, device)
+    lab.equal("44.no-sync", "three batches without sync take n reduce-scatters, not 3n", [quiet[0], loud[0]], [n, 3 * n])
+    lab.close("44.no-sync-gradient", "with the same gradient", quiet[1], loud[1], tolerance=DIGITS, because=ROUNDING)
+    limit = 0.01
+    (norm, own_P), alone = lab.step(clipped, small(), mesh, limit, device), lab.step(clipped_alone, small(), 8 * size, limit, device)
+    lab.equal("44.norm-dtensor", "the norm is a DTensor", type(norm).__name__, "DTensor")
+    lab.close("44.norm", "whose full tensor is the norm of the whole gradient", norm.full_tensor(), alone, tolerance=DIGITS, because=ROUNDING)
+    squares = own_P.square().sum()
+    dist.all_reduce(squares)
+    lab.close("44.clipped", "the clipped gradients of all ranks have the norm asked for", squares.sqrt(), limit, tolerance=1e-6 * limit, because="`clip_grad_norm_` divides by the norm + 10⁻⁶")
+
+    with torch.device("meta"):
+        large = Stack(LARGE_BLOCKS, cfg.width, 4 * cfg.width, dtype=torch.float32)
+    parameters, shards = sum(weight.numel() for weight in large.parameters()), predicted_bytes(large, size, rank)[1]
+    start, peaks = lab.step(peak_of_start, cfg.width, device, mesh), [lab.step(peak_of_training, cfg.width, device, m) for m in (None, mesh)]
+    rounding = "the shards, each in up to 511 bytes more where the allocator rounds up"
+    lab.bytes("44.meta", "a start on the meta device makes the shards and no more", start, at_least=shards, at_most=shards + 511 * 48, because=rounding)
+    budget = 12 * parameters
+    lab.table("Peak of memory in training, bytes", ["model", "parameters", "budget", "peak"], [("whole", parameters, budget, peaks[0]), ("sharded", parameters, budget, peaks[1])])
+    lab.bytes("44.too-large", "whole, training takes more than the budget", peaks[0], at_least=16 * parameters, because="4 bytes each for weight, gradient and two moments; the budget is 12")
+    fits = "sharded, it stays under the budget on every rank"
+    if lab.available("2 processes", {"44.fits": ("bytes", fits)}):
+        lab.bytes("44.fits", fits, peaks[1], at_most=budget, because="12 bytes a parameter; 16/N are held")
+
+    copies, pairs = "pairs of ranks with copies train as DDP does", "and each rank holds half of the model"
+    if size % 2:
+        lab.not_measured("needs an even number of processes, 4 or more", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)})
+    elif lab.available("4 processes", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)}):
+        hybrid_S, held_in_pair = lab.step(hybrid, cfg, device)
+        lab.close("44.hybrid", copies, hybrid_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
+        lab.bytes("44.hybrid-bytes", pairs, held_in_pair, want=predicted_bytes(small(), 2, rank % 2)[0], because="the chunk rule for 2 ranks")
+
+    kept = lab.checkpoints(cfg.every)
+    calm_P, kept_P = lab.step(undisturbed, cfg, mesh, device), lab.step(trained_with_checkpoints, cfg, kept, mesh, device)
+    same = "with checkpoints, training ends with the weights of an undisturbed one"
+    if size <= 2:
+        lab.equal("44.same", f"{same}, by hash", fingerprint(kept_P), fingerprint(calm_P))
+    else:
+        lab.close("44.same", same, kept_P, calm_P, tolerance=1e-6, because="x")
+    allowed = cfg.every * (kept.restarts + kept.passed_over)
+    lab.count("44.steps-done", "all attempts together lose no more than the steps since a checkpoint", kept.steps_done, at_least=cfg.train_steps, at_most=cfg.train_steps + allowed, unit="steps", because="one interval for each restart")
 
 
 MUTANTS = ()
