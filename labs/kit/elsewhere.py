@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def by_node_starter(processes: int) -> list[str]:
         port = free.getsockname()[1]
     where = ["--nodes", "1", "--node", "0", "--procs", str(processes), "--master", "127.0.0.1", "--port", str(port)]
     return [sys.executable, "-m", "labs.launch.node", *where, "--one-machine", "--"]
+
+
+def note(folder: Path, **event: object) -> None:
+    """Append an event with its time to the folder's `events.jsonl`; a line this short is written whole, whoever else writes."""
+    with (folder / "events.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"time": time.time(), **event}) + "\n")
 
 
 def events_of(starter: list[str], module: str, folder: Path, *flags: str) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Measure memory: what autograd keeps for the backward pass, what the allocator's peak was, what the process holds."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,7 @@ def peak_bytes(action: Callable[[], Any], device: str = "cpu") -> int:
 
     Exact on CUDA (the allocator's own peak) and on a CPU (the profiler's record of every allocation and release).
     """
+    gc.collect()  # what only cycles keep alive would be released in between
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()

@@ -80,7 +80,9 @@ class Block(nn.Module):
 class Stack(nn.Module):
     """Blocks one after another, with a layer of its own before them where `entry` asks for one; the same weights every time."""
 
-    def __init__(self, blocks: int, width: int = INPUTS, hidden: int = HIDDEN, *, entry: bool = False, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(
+        self, blocks: int, width: int = INPUTS, hidden: int = HIDDEN, *, entry: bool = False, dtype: torch.dtype = torch.float64
+    ) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.entry = nn.Linear(width, width, dtype=dtype) if entry else None
@@ -92,6 +94,23 @@ class Stack(nn.Module):
         for block in self.blocks:
             x_BI = block(x_BI)
         return nn.functional.layer_norm(x_BI, x_BI.shape[-1:])
+
+
+def local(tensor: Tensor) -> Tensor:
+    """Return this rank's part of a tensor that may be sharded."""
+    own: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return own
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return all of a tensor that may be sharded."""
+    everything: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return everything
+
+
+def weights_of(model: nn.Module) -> Tensor:
+    """Return a model's weights, whole, in one row."""
+    return torch.cat([whole(weight.detach()).flatten() for weight in model.parameters()])
 
 
 def fingerprint(weights_P: Tensor) -> str:

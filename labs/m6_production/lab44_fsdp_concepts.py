@@ -32,9 +32,12 @@ Notebook:
     44_FSDP_Concepts.ipynb
 """
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -44,20 +47,25 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.checkpoints import Checkpoints, Sharded
+from labs.kit.elsewhere import by_node_starter, events_of
 from labs.kit.memory import peak_bytes
-from labs.kit.tasks import Stack, batch_of, fingerprint, loss_of, share_of
+from labs.kit.tasks import Stack, batch_of, fingerprint, local, loss_of, share_of, weights_of, whole
+from labs.kit.traffic import Traffic
 
 # Shape letters: B batch, I inputs, P parameters, S steps.
 
 WIDTH = 16  # inputs of the small models, whose blocks have `hidden` units
+BUDGET = 12  # bytes that a rank has for each parameter of the large model; it needs 16
 LARGE_BLOCKS = 12  # blocks of the model that is too large for one rank
 DIGITS = 1e-12
 ROUNDING = "float64: 16 digits, of which a few dozen sums in another order cost fewer than four"
 CHUNKS = "the rows that the chunk rule gives to this rank"
+TRAINING = "labs.m6_production.sharded_training"
+ZERO_HIDDEN = 9  # hidden units of the blocks that DeepSpeed trains; of 313 parameters, so that one row and single parts are padded unlike
+Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,8 @@ def gathered(tensor: Tensor, rows: int) -> Tensor:
     padded[: len(tensor)] = tensor
     parts = [torch.empty_like(padded) for _ in range(size)]
     dist.all_gather(parts, padded)
-    whole = torch.cat(parts)[:rows]
-    return whole
+    everything = torch.cat(parts)[:rows]
+    return everything
 
 
 @exercise(
@@ -233,11 +241,6 @@ def predicted_bytes(model: nn.Module, ranks: int, rank: int) -> tuple[int, int]:
     return held, room
 
 
-def local(tensor: Tensor) -> Tensor:
-    """Return this rank's part of a tensor that may be sharded."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
-
-
 def bytes_held(model: Stack, mesh: DeviceMesh, device: torch.device) -> Held:
     """Count the bytes that a rank holds after one step of Adam.
 
@@ -246,7 +249,9 @@ def bytes_held(model: Stack, mesh: DeviceMesh, device: torch.device) -> Held:
     """
     model = sharded(model.to(device), mesh)
     optimizer = torch.optim.AdamW(model.parameters())
-    loss_of(model, torch.ones(4, model.blocks[0].up.in_features, dtype=torch.float64, device=device), torch.arange(4, device=device)).backward()
+    loss_of(
+        model, torch.ones(4, model.blocks[0].up.in_features, dtype=torch.float64, device=device), torch.arange(4, device=device)
+    ).backward()
     optimizer.step()
     weights = [local(weight) for weight in model.parameters()]
     state = [value for entries in optimizer.state.values() for value in entries.values()]
@@ -257,19 +262,6 @@ def bytes_held(model: Stack, mesh: DeviceMesh, device: torch.device) -> Held:
         moments=sum(local(value).nbytes for value in state if isinstance(value, DTensor)),
         counters=sum(value.nbytes for value in state if not isinstance(value, DTensor)),
     )
-
-
-class Traffic(TorchDispatchMode):
-    """Note every collective, and the bytes that this rank puts into it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.log: list[tuple[str, int]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if func.namespace == "c10d":
-            self.log.append(("gather" if "gather" in str(func) else "reduce-scatter", args[1].nbytes))
-        return func(*args, **(kwargs or {}))
 
 
 def some_inputs(device: torch.device) -> Tensor:
@@ -346,8 +338,8 @@ def accumulated(model: Stack, mesh: DeviceMesh, batches: int, quiet: bool, devic
         for batch in range(batches):
             model.set_requires_gradient_sync(not quiet or batch == batches - 1)
             loss_of(model, *share_of(batch, 8, device)).backward()
-    gradients = [weight.grad.full_tensor().flatten() for weight in model.parameters()]
-    return sum(what == "reduce-scatter" for what, _ in traffic.log), torch.cat(gradients)
+    gradients = [whole(weight.grad).flatten() for weight in model.parameters() if weight.grad is not None]
+    return traffic.count("reduce-scatter"), torch.cat(gradients)
 
 
 def clipped(model: Stack, mesh: DeviceMesh, limit: float, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -387,14 +379,8 @@ def started_on_meta(width: int, device: torch.device, mesh: DeviceMesh | None) -
     return model
 
 
-def peak_of_start(width: int, device: torch.device, mesh: DeviceMesh | None) -> int:
-    """Measure a rank's peak of memory while the large model is made, in bytes."""
-    peak = peak_bytes(lambda: started_on_meta(width, device, mesh), str(device))
-    return peak
-
-
-def peak_of_training(width: int, device: torch.device, mesh: DeviceMesh | None) -> int:
-    """Measure a rank's peak of memory while the large model is made and takes two steps of Adam, in bytes.
+def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: torch.device) -> int:
+    """Measure a rank's peak of memory while the large model is made and takes so many steps of Adam, in bytes.
 
     Weight, gradient and two moments in float32 are 16 bytes a parameter. Cut over N ranks that is 16/N, and what is gathered
     at a time comes on top: a few blocks, not the model.
@@ -403,7 +389,7 @@ def peak_of_training(width: int, device: torch.device, mesh: DeviceMesh | None) 
     def train() -> None:
         model = started_on_meta(width, device, mesh)
         optimizer = torch.optim.AdamW(model.parameters(), foreach=False)
-        for _ in range(2):
+        for _ in range(steps):
             model(torch.ones(1, width, device=device)).square().sum().backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -422,12 +408,6 @@ def hybrid(cfg: Config, device: torch.device) -> tuple[Tensor, int]:
     model = sharded(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), mesh)
     losses_S = losses_of(model, model.parameters(), cfg.steps, cfg.share, device)
     return losses_S, sum(local(weight).nbytes for weight in model.parameters())
-
-
-def weights_of(model: nn.Module) -> Tensor:
-    """Return all weights, whole, in one row."""
-    whole = [weight.full_tensor() if isinstance(weight, DTensor) else weight for weight in model.parameters()]
-    return torch.cat([weight.detach().flatten() for weight in whole])
 
 
 def undisturbed(cfg: Config, mesh: DeviceMesh, device: torch.device) -> Tensor:
@@ -463,6 +443,40 @@ def trained_with_checkpoints(cfg: Config, kept: Checkpoints, mesh: DeviceMesh, d
     return weights_P
 
 
+def resharded() -> list[Event]:
+    """Save on 2 ranks, and load on 1 and on 4, each in a group of processes of its own.
+
+    A checkpoint says of every block of rows where in the whole it belongs. So a rank reads what it now needs, whoever wrote it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        groups = [events_of(by_node_starter(ranks), TRAINING, Path(folder), "--steps", "5") for ranks in (2, 1, 4)]
+    return [event for group in groups for event in group]
+
+
+def zero_stages() -> list[Event]:
+    """Train under DeepSpeed's ZeRO-1, 2 and 3, on 2 ranks of a group of their own.
+
+    bfloat16 weights compute; Adam works on a float32 master copy, of which each rank holds a part. ZeRO-1 shards no more than
+    that, ZeRO-2 the gradients too, ZeRO-3 the weights too, as FSDP does.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        events = events_of(by_node_starter(2), "labs.m6_production.zero_stages", Path(folder), "--hidden", str(ZERO_HIDDEN))
+    return events
+
+
+def predicted_zero(sizes: list[int], ranks: int, stage: int) -> tuple[int, int, int]:
+    """Predict a rank's bytes under ZeRO: of weights that it holds whole, of its part of them, of its part of the master copy.
+
+    ZeRO-1 and 2 lay all parameters in one row, padded until 2N divides it, and every rank holds it whole. ZeRO-3 cuts each
+    parameter, flat, into N parts; with a persistence threshold of 0 it keeps none whole.
+    """
+    row = -(-sum(sizes) // (2 * ranks)) * 2 * ranks
+    part, resident = row // ranks, 2 * row
+    if stage == 3:
+        part, resident = sum(-(-size // ranks) for size in sizes), 0
+    return resident, 2 * part, 4 * part
+
+
 def run(cfg: Config, lab: Lab) -> None:
     rank, size, device = lab.world.rank, lab.world.size, lab.world.device
     mesh = all_ranks(device)
@@ -472,10 +486,10 @@ def run(cfg: Config, lab: Lab) -> None:
     by_torch = [[*held, *[0] * (ranks - len(held))] for held, (_, ranks) in zip(chunks, cases, strict=True)]
     lab.equal("44.chunks", "every rank's rows are those of `torch.chunk`", cut, by_torch)
 
-    whole = torch.arange(4.0 * size - 2, dtype=torch.float64, device=device).view(-1, 2)
-    own = whole[2 * rank : 2 * rank + 2]
-    lab.equal("44.gather", "the parts of all ranks are the whole", lab.step(gathered, own, len(whole)), whole)
-    mean, want_mean = lab.step(scattered, whole * (rank + 1)), own * (size + 1) / 2
+    rows_R2 = torch.arange(4.0 * size - 2, dtype=torch.float64, device=device).view(-1, 2)
+    own_Q2 = rows_R2[2 * rank : 2 * rank + 2]
+    lab.equal("44.gather", "the parts of all ranks are the whole", lab.step(gathered, own_Q2, len(rows_R2)), rows_R2)
+    mean, want_mean = lab.step(scattered, rows_R2 * (rank + 1)), own_Q2 * (size + 1) / 2
     lab.close("44.scatter", "each rank gets its rows of the mean", mean, want_mean, tolerance=DIGITS, because=ROUNDING)
     ddp_S, hand_S = lab.step(losses_by_ddp, cfg, device), lab.step(losses_by_hand, cfg, device)
     fsdp_S, offloaded_S = lab.step(losses_by_fsdp, cfg, device), lab.step(losses_by_fsdp, cfg, device, offload=True)
@@ -492,7 +506,9 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.bytes("44.padding", "in a storage with room for whole chunks", held.room, want=room, because="⌈rows/N⌉ rows of each parameter")
     lab.bytes("44.gradients", "and the same rows of the gradients", held.gradients, want=want, because=CHUNKS)
     lab.bytes("44.moments", "and of Adam's two moments", held.moments, want=2 * want, because=CHUNKS)
-    lab.bytes("44.counters", "but all of its counters", held.counters, want=4 * len([*small().parameters()]), because="a float32 a parameter")
+    lab.bytes(
+        "44.counters", "but all of its counters", held.counters, want=4 * len([*small().parameters()]), because="a float32 a parameter"
+    )
     even = Stack(cfg.blocks, 8 * size, 16 * size)
     part = lab.step(bytes_held, even, mesh, device)
     shares = [part.weights, part.gradients, part.moments // 2]
@@ -500,7 +516,9 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", shares, [total // size] * 3)
 
     n = cfg.blocks
-    calls, rooted, kept_calls = (lab.step(collectives, small(entry), mesh, keep, device) for entry, keep in ((False, False), (True, False), (False, True)))
+    calls, rooted, kept_calls = (
+        lab.step(collectives, small(entry), mesh, keep, device) for entry, keep in ((False, False), (True, False), (False, True))
+    )
     lab.equal("44.calls", "n blocks take n + n gathers and n reduce-scatters", calls, [n, n, n])
     lab.equal("44.root", "parameters of the root: one gather forward and one reduce-scatter more", rooted, [n + 1, n, n + 1])
     lab.equal("44.kept", "without resharding there is no second gather", kept_calls, [n, 0, n])
@@ -520,43 +538,109 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.equal("44.no-sync", "three batches without sync take n reduce-scatters, not 3n", [quiet[0], loud[0]], [n, 3 * n])
     lab.close("44.no-sync-gradient", "with the same gradient", quiet[1], loud[1], tolerance=DIGITS, because=ROUNDING)
     limit = 0.01
-    (norm, own_P), alone = lab.step(clipped, small(), mesh, limit, device), lab.step(clipped_alone, small(), 8 * size, limit, device)
+    (norm, own_P), alone = lab.step(clipped, small(), mesh, limit, device), clipped_alone(small(), 8 * size, limit, device)
     lab.equal("44.norm-dtensor", "the norm is a DTensor", type(norm).__name__, "DTensor")
-    lab.close("44.norm", "whose full tensor is the norm of the whole gradient", norm.full_tensor(), alone, tolerance=DIGITS, because=ROUNDING)
+    lab.close(
+        "44.norm", "whose full tensor is the norm of the whole gradient", norm.full_tensor(), alone, tolerance=DIGITS, because=ROUNDING
+    )
     squares = own_P.square().sum()
     dist.all_reduce(squares)
-    lab.close("44.clipped", "the clipped gradients of all ranks have the norm asked for", squares.sqrt(), limit, tolerance=1e-6 * limit, because="`clip_grad_norm_` divides by the norm + 10⁻⁶")
+    lab.close(
+        "44.clipped",
+        "the clipped gradients of all ranks have the norm asked for",
+        squares.sqrt(),
+        limit,
+        tolerance=1e-6 * limit,
+        because="`clip_grad_norm_` divides by the norm + 10⁻⁶",
+    )
 
     with torch.device("meta"):
         large = Stack(LARGE_BLOCKS, cfg.width, 4 * cfg.width, dtype=torch.float32)
     parameters, shards = sum(weight.numel() for weight in large.parameters()), predicted_bytes(large, size, rank)[1]
-    start, peaks = lab.step(peak_of_start, cfg.width, device, mesh), [lab.step(peak_of_training, cfg.width, device, m) for m in (None, mesh)]
+    start, whole_peak, peak = (lab.step(peak_of_training, steps, cfg.width, m, device) for steps, m in ((0, mesh), (2, None), (2, mesh)))
     rounding = "the shards, each in up to 511 bytes more where the allocator rounds up"
-    lab.bytes("44.meta", "a start on the meta device makes the shards and no more", start, at_least=shards, at_most=shards + 511 * 48, because=rounding)
-    budget = 12 * parameters
-    lab.table("Peak of memory in training, bytes", ["model", "parameters", "budget", "peak"], [("whole", parameters, budget, peaks[0]), ("sharded", parameters, budget, peaks[1])])
-    lab.bytes("44.too-large", "whole, training takes more than the budget", peaks[0], at_least=16 * parameters, because="4 bytes each for weight, gradient and two moments; the budget is 12")
+    lab.bytes(
+        "44.meta",
+        "a start on the meta device makes the shards and no more",
+        start,
+        at_least=shards,
+        at_most=shards + 511 * 48,
+        because=rounding,
+    )
+    budget = BUDGET * parameters
+    lab.table(
+        "Peak of memory in training, bytes",
+        ["model", "parameters", "budget", "peak"],
+        [("whole", parameters, budget, whole_peak), ("sharded", parameters, budget, peak)],
+    )
+    lab.bytes(
+        "44.too-large",
+        "whole, training takes more than the budget",
+        whole_peak,
+        at_least=16 * parameters,
+        because="4 bytes each for weight, gradient and two moments; the budget is 12",
+    )
     fits = "sharded, it stays under the budget on every rank"
     if lab.available("2 processes", {"44.fits": ("bytes", fits)}):
-        lab.bytes("44.fits", fits, peaks[1], at_most=budget, because="12 bytes a parameter; 16/N are held")
+        lab.bytes("44.fits", fits, peak, at_most=budget, because="12 bytes a parameter; 16/N are held")
 
     copies, pairs = "pairs of ranks with copies train as DDP does", "and each rank holds half of the model"
     if size % 2:
-        lab.not_measured("needs an even number of processes, 4 or more", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)})
+        lab.not_measured(
+            "needs an even number of processes, 4 or more", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)}
+        )
     elif lab.available("4 processes", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)}):
         hybrid_S, held_in_pair = lab.step(hybrid, cfg, device)
         lab.close("44.hybrid", copies, hybrid_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-        lab.bytes("44.hybrid-bytes", pairs, held_in_pair, want=predicted_bytes(small(), 2, rank % 2)[0], because="the chunk rule for 2 ranks")
+        lab.bytes(
+            "44.hybrid-bytes", pairs, held_in_pair, want=predicted_bytes(small(), 2, rank % 2)[0], because="the chunk rule for 2 ranks"
+        )
 
     kept = lab.checkpoints(cfg.every)
-    calm_P, kept_P = lab.step(undisturbed, cfg, mesh, device), lab.step(trained_with_checkpoints, cfg, kept, mesh, device)
+    calm_P, kept_P = undisturbed(cfg, mesh, device), lab.step(trained_with_checkpoints, cfg, kept, mesh, device)
     same = "with checkpoints, training ends with the weights of an undisturbed one"
     if size <= 2:
         lab.equal("44.same", f"{same}, by hash", fingerprint(kept_P), fingerprint(calm_P))
     else:
-        lab.close("44.same", same, kept_P, calm_P, tolerance=1e-6, because="x")
+        drift = 1e-11 * cfg.train_steps
+        lab.close(
+            "44.same", same, kept_P, calm_P, tolerance=drift, because="Adam's rate 10⁻³ · a rounding of 10⁻¹⁶ / its ε of 10⁻⁸, a step"
+        )
     allowed = cfg.every * (kept.restarts + kept.passed_over)
-    lab.count("44.steps-done", "all attempts together lose no more than the steps since a checkpoint", kept.steps_done, at_least=cfg.train_steps, at_most=cfg.train_steps + allowed, unit="steps", because="one interval for each restart")
+    lab.count(
+        "44.steps-done",
+        "all attempts together lose no more than the steps since a checkpoint",
+        kept.steps_done,
+        at_least=cfg.train_steps,
+        at_most=cfg.train_steps + allowed,
+        unit="steps",
+        because="one interval for each restart",
+    )
+
+    events = lab.step_on_first(resharded)
+    begun, hashes = {event["ranks"]: event["begun"] for event in events}, [event["weights"] for event in events]
+    lab.equal("44.resharded", "a checkpoint of 2 ranks loads on 1 and on 4", begun, {2: 0, 1: 5, 4: 5})
+    lab.equal("44.resharded-same", "with the very weights that were saved", hashes, hashes[:1] * 7)
+
+    columns, stages = "whole weights, part and master copy have the bytes predicted, at each stage", (1, 2, 3)
+    released = "ZeRO-1 holds all gradients at once; from ZeRO-2 on a rank lets go of those that are reduced"
+    if not all(lab.world.gather("deepspeed", find_spec("deepspeed") is not None)):
+        lab.not_measured("needs the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", released)})
+        return
+    events = [event for event in lab.step_on_first(zero_stages) if event["rank"] == 0]
+    model = Stack(3, WIDTH, ZERO_HIDDEN, dtype=torch.float32)
+    sizes = [weight.numel() for weight in model.parameters()]
+    got = [(event["resident"], event["partition"], event["master"]) for event in events]
+    rows = [(f"ZeRO-{stage}", *bytes_) for stage, bytes_ in zip(stages, got, strict=True)]
+    fsdp = predicted_bytes(model, 2, 0)[0]
+    lab.table(
+        "Bytes on rank 0 of 2, between two steps",
+        ["", "resident", "partition", "master copy"],
+        [*rows, ("FSDP2", 0, fsdp, "the partition")],
+    )
+    lab.equal("44.zero", columns, got, [lab.step(predicted_zero, sizes, 2, stage) for stage in stages])
+    all_at_once = [event["gradients"] >= 2 * sum(sizes) for event in events]
+    lab.equal("44.zero-gradients", released, all_at_once, [True, False, False])
 
 
 MUTANTS = ()
