@@ -1,7 +1,7 @@
 """A small thing to train, for labs that are about how it is trained: a network, batches that follow from their number, a step."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.distributed as dist
@@ -66,6 +66,22 @@ class Forked(nn.Module):
         return out
 
 
+def losses_of(forward: Callable[[Tensor], Tensor], weights: Iterable[Tensor], steps: int, share: int, device: torch.device) -> Tensor:
+    """Train by gradient descent with momentum on shares of batches, and return the whole batches' losses, step by step."""
+    optimizer = torch.optim.SGD(weights, lr=LEARNING_RATE, momentum=0.9)
+    losses = []
+    for step in range(steps):
+        inputs_BI, labels_B = share_of(step, share, device)
+        loss = nn.functional.cross_entropy(forward(inputs_BI), labels_B)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    losses_S = torch.stack(losses)
+    dist.all_reduce(losses_S)
+    return losses_S / dist.get_world_size()
+
+
 class Block(nn.Module):
     """Two linear layers beside a shortcut, as in a transformer's feed-forward part."""
 
@@ -88,29 +104,18 @@ class Stack(nn.Module):
         self.entry = nn.Linear(width, width, dtype=dtype) if entry else None
         self.blocks = nn.ModuleList(Block(width, hidden).to(dtype) for _ in range(blocks))
 
+    def example(self, rows: int = 4) -> Tensor:
+        """Return inputs of this model's width, type and device."""
+        weight = next(self.parameters())
+        width = self.blocks[0].up.in_features  # type: ignore[union-attr]
+        return torch.ones(rows, width, dtype=weight.dtype, device=weight.device, requires_grad=True)
+
     def forward(self, x_BI: Tensor) -> Tensor:
         if self.entry is not None:
             x_BI = self.entry(x_BI)
         for block in self.blocks:
             x_BI = block(x_BI)
         return nn.functional.layer_norm(x_BI, x_BI.shape[-1:])
-
-
-def local(tensor: Tensor) -> Tensor:
-    """Return this rank's part of a tensor that may be sharded."""
-    own: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
-    return own
-
-
-def whole(tensor: Tensor) -> Tensor:
-    """Return all of a tensor that may be sharded."""
-    everything: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return everything
-
-
-def weights_of(model: nn.Module) -> Tensor:
-    """Return a model's weights, whole, in one row."""
-    return torch.cat([whole(weight.detach()).flatten() for weight in model.parameters()])
 
 
 def fingerprint(weights_P: Tensor) -> str:

@@ -34,37 +34,34 @@ Notebook:
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from labs.kit import Lab, Mutant, exercise, main
+from labs.kit import Kind, Lab, Mutant, exercise, main
 from labs.kit.checkpoints import Checkpoints, Sharded
 from labs.kit.elsewhere import by_node_starter, events_of
 from labs.kit.memory import peak_bytes
-from labs.kit.tasks import Stack, batch_of, fingerprint, local, loss_of, share_of, weights_of, whole
+from labs.kit.shards import Held, gradients_of, held_by, local, weights_of, whole
+from labs.kit.tasks import Stack, batch_of, fingerprint, loss_of, losses_of, share_of
 from labs.kit.traffic import Traffic
 
-# Shape letters: B batch, I inputs, P parameters, S steps.
+# Shape letters: B batch, I inputs, P parameters, R rows, Q rows of this rank, S steps.
 
-WIDTH = 16  # inputs of the small models, whose blocks have `hidden` units
-BUDGET = 12  # bytes that a rank has for each parameter of the large model; it needs 16
-LARGE_BLOCKS = 12  # blocks of the model that is too large for one rank
+BUDGET = 12  # bytes that a rank has for each parameter of the large model, which takes 16
+LARGE_BLOCKS = 12  # blocks of that model
 DIGITS = 1e-12
 ROUNDING = "float64: 16 digits, of which a few dozen sums in another order cost fewer than four"
 CHUNKS = "the rows that the chunk rule gives to this rank"
-TRAINING = "labs.m6_production.sharded_training"
-ZERO_HIDDEN = 9  # hidden units of the blocks that DeepSpeed trains; of 313 parameters, so that one row and single parts are padded unlike
+TRAINING, ZERO = "labs.m6_production.sharded_training", "labs.m6_production.zero_stages"
 Event = dict[str, Any]
 
 
@@ -75,7 +72,7 @@ class Config:
     steps: int = 20  # training steps S whose losses are compared
     share: int = 8  # samples of a batch on each rank
     blocks: int = 3  # blocks of the small models
-    hidden: int = 27  # hidden units of a block; not divisible, so that there is padding
+    hidden: int = 27  # hidden units of a block; odd, so that there is padding
     width: int = 512  # width of the model that is too large for one rank
     train_steps: int = 40  # steps of the training that writes checkpoints
     every: int = 5  # steps between two checkpoints
@@ -85,15 +82,8 @@ class Config:
     def smoke(cls) -> "Config":
         return cls(steps=5, width=128, train_steps=12)
 
-
-class Held(NamedTuple):
-    """Bytes on one rank. `room` is what its weights' storage takes, padding included."""
-
-    weights: int
-    room: int
-    gradients: int
-    moments: int
-    counters: int
+    def model(self, **options: Any) -> Stack:
+        return Stack(self.blocks, hidden=self.hidden, **options)
 
 
 @exercise(
@@ -164,25 +154,9 @@ class Unshard(torch.autograd.Function):
         return scattered(grads[0]), None
 
 
-def losses_of(forward: Callable[[Tensor], Tensor], weights: Iterable[Tensor], steps: int, share: int, device: torch.device) -> Tensor:
-    """Train by gradient descent with momentum, and return the mean loss over all ranks at each step."""
-    optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
-    losses = []
-    for step in range(steps):
-        x_BI, y_B = share_of(step, share, device)
-        loss = nn.functional.cross_entropy(forward(x_BI), y_B)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.detach())
-    losses_S = torch.stack(losses)
-    dist.all_reduce(losses_S)
-    return losses_S / dist.get_world_size()
-
-
 def losses_by_ddp(cfg: Config, device: torch.device) -> Tensor:
     """Train under DDP, where every rank holds everything: the losses to reach."""
-    model = DistributedDataParallel(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device))
+    model = DistributedDataParallel(cfg.model().to(device))
     losses_S = losses_of(model, model.parameters(), cfg.steps, cfg.share, device)
     return losses_S
 
@@ -192,17 +166,15 @@ def losses_by_hand(cfg: Config, device: torch.device) -> Tensor:
 
     The optimizer sees the shards alone, so its state is sharded too, without a word about it.
     """
-    model, size, rank = Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), dist.get_world_size(), dist.get_rank()
-    rows = {name: len(weight) for name, weight in model.named_parameters()}
-    shards = {}
+    model, shards = cfg.model().to(device), {}
     for name, weight in model.named_parameters():
-        held, room = rows_of(len(weight), size, rank)
-        shards[name] = weight.detach()[rank * room :][:held].clone().requires_grad_()
+        held, room = rows_of(len(weight), dist.get_world_size(), dist.get_rank())
+        shards[name] = weight.detach()[room * dist.get_rank() :][:held].clone().requires_grad_()
+    rows = {name: len(weight) for name, weight in model.named_parameters()}
 
     def forward(x_BI: Tensor) -> Tensor:
-        whole = {name: Unshard.apply(shard, rows[name]) for name, shard in shards.items()}
-        out: Tensor = torch.func.functional_call(model, whole, (x_BI,))
-        return out
+        unsharded = {name: Unshard.apply(shard, rows[name]) for name, shard in shards.items()}
+        return torch.func.functional_call(model, unsharded, (x_BI,))  # type: ignore[no-any-return]
 
     losses_S = losses_of(forward, shards.values(), cfg.steps, cfg.share, device)
     return losses_S
@@ -216,163 +188,112 @@ def sharded(model: Stack, mesh: DeviceMesh, keep: bool = False, **options: Any) 
     return model
 
 
-def all_ranks(device: torch.device) -> DeviceMesh:
-    return init_device_mesh(device.type, (dist.get_world_size(),))
-
-
-def losses_by_fsdp(cfg: Config, device: torch.device, offload: bool = False) -> Tensor:
+def losses_by_fsdp(cfg: Config, mesh: DeviceMesh, device: torch.device, offload: bool = False) -> Tensor:
     """Train under `fully_shard`, which does the same for block after block.
 
     A block's weights are gathered before its forward pass, let go after it, and gathered again for its backward pass. With
-    `CPUOffloadPolicy` the shards and the optimizer live in the CPU's memory, and visit the GPU to be gathered.
+    `CPUOffloadPolicy` shards and optimizer live in the CPU's memory, and visit the GPU to be gathered. On a mesh of two axes
+    (*hybrid sharding*) the last one cuts, and along the first there are copies: gathers stay within a node, whose links are fast.
     """
     options = {"offload_policy": CPUOffloadPolicy(pin_memory=False)} if offload else {}
-    model = sharded(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), all_ranks(device), **options)
+    model = sharded(cfg.model(), mesh, **options)
     losses_S = losses_of(model, model.parameters(), cfg.steps, cfg.share, device)
     return losses_S
 
 
 def predicted_bytes(model: nn.Module, ranks: int, rank: int) -> tuple[int, int]:
-    """Predict a rank's bytes of weights, and the bytes that it makes room for: the chunk rule, summed over the parameters."""
-    bytes_of_a_row = [weight.nbytes // len(weight) for weight in model.parameters()]
-    rows = [rows_of(len(weight), ranks, rank) for weight in model.parameters()]
-    held = sum(size * held for size, (held, _) in zip(bytes_of_a_row, rows, strict=True))
-    room = sum(size * room for size, (_, room) in zip(bytes_of_a_row, rows, strict=True))
+    """Predict a rank's bytes of weights, and of the room that they take, by the chunk rule."""
+    held = room = 0
+    for weight in model.parameters():
+        rows = rows_of(len(weight), ranks, rank)
+        held, room = (total + count * weight[0].nbytes for total, count in zip((held, room), rows, strict=True))
     return held, room
 
 
-def bytes_held(model: Stack, mesh: DeviceMesh, device: torch.device) -> Held:
+def bytes_held(model: Stack, mesh: DeviceMesh) -> Held:
     """Count the bytes that a rank holds after one step of Adam.
 
     Weights, gradients and the two moments are DTensors, of which each rank holds its rows. Adam's step counters are not
     sharded: a number for each parameter, on every rank.
     """
-    model = sharded(model.to(device), mesh)
+    model = sharded(model, mesh)
     optimizer = torch.optim.AdamW(model.parameters())
-    loss_of(
-        model, torch.ones(4, model.blocks[0].up.in_features, dtype=torch.float64, device=device), torch.arange(4, device=device)
-    ).backward()
+    model(model.example()).sum().backward()
     optimizer.step()
-    weights = [local(weight) for weight in model.parameters()]
-    state = [value for entries in optimizer.state.values() for value in entries.values()]
-    return Held(
-        weights=sum(weight.nbytes for weight in weights),
-        room=sum(weight.untyped_storage().nbytes() for weight in weights),
-        gradients=sum(local(weight.grad).nbytes for weight in model.parameters() if weight.grad is not None),
-        moments=sum(local(value).nbytes for value in state if isinstance(value, DTensor)),
-        counters=sum(value.nbytes for value in state if not isinstance(value, DTensor)),
-    )
+    return held_by(model, optimizer)
 
 
-def some_inputs(device: torch.device) -> Tensor:
-    return torch.ones(4, WIDTH, dtype=torch.float64, device=device, requires_grad=True)
+def collectives(model: Stack, mesh: DeviceMesh, keep: bool) -> tuple[list[int], int]:
+    """Count gathers forward, gathers backward and reduce-scatters, and the bytes of weights that a rank holds in between.
 
-
-def collectives(model: Stack, mesh: DeviceMesh, keep: bool, device: torch.device) -> list[int]:
-    """Count the gathers on the way forward, the gathers on the way back, and the reduce-scatters, by torch's `CommDebugMode`.
-
-    `reshard_after_forward=False` keeps a gathered block until its backward pass: no second gather, but more memory. Parameters
-    that belong to no block are the root's: gathered first, needed until the end, and so never let go in between.
+    `reshard_after_forward=False` keeps a block gathered until its backward pass: no second gather, but more memory. Parameters
+    that belong to no block are the root's: gathered first, needed last, and not let go in between.
     """
     from torch.distributed.tensor.debug import CommDebugMode
 
-    model = sharded(model.to(device), mesh, keep)
+    model = sharded(model, mesh, keep)
     with CommDebugMode() as forward:
-        loss = model(some_inputs(device)).sum()
+        loss = model(model.example()).sum()
+    resident = sum(local(weight).nbytes for weight in model.parameters())
     with CommDebugMode() as backward:
         loss.backward()
     kinds = ((forward, "gather"), (backward, "gather"), (backward, "reduce_scatter"))
     counts = [sum(count for name, count in mode.get_comm_counts().items() if kind in str(name)) for mode, kind in kinds]
-    return counts
+    return counts, resident
 
 
-def resident_bytes(model: Stack, mesh: DeviceMesh, keep: bool, device: torch.device) -> int:
-    """Count the bytes of weights that a rank holds between the forward and the backward pass."""
-    model = sharded(model.to(device), mesh, keep)
-    out_BI = model(some_inputs(device))
-    resident = sum(local(weight).nbytes for weight in model.parameters())
-    out_BI.sum().backward()
-    return resident
+def forward_pass(model: Stack, mesh: DeviceMesh, ahead: bool, dtype: torch.dtype) -> list[tuple[str, int]]:
+    """Note what a forward pass does, in order, with the bytes that this rank puts into each gather.
 
-
-def order_of_gathers(model: Stack, mesh: DeviceMesh, ahead: bool, device: torch.device) -> list[str]:
-    """Note in which order gathers start and blocks compute on the way forward.
-
-    A gather that starts only when its block is due can hide behind nothing but the block before, which still computes on the
-    GPU. `set_modules_to_forward_prefetch` starts the next block's gather first. On the way back FSDP does so by itself.
+    A gather that starts only when its block is due can hide behind nothing but the block before, if that still computes.
+    `set_modules_to_forward_prefetch` starts it earlier. `MixedPrecisionPolicy` leaves the shards as they are, and converts what
+    is gathered before it is sent; gradients are summed in `reduce_dtype`.
     """
-    model = sharded(model.to(device), mesh)
-    order: list[str] = []
+    model = sharded(model, mesh, mp_policy=MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32))
     with Traffic() as traffic:
         for place, block in enumerate(model.blocks):
             block.up.register_forward_pre_hook(lambda module, args, place=place: traffic.log.append((f"block {place}", 0)))
-            if ahead and place + 1 < len(model.blocks):
-                block.set_modules_to_forward_prefetch([model.blocks[place + 1]])
-        model(some_inputs(device))
-    order = [what for what, _ in traffic.log]
-    return order
+            if ahead:
+                block.set_modules_to_forward_prefetch(list(model.blocks[place + 1 : place + 2]))
+        model(model.example())
+    return traffic.log
 
 
-def gathered_bytes(model: Stack, mesh: DeviceMesh, dtype: torch.dtype, device: torch.device) -> list[int]:
-    """Count the bytes that a rank puts into each gather where the blocks compute in another type.
+def accumulated(model: Stack, mesh: DeviceMesh, quiet: bool, device: torch.device) -> tuple[int, Tensor]:
+    """Accumulate gradients over three batches, and count the reduce-scatters that it takes.
 
-    The shards stay as they are, and the optimizer works on them. What is gathered is converted before it is sent, so
-    bfloat16 saves traffic as well as time. `reduce_dtype` says in which type gradients are summed.
+    `set_requires_gradient_sync(False)` is FSDP's `no_sync`, at a price: until the last batch a rank holds whole gradients.
     """
-    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
-    model = sharded(model.to(device), mesh, mp_policy=policy)
+    model = sharded(model, mesh)
     with Traffic() as traffic:
-        model(some_inputs(device))
-    sent = [size for what, size in traffic.log if what == "gather"]
-    return sent
-
-
-def accumulated(model: Stack, mesh: DeviceMesh, batches: int, quiet: bool, device: torch.device) -> tuple[int, Tensor]:
-    """Accumulate gradients over several batches, and count the reduce-scatters that it takes.
-
-    `set_requires_gradient_sync(False)` is FSDP's `no_sync`. It has a price that DDP's lacks: until the last batch every rank
-    holds gradients of the whole model.
-    """
-    model = sharded(model.to(device), mesh)
-    with Traffic() as traffic:
-        for batch in range(batches):
-            model.set_requires_gradient_sync(not quiet or batch == batches - 1)
+        for batch in range(3):
+            model.set_requires_gradient_sync(not quiet or batch == 2)  # type: ignore[operator]
             loss_of(model, *share_of(batch, 8, device)).backward()
-    gradients = [whole(weight.grad).flatten() for weight in model.parameters() if weight.grad is not None]
-    return traffic.count("reduce-scatter"), torch.cat(gradients)
+    gradient_P = torch.cat([whole(gradient).flatten() for gradient in gradients_of(model)])
+    return traffic.count("reduce-scatter"), gradient_P
 
 
-def clipped(model: Stack, mesh: DeviceMesh, limit: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Clip gradients by their norm, and return that norm and this rank's part of the clipped gradients.
+def clipped(model: Stack, limit: float, inputs_BI: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Clip gradients by their norm, and return that norm and the squares of this rank's part of them.
 
     No rank can know the norm alone: it is the root of all ranks' squares. `clip_grad_norm_` sums them, and returns a DTensor,
     whose `full_tensor()` is the number.
     """
-    model = sharded(model.to(device), mesh)
-    loss_of(model, *share_of(0, 8, device)).backward()
+    loss_of(model, inputs_BI, labels_B).backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
-    own_P = torch.cat([local(weight.grad).flatten() for weight in model.parameters() if weight.grad is not None])
-    return norm, own_P
+    squares = sum(local(gradient).square().sum() for gradient in gradients_of(model))
+    return norm, torch.as_tensor(squares)
 
 
-def clipped_alone(model: Stack, samples: int, limit: float, device: torch.device) -> Tensor:
-    """Return the norm that one rank finds with the whole batch and the whole model."""
-    model = model.to(device)
-    loss_of(model, *batch_of(0, samples, device)).backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
-    return norm
+def started_on_meta(width: int, mesh: DeviceMesh | None, device: torch.device) -> Stack:
+    """Describe a large model without making it, and make only what this rank holds of it.
 
-
-def started_on_meta(width: int, device: torch.device, mesh: DeviceMesh | None) -> Stack:
-    """Describe a large model without making it, and make what this rank holds of it.
-
-    On the meta device a tensor has a shape and no memory. Cut first, and only the rows of this rank ever exist. Initialise
-    after that: `to_empty` makes room and leaves it as it is.
+    On the meta device a tensor has a shape and no memory. Cut there; then `to_empty` makes room, which is still to be filled.
     """
     with torch.device("meta"):
         model = Stack(LARGE_BLOCKS, width, 4 * width, dtype=torch.float32)
     if mesh:
-        sharded(model, mesh)
+        model = sharded(model, mesh)
     model.to_empty(device=device)
     for weight in model.parameters():
         nn.init.uniform_(local(weight.detach()), -0.01, 0.01)
@@ -387,10 +308,10 @@ def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: to
     """
 
     def train() -> None:
-        model = started_on_meta(width, device, mesh)
+        model = started_on_meta(width, mesh, device)
         optimizer = torch.optim.AdamW(model.parameters(), foreach=False)
         for _ in range(steps):
-            model(torch.ones(1, width, device=device)).square().sum().backward()
+            model(model.example()).square().sum().backward()
             optimizer.step()
             optimizer.zero_grad()
 
@@ -398,45 +319,30 @@ def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: to
     return peak
 
 
-def hybrid(cfg: Config, device: torch.device) -> tuple[Tensor, int]:
-    """Shard within pairs of ranks, and copy between the pairs: losses, and a rank's bytes of weights.
-
-    On a mesh of two axes `fully_shard` cuts along the last one and keeps copies along the first. So gathers stay within a
-    node, whose links are fast, and only the gradients' sums go between nodes.
-    """
-    mesh = init_device_mesh(device.type, (dist.get_world_size() // 2, 2), mesh_dim_names=("copies", "shards"))
-    model = sharded(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), mesh)
-    losses_S = losses_of(model, model.parameters(), cfg.steps, cfg.share, device)
-    return losses_S, sum(local(weight).nbytes for weight in model.parameters())
-
-
 def undisturbed(cfg: Config, mesh: DeviceMesh, device: torch.device) -> Tensor:
     """Train from beginning to end, and return the weights."""
-    model = sharded(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), mesh)
+    model = sharded(cfg.model(), mesh)
     optimizer = torch.optim.AdamW(model.parameters())
     for step in range(cfg.train_steps):
-        train_step(model, optimizer, step, cfg.share, device)
-    weights_P = weights_of(model)
-    return weights_P
-
-
-def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, share: int, device: torch.device) -> None:
-    optimizer.zero_grad()
-    loss_of(model, *share_of(step, share, device)).backward()
-    optimizer.step()
+        optimizer.zero_grad()
+        loss_of(model, *share_of(step, cfg.share, device)).backward()
+        optimizer.step()
+    return weights_of(model)
 
 
 def trained_with_checkpoints(cfg: Config, kept: Checkpoints, mesh: DeviceMesh, device: torch.device) -> Tensor:
     """Train the same with checkpoints in the run folder, from wherever an earlier attempt has left one.
 
-    Each rank writes its own rows with `torch.distributed.checkpoint`: nothing is gathered. Kill this run and give the same
-    command with the same folder, as a cluster's queue does: it loads the newest checkpoint and loses a few steps at most.
+    Each rank writes its own rows by `torch.distributed.checkpoint`: nothing is gathered. Kill this run and give the same
+    command with the same folder, as a cluster's queue does: it loads the newest checkpoint and repeats a few steps at most.
     """
-    model = sharded(Stack(cfg.blocks, WIDTH, cfg.hidden).to(device), mesh)
+    model = sharded(cfg.model(), mesh)
     optimizer = torch.optim.AdamW(model.parameters())
     form = Sharded(model, optimizer)
     for step in range(kept.resume(form), cfg.train_steps):
-        train_step(model, optimizer, step, cfg.share, device)
+        optimizer.zero_grad()
+        loss_of(model, *share_of(step, cfg.share, device)).backward()
+        optimizer.step()
         kept.after(step + 1, form)
         time.sleep(cfg.pause)
     weights_P = weights_of(model)
@@ -446,29 +352,29 @@ def trained_with_checkpoints(cfg: Config, kept: Checkpoints, mesh: DeviceMesh, d
 def resharded() -> list[Event]:
     """Save on 2 ranks, and load on 1 and on 4, each in a group of processes of its own.
 
-    A checkpoint says of every block of rows where in the whole it belongs. So a rank reads what it now needs, whoever wrote it.
+    A checkpoint says of every block of rows where in the whole it belongs. So a rank reads what it needs, whoever wrote it.
     """
     with tempfile.TemporaryDirectory() as folder:
         groups = [events_of(by_node_starter(ranks), TRAINING, Path(folder), "--steps", "5") for ranks in (2, 1, 4)]
     return [event for group in groups for event in group]
 
 
-def zero_stages() -> list[Event]:
+def zero_stages(hidden: int) -> list[Event]:
     """Train under DeepSpeed's ZeRO-1, 2 and 3, on 2 ranks of a group of their own.
 
     bfloat16 weights compute; Adam works on a float32 master copy, of which each rank holds a part. ZeRO-1 shards no more than
     that, ZeRO-2 the gradients too, ZeRO-3 the weights too, as FSDP does.
     """
     with tempfile.TemporaryDirectory() as folder:
-        events = events_of(by_node_starter(2), "labs.m6_production.zero_stages", Path(folder), "--hidden", str(ZERO_HIDDEN))
-    return events
+        events = events_of(by_node_starter(2), ZERO, Path(folder), "--hidden", str(hidden))
+    return [event for event in events if event["rank"] == 0]
 
 
 def predicted_zero(sizes: list[int], ranks: int, stage: int) -> tuple[int, int, int]:
-    """Predict a rank's bytes under ZeRO: of weights that it holds whole, of its part of them, of its part of the master copy.
+    """Predict a rank's bytes under ZeRO: weights that it holds whole, its part of them, its part of the master copy.
 
-    ZeRO-1 and 2 lay all parameters in one row, padded until 2N divides it, and every rank holds it whole. ZeRO-3 cuts each
-    parameter, flat, into N parts; with a persistence threshold of 0 it keeps none whole.
+    ZeRO-1 and 2 lay all parameters in one row, padded until 2N divides it, which every rank holds whole. ZeRO-3 cuts each
+    parameter, flat, into N parts; with a persistence threshold of 0 none is held whole.
     """
     row = -(-sum(sizes) // (2 * ranks)) * 2 * ranks
     part, resident = row // ranks, 2 * row
@@ -478,172 +384,160 @@ def predicted_zero(sizes: list[int], ranks: int, stage: int) -> tuple[int, int, 
 
 
 def run(cfg: Config, lab: Lab) -> None:
-    rank, size, device = lab.world.rank, lab.world.size, lab.world.device
-    mesh = all_ranks(device)
+    rank, size, device, n = lab.world.rank, lab.world.size, lab.world.device, cfg.blocks
+    mesh = init_device_mesh(device.type, (size,))
     cases = [(rows, ranks) for rows in range(1, 41) for ranks in range(1, 9)]
     cut = [[lab.step(rows_of, rows, ranks, place)[0] for place in range(ranks)] for rows, ranks in cases]
-    chunks = [[len(chunk) for chunk in torch.arange(rows).chunk(ranks)] for rows, ranks in cases]
-    by_torch = [[*held, *[0] * (ranks - len(held))] for held, (_, ranks) in zip(chunks, cases, strict=True)]
+    chunks = [[len(chunk) for chunk in torch.arange(rows).chunk(ranks)] + [0] * ranks for rows, ranks in cases]
+    by_torch = [lengths[:ranks] for lengths, (_, ranks) in zip(chunks, cases, strict=True)]
     lab.equal("44.chunks", "every rank's rows are those of `torch.chunk`", cut, by_torch)
+    all_R = torch.arange(2.0 * size - 1, dtype=torch.float64, device=device)
+    own_Q = all_R[2 * rank : 2 * rank + 2]
+    lab.equal("44.gather", "the parts of all ranks are the whole", lab.step(gathered, own_Q, len(all_R)), all_R)
+    mean_Q, want_Q = lab.step(scattered, all_R * (rank + 1)), own_Q * (size + 1) / 2
+    lab.close("44.scatter", "each rank gets its rows of the mean", mean_Q, want_Q, tolerance=DIGITS, because=ROUNDING)
 
-    rows_R2 = torch.arange(4.0 * size - 2, dtype=torch.float64, device=device).view(-1, 2)
-    own_Q2 = rows_R2[2 * rank : 2 * rank + 2]
-    lab.equal("44.gather", "the parts of all ranks are the whole", lab.step(gathered, own_Q2, len(rows_R2)), rows_R2)
-    mean, want_mean = lab.step(scattered, rows_R2 * (rank + 1)), own_Q2 * (size + 1) / 2
-    lab.close("44.scatter", "each rank gets its rows of the mean", mean, want_mean, tolerance=DIGITS, because=ROUNDING)
     ddp_S, hand_S = lab.step(losses_by_ddp, cfg, device), lab.step(losses_by_hand, cfg, device)
-    fsdp_S, offloaded_S = lab.step(losses_by_fsdp, cfg, device), lab.step(losses_by_fsdp, cfg, device, offload=True)
     lab.close("44.by-hand", "sharded by hand, training has the losses of DDP", hand_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
+    fsdp_S, away_S = lab.step(losses_by_fsdp, cfg, mesh, device), lab.step(losses_by_fsdp, cfg, mesh, device, offload=True)
     lab.close("44.by-fsdp", "and so it has under `fully_shard`", fsdp_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-    lab.close("44.offloaded", "and with the shards in the CPU's memory", offloaded_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
+    lab.close("44.offloaded", "and with the shards in the CPU's memory", away_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
+    copies, pairs = "copies that are cut over 2 ranks each train as DDP does", "and a rank holds its rows of 2 ranks"
+    about_hybrid: dict[str, tuple[Kind, str]] = {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)}
+    if size > 4 and size % 2:
+        lab.not_measured("needs an even number of processes", about_hybrid)
+    elif lab.available("4 processes", about_hybrid):
+        plane = init_device_mesh(device.type, (size // 2, 2), mesh_dim_names=("copies", "shards"))
+        hybrid_S, in_pair = lab.step(losses_by_fsdp, cfg, plane, device), bytes_held(cfg.model(), plane).weights
+        lab.close("44.hybrid", copies, hybrid_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
+        lab.bytes("44.hybrid-bytes", pairs, in_pair, want=predicted_bytes(cfg.model(), 2, rank % 2)[0], because=CHUNKS)
 
-    def small(entry: bool = False, dtype: torch.dtype = torch.float64) -> Stack:
-        return Stack(cfg.blocks, WIDTH, cfg.hidden, entry=entry, dtype=dtype)
-
-    want, room = lab.step(predicted_bytes, small(), size, rank)
-    held = lab.step(bytes_held, small(), mesh, device)
+    (want, room), held = lab.step(predicted_bytes, cfg.model(), size, rank), lab.step(bytes_held, cfg.model(), mesh)
+    counters = 4 * len(list(cfg.model().parameters()))
     lab.bytes("44.weights", "a rank holds its rows of the weights", held.weights, want=want, because=CHUNKS)
-    lab.bytes("44.padding", "in a storage with room for whole chunks", held.room, want=room, because="⌈rows/N⌉ rows of each parameter")
+    lab.bytes("44.padding", "in a storage that has room for whole chunks", held.room, want=room, because="⌈rows/N⌉ rows of each")
     lab.bytes("44.gradients", "and the same rows of the gradients", held.gradients, want=want, because=CHUNKS)
     lab.bytes("44.moments", "and of Adam's two moments", held.moments, want=2 * want, because=CHUNKS)
-    lab.bytes(
-        "44.counters", "but all of its counters", held.counters, want=4 * len([*small().parameters()]), because="a float32 a parameter"
-    )
-    even = Stack(cfg.blocks, 8 * size, 16 * size)
-    part = lab.step(bytes_held, even, mesh, device)
-    shares = [part.weights, part.gradients, part.moments // 2]
-    total = sum(weight.nbytes for weight in Stack(cfg.blocks, 8 * size, 16 * size).parameters())
-    lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", shares, [total // size] * 3)
+    lab.bytes("44.counters", "but all of its step counters", held.counters, want=counters, because="a float32 for each parameter")
+    even = lab.step(bytes_held, Stack(n, 8 * size, 16 * size), mesh)
+    share = sum(weight.nbytes for weight in Stack(n, 8 * size, 16 * size).parameters()) // size
+    parts = [even.weights, even.room, even.gradients, even.moments]
+    lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", parts, [share, share, share, 2 * share])
 
-    n = cfg.blocks
-    calls, rooted, kept_calls = (
-        lab.step(collectives, small(entry), mesh, keep, device) for entry, keep in ((False, False), (True, False), (False, True))
+    (calls, between), (rooted, _) = (
+        lab.step(collectives, cfg.model(), mesh, False),
+        lab.step(collectives, cfg.model(entry=True), mesh, False),
     )
+    kept_calls, kept_between = lab.step(collectives, cfg.model(), mesh, True)
+    all_weights = sum(weight.nbytes for weight in cfg.model().parameters())
     lab.equal("44.calls", "n blocks take n + n gathers and n reduce-scatters", calls, [n, n, n])
     lab.equal("44.root", "parameters of the root: one gather forward and one reduce-scatter more", rooted, [n + 1, n, n + 1])
     lab.equal("44.kept", "without resharding there is no second gather", kept_calls, [n, 0, n])
-    resident, whole_bytes = lab.step(resident_bytes, small(), mesh, False, device), sum(weight.nbytes for weight in small().parameters())
-    lab.bytes("44.let-go", "after its forward pass a block is let go", resident, want=want, because=CHUNKS)
-    resident = lab.step(resident_bytes, small(), mesh, True, device)
-    lab.bytes("44.resident", "without resharding the whole model stays", resident, want=whole_bytes, because="8 bytes a parameter")
-    late, ahead = lab.step(order_of_gathers, small(), mesh, False, device), lab.step(order_of_gathers, small(), mesh, True, device)
-    on_demand = [what for block in range(n) for what in ("gather", f"block {block}")]
-    lab.equal("44.on-demand", "each gather starts when its block is due", late, on_demand)
-    in_advance = ["gather", *(what for block in range(n - 1) for what in ("gather", f"block {block}")), f"block {n - 1}"]
-    lab.equal("44.prefetch", "or, told so, before the block ahead of it", ahead, in_advance)
-    bf16 = lab.step(gathered_bytes, small(), mesh, torch.bfloat16, device)
-    block_room = predicted_bytes(small().blocks[0], size, rank)[1]
-    lab.equal("44.bfloat16", "in bfloat16 a gather moves 2 bytes for each of 8", bf16, [block_room // 4] * n)
-    loud, quiet = lab.step(accumulated, small(), mesh, 3, False, device), lab.step(accumulated, small(), mesh, 3, True, device)
-    lab.equal("44.no-sync", "three batches without sync take n reduce-scatters, not 3n", [quiet[0], loud[0]], [n, 3 * n])
-    lab.close("44.no-sync-gradient", "with the same gradient", quiet[1], loud[1], tolerance=DIGITS, because=ROUNDING)
-    limit = 0.01
-    (norm, own_P), alone = lab.step(clipped, small(), mesh, limit, device), clipped_alone(small(), 8 * size, limit, device)
-    lab.equal("44.norm-dtensor", "the norm is a DTensor", type(norm).__name__, "DTensor")
-    lab.close(
-        "44.norm", "whose full tensor is the norm of the whole gradient", norm.full_tensor(), alone, tolerance=DIGITS, because=ROUNDING
+    lab.bytes("44.let-go", "after the forward pass a rank holds its rows alone", between, want=want, because=CHUNKS)
+    lab.bytes("44.resident", "without resharding, the whole model", kept_between, want=all_weights, because="8 bytes a parameter")
+    late, ahead, halved = (
+        lab.step(forward_pass, cfg.model(), mesh, early, dtype)
+        for early, dtype in ((False, torch.float64), (True, torch.float64), (False, torch.bfloat16))
     )
-    squares = own_P.square().sum()
+    on_demand = [what for block in range(n) for what in ("gather", f"block {block}")]
+    lab.equal("44.on-demand", "each gather starts when its block is due", [what for what, _ in late], on_demand)
+    in_advance = ["gather", *(on_demand[:-2] if n > 1 else []), on_demand[-1]]
+    lab.equal("44.prefetch", "or, told so, before the block ahead of it", [what for what, _ in ahead], in_advance)
+    sent, block_room = [size_ for what, size_ in halved if what == "gather"], predicted_bytes(cfg.model().blocks[0], size, rank)[1]
+    lab.equal("44.bfloat16", "in bfloat16 a gather moves 2 bytes for each 8", sent, [block_room // 4] * n)
+    (calls_3, loud_P), (calls_1, quiet_P) = (lab.step(accumulated, cfg.model(), mesh, quiet, device) for quiet in (False, True))
+    lab.equal("44.no-sync", "three batches without sync take n reduce-scatters, not 3n", [calls_1, calls_3], [n, 3 * n])
+    lab.close("44.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING)
+    limit, model = 0.01, sharded(cfg.model(), mesh)
+    alone, _ = clipped(cfg.model().to(device), limit, *batch_of(0, 8 * size, device))
+    norm, squares = lab.step(clipped, model, limit, *share_of(0, 8, device))
     dist.all_reduce(squares)
+    lab.equal("44.dtensor", "the norm of sharded gradients is a DTensor", type(norm).__name__, "DTensor")
+    lab.close("44.norm", "whose full tensor is the norm of the whole", whole(norm), alone, tolerance=DIGITS, because=ROUNDING)
     lab.close(
         "44.clipped",
-        "the clipped gradients of all ranks have the norm asked for",
+        "clipped, they have the norm asked for",
         squares.sqrt(),
         limit,
-        tolerance=1e-6 * limit,
-        because="`clip_grad_norm_` divides by the norm + 10⁻⁶",
+        tolerance=1e-6 * limit / alone.item(),
+        because="torch divides by the norm + 10⁻⁶",
     )
 
     with torch.device("meta"):
         large = Stack(LARGE_BLOCKS, cfg.width, 4 * cfg.width, dtype=torch.float32)
-    parameters, shards = sum(weight.numel() for weight in large.parameters()), predicted_bytes(large, size, rank)[1]
-    start, whole_peak, peak = (lab.step(peak_of_training, steps, cfg.width, m, device) for steps, m in ((0, mesh), (2, None), (2, mesh)))
-    rounding = "the shards, each in up to 511 bytes more where the allocator rounds up"
+    tensors, parameters = len(list(large.parameters())), sum(weight.numel() for weight in large.parameters())
+    start, most, peak = (lab.step(peak_of_training, steps, cfg.width, where, device) for steps, where in ((0, mesh), (2, None), (2, mesh)))
+    rows = [(name, parameters, BUDGET * parameters, bytes_) for name, bytes_ in (("whole", most), ("sharded", peak))]
+    lab.table("Memory at its peak, bytes on rank 0", ["model", "parameters", "budget", "peak"], rows)
+    shards, fits = predicted_bytes(large, size, rank)[1], "sharded, it stays under the budget on every rank"
+    rounded = "up to 511 bytes a tensor more, where an allocator rounds up"
     lab.bytes(
         "44.meta",
-        "a start on the meta device makes the shards and no more",
+        "a start on the meta device makes the shards alone",
         start,
         at_least=shards,
-        at_most=shards + 511 * 48,
-        because=rounding,
-    )
-    budget = BUDGET * parameters
-    lab.table(
-        "Peak of memory in training, bytes",
-        ["model", "parameters", "budget", "peak"],
-        [("whole", parameters, budget, whole_peak), ("sharded", parameters, budget, peak)],
+        at_most=shards + 511 * tensors,
+        because=rounded,
     )
     lab.bytes(
         "44.too-large",
-        "whole, training takes more than the budget",
-        whole_peak,
+        "training the whole takes more than the budget",
+        most,
         at_least=16 * parameters,
-        because="4 bytes each for weight, gradient and two moments; the budget is 12",
+        because="16 bytes a parameter; the budget is 12",
     )
-    fits = "sharded, it stays under the budget on every rank"
     if lab.available("2 processes", {"44.fits": ("bytes", fits)}):
-        lab.bytes("44.fits", fits, peak, at_most=budget, because="12 bytes a parameter; 16/N are held")
-
-    copies, pairs = "pairs of ranks with copies train as DDP does", "and each rank holds half of the model"
-    if size % 2:
-        lab.not_measured(
-            "needs an even number of processes, 4 or more", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)}
-        )
-    elif lab.available("4 processes", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)}):
-        hybrid_S, held_in_pair = lab.step(hybrid, cfg, device)
-        lab.close("44.hybrid", copies, hybrid_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-        lab.bytes(
-            "44.hybrid-bytes", pairs, held_in_pair, want=predicted_bytes(small(), 2, rank % 2)[0], because="the chunk rule for 2 ranks"
-        )
+        lab.bytes("44.fits", fits, peak, at_most=BUDGET * parameters, because="12 bytes a parameter")
 
     kept = lab.checkpoints(cfg.every)
     calm_P, kept_P = undisturbed(cfg, mesh, device), lab.step(trained_with_checkpoints, cfg, kept, mesh, device)
-    same = "with checkpoints, training ends with the weights of an undisturbed one"
+    same, drift = "with checkpoints, training ends with the weights of an undisturbed one", 1e-11 * cfg.train_steps
     if size <= 2:
         lab.equal("44.same", f"{same}, by hash", fingerprint(kept_P), fingerprint(calm_P))
     else:
-        drift = 1e-11 * cfg.train_steps
-        lab.close(
-            "44.same", same, kept_P, calm_P, tolerance=drift, because="Adam's rate 10⁻³ · a rounding of 10⁻¹⁶ / its ε of 10⁻⁸, a step"
-        )
-    allowed = cfg.every * (kept.restarts + kept.passed_over)
+        lab.close("44.same", same, kept_P, calm_P, tolerance=drift, because="per step, Adam's rate 10⁻³ · a rounding of 10⁻¹⁶ / its ε 10⁻⁸")
+    most = cfg.train_steps + cfg.every * (kept.restarts + kept.passed_over)
     lab.count(
-        "44.steps-done",
-        "all attempts together lose no more than the steps since a checkpoint",
+        "44.repeated",
+        "a restart repeats no more than the steps since a checkpoint",
         kept.steps_done,
         at_least=cfg.train_steps,
-        at_most=cfg.train_steps + allowed,
+        at_most=most,
         unit="steps",
-        because="one interval for each restart",
+        because="all attempts together; one interval a restart",
     )
-
     events = lab.step_on_first(resharded)
     begun, hashes = {event["ranks"]: event["begun"] for event in events}, [event["weights"] for event in events]
     lab.equal("44.resharded", "a checkpoint of 2 ranks loads on 1 and on 4", begun, {2: 0, 1: 5, 4: 5})
     lab.equal("44.resharded-same", "with the very weights that were saved", hashes, hashes[:1] * 7)
 
-    columns, stages = "whole weights, part and master copy have the bytes predicted, at each stage", (1, 2, 3)
-    released = "ZeRO-1 holds all gradients at once; from ZeRO-2 on a rank lets go of those that are reduced"
+    columns, released = "ZeRO's bytes are those predicted, in each column", "from ZeRO-2 on gradients are let go once they are reduced"
     if not all(lab.world.gather("deepspeed", find_spec("deepspeed") is not None)):
-        lab.not_measured("needs the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", released)})
-        return
-    events = [event for event in lab.step_on_first(zero_stages) if event["rank"] == 0]
-    model = Stack(3, WIDTH, ZERO_HIDDEN, dtype=torch.float32)
-    sizes = [weight.numel() for weight in model.parameters()]
+        return lab.not_measured("needs the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", released)})
+    model, stages = Stack(3, hidden=9, dtype=torch.float32), (1, 2, 3)
+    sizes, events = [weight.numel() for weight in model.parameters()], lab.step_on_first(zero_stages, 9)
     got = [(event["resident"], event["partition"], event["master"]) for event in events]
-    rows = [(f"ZeRO-{stage}", *bytes_) for stage, bytes_ in zip(stages, got, strict=True)]
-    fsdp = predicted_bytes(model, 2, 0)[0]
-    lab.table(
-        "Bytes on rank 0 of 2, between two steps",
-        ["", "resident", "partition", "master copy"],
-        [*rows, ("FSDP2", 0, fsdp, "the partition")],
-    )
+    rows = [(f"ZeRO-{stage}", *bytes_) for stage, bytes_ in zip(stages, got, strict=True)] + [
+        ("FSDP2", 0, "the master", predicted_bytes(model, 2, 0)[0])
+    ]
+    lab.table("Bytes of weights on rank 0 of 2, between two steps", ["", "resident", "partition", "master copy"], rows)
     lab.equal("44.zero", columns, got, [lab.step(predicted_zero, sizes, 2, stage) for stage in stages])
-    all_at_once = [event["gradients"] >= 2 * sum(sizes) for event in events]
-    lab.equal("44.zero-gradients", released, all_at_once, [True, False, False])
+    lab.equal("44.zero-gradients", released, [event["gradients"] < 2 * sum(sizes) for event in events], [False, True, True])
 
 
-MUTANTS = ()
+MUTANTS = (
+    Mutant("rounds down", rows_of, "-(-rows // ranks)", "max(1, rows // ranks)"),
+    Mutant("never runs out of rows", rows_of, "max(0, min(room, rows - rank * room))", "room"),
+    Mutant("keeps the padding", gathered, "torch.cat(parts)[:rows]", "torch.cat(parts)[1:]"),
+    Mutant("gathers its own rows only", gathered, "dist.all_gather(parts, padded)", "parts = [padded] * size"),
+    Mutant("forgets to divide", scattered, "mine[:held] / size", "mine[:held] * 1"),
+    Mutant(
+        "adds nobody's but its own",
+        scattered,
+        "dist.reduce_scatter(mine, list(padded.chunk(size)))",
+        "mine.copy_(padded.chunk(size)[rank])",
+    ),
+)
 
 
 if __name__ == "__main__":
