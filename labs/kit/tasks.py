@@ -1,7 +1,7 @@
 """A small thing to train, for labs that are about how it is trained: a network, batches that follow from their number, a step."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.distributed as dist
@@ -80,6 +80,15 @@ def losses_of(forward: Callable[[Tensor], Tensor], weights: Iterable[Tensor], st
     losses_S = torch.stack(losses)
     dist.all_reduce(losses_S)
     return losses_S / dist.get_world_size()
+
+
+def steps_of(model: nn.Module, optimizer: torch.optim.Optimizer, numbers: Iterable[int], share: int, device: torch.device) -> Iterator[int]:
+    """Train on the batches of these numbers, and after each say how many steps that makes."""
+    for number in numbers:
+        optimizer.zero_grad()
+        loss_of(model, *share_of(number, share, device)).backward()
+        optimizer.step()
+        yield number + 1
 
 
 class Block(nn.Module):

@@ -36,8 +36,9 @@ import tempfile
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -46,23 +47,26 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from labs.kit import Kind, Lab, Mutant, exercise, main
+from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.checkpoints import Checkpoints, Sharded
 from labs.kit.elsewhere import by_node_starter, events_of
 from labs.kit.memory import peak_bytes
 from labs.kit.shards import Held, gradients_of, held_by, local, weights_of, whole
-from labs.kit.tasks import Stack, batch_of, fingerprint, loss_of, losses_of, share_of
-from labs.kit.traffic import Traffic
+from labs.kit.tasks import Stack, batch_of, fingerprint, loss_of, losses_of, share_of, steps_of
+from labs.kit.traffic import Traffic, counted
 
 # Shape letters: B batch, I inputs, P parameters, R rows, Q rows of this rank, S steps.
 
 BUDGET = 12  # bytes that a rank has for each parameter of the large model, which takes 16
-LARGE_BLOCKS = 12  # blocks of that model
+LARGE_BLOCKS = 12  # blocks of that model, of four tensors each
+LIMIT = 0.01  # norm that gradients are clipped to
 DIGITS = 1e-12
 ROUNDING = "float64: 16 digits, of which a few dozen sums in another order cost fewer than four"
+ROUNDED_UP = "up to 511 bytes a tensor more, where an allocator rounds up"
 CHUNKS = "the rows that the chunk rule gives to this rank"
 TRAINING, ZERO = "labs.m6_production.sharded_training", "labs.m6_production.zero_stages"
 Event = dict[str, Any]
+nbytes = attrgetter("nbytes")
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,7 @@ def sharded(model: Stack, mesh: DeviceMesh, keep: bool = False, **options: Any) 
     return model
 
 
-def losses_by_fsdp(cfg: Config, mesh: DeviceMesh, device: torch.device, offload: bool = False) -> Tensor:
+def losses_by_fsdp(cfg: Config, mesh: DeviceMesh, offload: bool, device: torch.device) -> Tensor:
     """Train under `fully_shard`, which does the same for block after block.
 
     A block's weights are gathered before its forward pass, let go after it, and gathered again for its backward pass. With
@@ -223,40 +227,33 @@ def bytes_held(model: Stack, mesh: DeviceMesh) -> Held:
     return held_by(model, optimizer)
 
 
-def collectives(model: Stack, mesh: DeviceMesh, keep: bool) -> tuple[list[int], int]:
-    """Count gathers forward, gathers backward and reduce-scatters, and the bytes of weights that a rank holds in between.
+class Sent(NamedTuple):
+    """What one step sends."""
+
+    log: Traffic
+    calls: tuple[int, int, int]  # gathers forward, gathers backward, reduce-scatters
+    resident: int  # bytes of weights on this rank between the two passes
+
+
+def one_step(model: Stack, mesh: DeviceMesh, keep: bool = False, ahead: bool = False, dtype: torch.dtype | None = None) -> Sent:
+    """Take one step, and note what is sent: how often, in which order, how much.
 
     `reshard_after_forward=False` keeps a block gathered until its backward pass: no second gather, but more memory. Parameters
-    that belong to no block are the root's: gathered first, needed last, and not let go in between.
+    that belong to no block are the root's: gathered first, needed last, and not let go in between. A gather that starts when
+    its block is due can hide behind little; `set_modules_to_forward_prefetch` starts it a block earlier. `MixedPrecisionPolicy`
+    leaves the shards as they are, converts what is gathered before it is sent, and sums gradients in `reduce_dtype`.
     """
     from torch.distributed.tensor.debug import CommDebugMode
 
-    model = sharded(model, mesh, keep)
-    with CommDebugMode() as forward:
+    model = sharded(model, mesh, keep, mp_policy=MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=dtype and torch.float32))
+    for block, following in zip(model.blocks, model.blocks[1:], strict=False):
+        block.set_modules_to_forward_prefetch([following] if ahead else [])
+    with Traffic(model.blocks) as traffic, CommDebugMode() as forward:
         loss = model(model.example()).sum()
     resident = sum(local(weight).nbytes for weight in model.parameters())
     with CommDebugMode() as backward:
         loss.backward()
-    kinds = ((forward, "gather"), (backward, "gather"), (backward, "reduce_scatter"))
-    counts = [sum(count for name, count in mode.get_comm_counts().items() if kind in str(name)) for mode, kind in kinds]
-    return counts, resident
-
-
-def forward_pass(model: Stack, mesh: DeviceMesh, ahead: bool, dtype: torch.dtype) -> list[tuple[str, int]]:
-    """Note what a forward pass does, in order, with the bytes that this rank puts into each gather.
-
-    A gather that starts only when its block is due can hide behind nothing but the block before, if that still computes.
-    `set_modules_to_forward_prefetch` starts it earlier. `MixedPrecisionPolicy` leaves the shards as they are, and converts what
-    is gathered before it is sent; gradients are summed in `reduce_dtype`.
-    """
-    model = sharded(model, mesh, mp_policy=MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32))
-    with Traffic() as traffic:
-        for place, block in enumerate(model.blocks):
-            block.up.register_forward_pre_hook(lambda module, args, place=place: traffic.log.append((f"block {place}", 0)))
-            if ahead:
-                block.set_modules_to_forward_prefetch(list(model.blocks[place + 1 : place + 2]))
-        model(model.example())
-    return traffic.log
+    return Sent(traffic, (counted(forward)[0], *counted(backward)), resident)
 
 
 def accumulated(model: Stack, mesh: DeviceMesh, quiet: bool, device: torch.device) -> tuple[int, Tensor]:
@@ -270,45 +267,35 @@ def accumulated(model: Stack, mesh: DeviceMesh, quiet: bool, device: torch.devic
             model.set_requires_gradient_sync(not quiet or batch == 2)  # type: ignore[operator]
             loss_of(model, *share_of(batch, 8, device)).backward()
     gradient_P = torch.cat([whole(gradient).flatten() for gradient in gradients_of(model)])
-    return traffic.count("reduce-scatter"), gradient_P
+    return len(traffic.sizes("reduce-scatter")), gradient_P
 
 
-def clipped(model: Stack, limit: float, inputs_BI: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
+def clipped(model: Stack, inputs_BI: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
     """Clip gradients by their norm, and return that norm and the squares of this rank's part of them.
 
     No rank can know the norm alone: it is the root of all ranks' squares. `clip_grad_norm_` sums them, and returns a DTensor,
     whose `full_tensor()` is the number.
     """
     loss_of(model, inputs_BI, labels_B).backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), LIMIT)
     squares = sum(local(gradient).square().sum() for gradient in gradients_of(model))
     return norm, torch.as_tensor(squares)
 
 
-def started_on_meta(width: int, mesh: DeviceMesh | None, device: torch.device) -> Stack:
-    """Describe a large model without making it, and make only what this rank holds of it.
-
-    On the meta device a tensor has a shape and no memory. Cut there; then `to_empty` makes room, which is still to be filled.
-    """
-    with torch.device("meta"):
-        model = Stack(LARGE_BLOCKS, width, 4 * width, dtype=torch.float32)
-    if mesh:
-        model = sharded(model, mesh)
-    model.to_empty(device=device)
-    for weight in model.parameters():
-        nn.init.uniform_(local(weight.detach()), -0.01, 0.01)
-    return model
-
-
 def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: torch.device) -> int:
-    """Measure a rank's peak of memory while the large model is made and takes so many steps of Adam, in bytes.
+    """Measure a rank's peak of memory while a large model is made and takes so many steps of Adam, in bytes.
 
     Weight, gradient and two moments in float32 are 16 bytes a parameter. Cut over N ranks that is 16/N, and what is gathered
-    at a time comes on top: a few blocks, not the model.
+    at a time comes on top: a few blocks, not the model. On the meta device, where it starts, a tensor has a shape and no
+    memory. It is cut there; then `to_empty` makes room for what this rank holds, which is still to be filled.
     """
 
     def train() -> None:
-        model = started_on_meta(width, mesh, device)
+        with torch.device("meta"):
+            model = Stack(LARGE_BLOCKS, width, 4 * width, dtype=torch.float32)
+        model = (sharded(model, mesh) if mesh else model).to_empty(device=device)
+        for weight in model.parameters():
+            nn.init.uniform_(local(weight.detach()), -0.01, 0.01)
         optimizer = torch.optim.AdamW(model.parameters(), foreach=False)
         for _ in range(steps):
             model(model.example()).square().sum().backward()
@@ -317,17 +304,6 @@ def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: to
 
     peak = peak_bytes(train, str(device))
     return peak
-
-
-def undisturbed(cfg: Config, mesh: DeviceMesh, device: torch.device) -> Tensor:
-    """Train from beginning to end, and return the weights."""
-    model = sharded(cfg.model(), mesh)
-    optimizer = torch.optim.AdamW(model.parameters())
-    for step in range(cfg.train_steps):
-        optimizer.zero_grad()
-        loss_of(model, *share_of(step, cfg.share, device)).backward()
-        optimizer.step()
-    return weights_of(model)
 
 
 def trained_with_checkpoints(cfg: Config, kept: Checkpoints, mesh: DeviceMesh, device: torch.device) -> Tensor:
@@ -339,11 +315,8 @@ def trained_with_checkpoints(cfg: Config, kept: Checkpoints, mesh: DeviceMesh, d
     model = sharded(cfg.model(), mesh)
     optimizer = torch.optim.AdamW(model.parameters())
     form = Sharded(model, optimizer)
-    for step in range(kept.resume(form), cfg.train_steps):
-        optimizer.zero_grad()
-        loss_of(model, *share_of(step, cfg.share, device)).backward()
-        optimizer.step()
-        kept.after(step + 1, form)
+    for done in steps_of(model, optimizer, range(kept.resume(form), cfg.train_steps), cfg.share, device):
+        kept.after(done, form)
         time.sleep(cfg.pause)
     weights_P = weights_of(model)
     return weights_P
@@ -387,142 +360,103 @@ def run(cfg: Config, lab: Lab) -> None:
     rank, size, device, n = lab.world.rank, lab.world.size, lab.world.device, cfg.blocks
     mesh = init_device_mesh(device.type, (size,))
     cases = [(rows, ranks) for rows in range(1, 41) for ranks in range(1, 9)]
-    cut = [[lab.step(rows_of, rows, ranks, place)[0] for place in range(ranks)] for rows, ranks in cases]
-    chunks = [[len(chunk) for chunk in torch.arange(rows).chunk(ranks)] + [0] * ranks for rows, ranks in cases]
-    by_torch = [lengths[:ranks] for lengths, (_, ranks) in zip(chunks, cases, strict=True)]
-    lab.equal("44.chunks", "every rank's rows are those of `torch.chunk`", cut, by_torch)
+    cut = [[held for place in range(ranks) if (held := lab.step(rows_of, rows, ranks, place)[0])] for rows, ranks in cases]
+    chunks = [[len(chunk) for chunk in torch.arange(rows).chunk(ranks)] for rows, ranks in cases]
+    lab.equal("44.chunks", "every rank's rows are those of `torch.chunk`", cut, chunks)
     all_R = torch.arange(2.0 * size - 1, dtype=torch.float64, device=device)
     own_Q = all_R[2 * rank : 2 * rank + 2]
     lab.equal("44.gather", "the parts of all ranks are the whole", lab.step(gathered, own_Q, len(all_R)), all_R)
     mean_Q, want_Q = lab.step(scattered, all_R * (rank + 1)), own_Q * (size + 1) / 2
     lab.close("44.scatter", "each rank gets its rows of the mean", mean_Q, want_Q, tolerance=DIGITS, because=ROUNDING)
-
     ddp_S, hand_S = lab.step(losses_by_ddp, cfg, device), lab.step(losses_by_hand, cfg, device)
     lab.close("44.by-hand", "sharded by hand, training has the losses of DDP", hand_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-    fsdp_S, away_S = lab.step(losses_by_fsdp, cfg, mesh, device), lab.step(losses_by_fsdp, cfg, mesh, device, offload=True)
+    fsdp_S, away_S = (lab.step(losses_by_fsdp, cfg, mesh, offload, device) for offload in (False, True))
     lab.close("44.by-fsdp", "and so it has under `fully_shard`", fsdp_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
     lab.close("44.offloaded", "and with the shards in the CPU's memory", away_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-    copies, pairs = "copies that are cut over 2 ranks each train as DDP does", "and a rank holds its rows of 2 ranks"
-    about_hybrid: dict[str, tuple[Kind, str]] = {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", pairs)}
-    if size > 4 and size % 2:
-        lab.not_measured("needs an even number of processes", about_hybrid)
-    elif lab.available("4 processes", about_hybrid):
-        plane = init_device_mesh(device.type, (size // 2, 2), mesh_dim_names=("copies", "shards"))
-        hybrid_S, in_pair = lab.step(losses_by_fsdp, cfg, plane, device), bytes_held(cfg.model(), plane).weights
+    copies, part = "and with copies of a model that is cut over fewer ranks", "of which a rank then holds a larger part"
+    if lab.available("4 processes", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", part)}):
+        over = next(ranks for ranks in range(2, size + 1) if size % ranks == 0)
+        plane = init_device_mesh(device.type, (size // over, over), mesh_dim_names=("copies", "shards"))
+        hybrid_S, (less, _) = lab.step(losses_by_fsdp, cfg, plane, False, device), predicted_bytes(cfg.model(), over, rank % over)
         lab.close("44.hybrid", copies, hybrid_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-        lab.bytes("44.hybrid-bytes", pairs, in_pair, want=predicted_bytes(cfg.model(), 2, rank % 2)[0], because=CHUNKS)
+        lab.bytes("44.hybrid-bytes", part, bytes_held(cfg.model(), plane).weights, want=less, because=CHUNKS)
 
     (want, room), held = lab.step(predicted_bytes, cfg.model(), size, rank), lab.step(bytes_held, cfg.model(), mesh)
-    counters = 4 * len(list(cfg.model().parameters()))
+    everything, parameters = sum(map(nbytes, cfg.model().parameters())), len(list(cfg.model().parameters()))
     lab.bytes("44.weights", "a rank holds its rows of the weights", held.weights, want=want, because=CHUNKS)
     lab.bytes("44.padding", "in a storage that has room for whole chunks", held.room, want=room, because="⌈rows/N⌉ rows of each")
     lab.bytes("44.gradients", "and the same rows of the gradients", held.gradients, want=want, because=CHUNKS)
     lab.bytes("44.moments", "and of Adam's two moments", held.moments, want=2 * want, because=CHUNKS)
-    lab.bytes("44.counters", "but all of its step counters", held.counters, want=counters, because="a float32 for each parameter")
-    even = lab.step(bytes_held, Stack(n, 8 * size, 16 * size), mesh)
-    share = sum(weight.nbytes for weight in Stack(n, 8 * size, 16 * size).parameters()) // size
-    parts = [even.weights, even.room, even.gradients, even.moments]
-    lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", parts, [share, share, share, 2 * share])
+    lab.bytes("44.counters", "but all step counters", held.counters, want=4 * parameters, because="a float32 for each parameter")
+    even, share = (
+        lab.step(bytes_held, Stack(n, 8 * size, 16 * size), mesh),
+        sum(map(nbytes, Stack(n, 8 * size, 16 * size).parameters())) // size,
+    )
+    lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", even[:4], (share, share, share, 2 * share))
 
-    (calls, between), (rooted, _) = (
-        lab.step(collectives, cfg.model(), mesh, False),
-        lab.step(collectives, cfg.model(entry=True), mesh, False),
-    )
-    kept_calls, kept_between = lab.step(collectives, cfg.model(), mesh, True)
-    all_weights = sum(weight.nbytes for weight in cfg.model().parameters())
-    lab.equal("44.calls", "n blocks take n + n gathers and n reduce-scatters", calls, [n, n, n])
-    lab.equal("44.root", "parameters of the root: one gather forward and one reduce-scatter more", rooted, [n + 1, n, n + 1])
-    lab.equal("44.kept", "without resharding there is no second gather", kept_calls, [n, 0, n])
-    lab.bytes("44.let-go", "after the forward pass a rank holds its rows alone", between, want=want, because=CHUNKS)
-    lab.bytes("44.resident", "without resharding, the whole model", kept_between, want=all_weights, because="8 bytes a parameter")
-    late, ahead, halved = (
-        lab.step(forward_pass, cfg.model(), mesh, early, dtype)
-        for early, dtype in ((False, torch.float64), (True, torch.float64), (False, torch.bfloat16))
-    )
-    on_demand = [what for block in range(n) for what in ("gather", f"block {block}")]
-    lab.equal("44.on-demand", "each gather starts when its block is due", [what for what, _ in late], on_demand)
-    in_advance = ["gather", *(on_demand[:-2] if n > 1 else []), on_demand[-1]]
-    lab.equal("44.prefetch", "or, told so, before the block ahead of it", [what for what, _ in ahead], in_advance)
-    sent, block_room = [size_ for what, size_ in halved if what == "gather"], predicted_bytes(cfg.model().blocks[0], size, rank)[1]
-    lab.equal("44.bfloat16", "in bfloat16 a gather moves 2 bytes for each 8", sent, [block_room // 4] * n)
-    (calls_3, loud_P), (calls_1, quiet_P) = (lab.step(accumulated, cfg.model(), mesh, quiet, device) for quiet in (False, True))
-    lab.equal("44.no-sync", "three batches without sync take n reduce-scatters, not 3n", [calls_1, calls_3], [n, 3 * n])
+    plain, rooted = lab.step(one_step, cfg.model(), mesh), lab.step(one_step, cfg.model(entry=True), mesh)
+    kept_whole, early = lab.step(one_step, cfg.model(), mesh, keep=True), lab.step(one_step, cfg.model(), mesh, ahead=True)
+    lab.equal("44.calls", "n blocks take n + n gathers and n reduce-scatters", plain.calls, (n, n, n))
+    lab.equal("44.root", "parameters of the root: one gather forward and one reduce-scatter more", rooted.calls, (n + 1, n, n + 1))
+    lab.equal("44.kept", "without resharding there is no second gather", kept_whole.calls, (n, 0, n))
+    lab.bytes("44.let-go", "between the passes a rank holds its rows alone", plain.resident, want=want, because=CHUNKS)
+    lab.bytes("44.resident", "without resharding, everything", kept_whole.resident, want=everything, because="8 bytes a parameter")
+    due = [what for block in range(n) for what in ("gather", f"block {block}")]
+    lab.equal("44.due", "a gather starts when its block is due", plain.log.order, due)
+    lab.equal("44.early", "or, told so, one block earlier", early.log.order, ["gather", *due[:-2], due[-1]])
+    halved, block_room = lab.step(one_step, cfg.model(), mesh, dtype=torch.bfloat16), predicted_bytes(cfg.model().blocks[0], size, rank)[1]
+    lab.equal("44.bfloat16", "in bfloat16 a gather moves 2 bytes for 8", halved.log.sizes("gather"), [block_room // 4] * n)
+    (often, loud_P), (once, quiet_P) = (lab.step(accumulated, cfg.model(), mesh, quiet, device) for quiet in (False, True))
+    lab.equal("44.no-sync", "three batches without sync take n reduce-scatters, not 3n", (once, often), (n, 3 * n))
     lab.close("44.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING)
-    limit, model = 0.01, sharded(cfg.model(), mesh)
-    alone, _ = clipped(cfg.model().to(device), limit, *batch_of(0, 8 * size, device))
-    norm, squares = lab.step(clipped, model, limit, *share_of(0, 8, device))
+    norm, squares = lab.step(clipped, sharded(cfg.model(), mesh), *share_of(0, 8, device))
+    alone, _ = clipped(cfg.model().to(device), *batch_of(0, 8 * size, device))
     dist.all_reduce(squares)
     lab.equal("44.dtensor", "the norm of sharded gradients is a DTensor", type(norm).__name__, "DTensor")
     lab.close("44.norm", "whose full tensor is the norm of the whole", whole(norm), alone, tolerance=DIGITS, because=ROUNDING)
     lab.close(
-        "44.clipped",
-        "clipped, they have the norm asked for",
-        squares.sqrt(),
-        limit,
-        tolerance=1e-6 * limit / alone.item(),
-        because="torch divides by the norm + 10⁻⁶",
+        "44.clipped", "clipped, they have the norm asked for", squares.sqrt(), LIMIT, tolerance=1e-6, because="torch's ε: norm + 10⁻⁶"
     )
 
-    with torch.device("meta"):
-        large = Stack(LARGE_BLOCKS, cfg.width, 4 * cfg.width, dtype=torch.float32)
-    tensors, parameters = len(list(large.parameters())), sum(weight.numel() for weight in large.parameters())
-    start, most, peak = (lab.step(peak_of_training, steps, cfg.width, where, device) for steps, where in ((0, mesh), (2, None), (2, mesh)))
+    start, most, peak = (
+        lab.step(peak_of_training, *how, device) for how in ((0, cfg.width, mesh), (2, cfg.width, None), (2, cfg.width, mesh))
+    )
+    large = Stack(LARGE_BLOCKS, cfg.width, 4 * cfg.width, dtype=torch.float32)
+    parameters, (_, shards) = sum(weight.numel() for weight in large.parameters()), predicted_bytes(large, size, rank)
     rows = [(name, parameters, BUDGET * parameters, bytes_) for name, bytes_ in (("whole", most), ("sharded", peak))]
     lab.table("Memory at its peak, bytes on rank 0", ["model", "parameters", "budget", "peak"], rows)
-    shards, fits = predicted_bytes(large, size, rank)[1], "sharded, it stays under the budget on every rank"
-    rounded = "up to 511 bytes a tensor more, where an allocator rounds up"
-    lab.bytes(
-        "44.meta",
-        "a start on the meta device makes the shards alone",
-        start,
-        at_least=shards,
-        at_most=shards + 511 * tensors,
-        because=rounded,
-    )
-    lab.bytes(
-        "44.too-large",
-        "training the whole takes more than the budget",
-        most,
-        at_least=16 * parameters,
-        because="16 bytes a parameter; the budget is 12",
-    )
+    extra, fits = shards + 511 * 4 * LARGE_BLOCKS, "sharded, it stays under the budget on every rank"
+    lab.bytes("44.meta", "a start on the meta device makes the shards alone", start, at_least=shards, at_most=extra, because=ROUNDED_UP)
+    lab.bytes("44.too-large", "training the whole takes more than the budget", most, at_least=16 * parameters, because="it is 12, not 16")
     if lab.available("2 processes", {"44.fits": ("bytes", fits)}):
         lab.bytes("44.fits", fits, peak, at_most=BUDGET * parameters, because="12 bytes a parameter")
 
-    kept = lab.checkpoints(cfg.every)
-    calm_P, kept_P = undisturbed(cfg, mesh, device), lab.step(trained_with_checkpoints, cfg, kept, mesh, device)
+    kept, calm = lab.checkpoints(cfg.every), sharded(cfg.model(), mesh)
+    _ = [*steps_of(calm, torch.optim.AdamW(calm.parameters()), range(cfg.train_steps), cfg.share, device)]
+    ours_P, calm_P = lab.step(trained_with_checkpoints, cfg, kept, mesh, device), weights_of(calm)
     same, drift = "with checkpoints, training ends with the weights of an undisturbed one", 1e-11 * cfg.train_steps
     if size <= 2:
-        lab.equal("44.same", f"{same}, by hash", fingerprint(kept_P), fingerprint(calm_P))
+        lab.equal("44.same", f"{same}, by hash", fingerprint(ours_P), fingerprint(calm_P))
     else:
-        lab.close("44.same", same, kept_P, calm_P, tolerance=drift, because="per step, Adam's rate 10⁻³ · a rounding of 10⁻¹⁶ / its ε 10⁻⁸")
-    most = cfg.train_steps + cfg.every * (kept.restarts + kept.passed_over)
-    lab.count(
-        "44.repeated",
-        "a restart repeats no more than the steps since a checkpoint",
-        kept.steps_done,
-        at_least=cfg.train_steps,
-        at_most=most,
-        unit="steps",
-        because="all attempts together; one interval a restart",
-    )
+        lab.close("44.same", same, ours_P, calm_P, tolerance=drift, because="a step: rate 10⁻³ · rounding 10⁻¹⁶ / Adam's ε 10⁻⁸")
+    all_steps, repeated = kept.steps_done - cfg.train_steps, "restarts repeat no more than the steps since a checkpoint"
+    lab.count("44.repeated", repeated, all_steps, at_least=0, at_most=kept.bearable, unit="steps", because="one interval a restart")
     events = lab.step_on_first(resharded)
     begun, hashes = {event["ranks"]: event["begun"] for event in events}, [event["weights"] for event in events]
     lab.equal("44.resharded", "a checkpoint of 2 ranks loads on 1 and on 4", begun, {2: 0, 1: 5, 4: 5})
     lab.equal("44.resharded-same", "with the very weights that were saved", hashes, hashes[:1] * 7)
 
-    columns, released = "ZeRO's bytes are those predicted, in each column", "from ZeRO-2 on gradients are let go once they are reduced"
+    columns, freed = "ZeRO's bytes are those predicted, in each column", "from ZeRO-2 on gradients are let go once they are reduced"
     if not all(lab.world.gather("deepspeed", find_spec("deepspeed") is not None)):
-        return lab.not_measured("needs the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", released)})
-    model, stages = Stack(3, hidden=9, dtype=torch.float32), (1, 2, 3)
+        lab.not_measured("needs the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", freed)})
+        return
+    model = Stack(3, hidden=9, dtype=torch.float32)
     sizes, events = [weight.numel() for weight in model.parameters()], lab.step_on_first(zero_stages, 9)
     got = [(event["resident"], event["partition"], event["master"]) for event in events]
-    rows = [(f"ZeRO-{stage}", *bytes_) for stage, bytes_ in zip(stages, got, strict=True)] + [
-        ("FSDP2", 0, "the master", predicted_bytes(model, 2, 0)[0])
-    ]
+    rows = [*((f"ZeRO-{stage}", *bytes_) for stage, bytes_ in enumerate(got, 1)), ("FSDP2", 0, predicted_bytes(model, 2, 0)[0], "the part")]
     lab.table("Bytes of weights on rank 0 of 2, between two steps", ["", "resident", "partition", "master copy"], rows)
-    lab.equal("44.zero", columns, got, [lab.step(predicted_zero, sizes, 2, stage) for stage in stages])
-    lab.equal("44.zero-gradients", released, [event["gradients"] < 2 * sum(sizes) for event in events], [False, True, True])
+    lab.equal("44.zero", columns, got, [lab.step(predicted_zero, sizes, 2, stage) for stage in (1, 2, 3)])
+    lab.equal("44.zero-gradients", freed, [event["gradients"] < 2 * sum(sizes) for event in events], [False, True, True])
 
 
 MUTANTS = (
