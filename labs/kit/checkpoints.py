@@ -104,11 +104,6 @@ class Checkpoints:
         if folder is not None and self._folder is None:
             said(0, "not all ranks see the run folder, so no checkpoint is kept: a restarted run begins anew")
 
-    @property
-    def bearable(self) -> int:
-        """Return how many steps may have been done twice: one interval for each restart, and for each checkpoint passed over."""
-        return self.every * (self.restarts + self.passed_over)
-
     def resume(self, form: Form) -> int:
         """Load the newest checkpoint that is whole and return its step; 0 where there is none."""
         if self._folder is None:

@@ -4,6 +4,7 @@ import inspect
 import random
 import zlib
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -179,9 +180,15 @@ class Lab:
         return self._claim(id_, text, "stat", outcome, because)
 
     def available(self, need: str, claims_about_it: dict[str, tuple[record.Kind, str]]) -> bool:
-        """Tell whether this run has `need`: "cuda", or "3 processes". Where not, note each claim (id: kind, text) as not measured here."""
-        count, _, what = need.partition(" ")
-        here = self.world.size >= int(count) if what == "processes" else torch.cuda.is_available()
+        """Tell whether this run has `need`: "cuda", "3 processes", or "the package deepspeed".
+
+        Where not, note each claim (id: kind, text) as not measured here.
+        """
+        words = need.split()
+        if need.startswith("the package "):
+            here = all(self.world.gather(need, find_spec(words[-1]) is not None))
+        else:
+            here = self.world.size >= int(words[0]) if words[-1] == "processes" else torch.cuda.is_available()
         if not here:
             self.not_measured(f"needs {need}", claims_about_it)
         return here

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -94,9 +95,9 @@ def steps_of(model: nn.Module, optimizer: torch.optim.Optimizer, numbers: Iterab
 class Block(nn.Module):
     """Two linear layers beside a shortcut, as in a transformer's feed-forward part."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, **options: Any) -> None:
         super().__init__()
-        self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.up, self.down = nn.Linear(width, hidden, **options), nn.Linear(hidden, width, **options)
 
     def forward(self, x_BI: Tensor) -> Tensor:
         return x_BI + self.down(torch.tanh(self.up(x_BI)))
@@ -105,13 +106,12 @@ class Block(nn.Module):
 class Stack(nn.Module):
     """Blocks one after another, with a layer of its own before them where `entry` asks for one; the same weights every time."""
 
-    def __init__(
-        self, blocks: int, width: int = INPUTS, hidden: int = HIDDEN, *, entry: bool = False, dtype: torch.dtype = torch.float64
-    ) -> None:
+    def __init__(self, blocks: int, width: int = INPUTS, hidden: int = HIDDEN, *, entry: bool = False, **options: Any) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.entry = nn.Linear(width, width, dtype=dtype) if entry else None
-        self.blocks = nn.ModuleList(Block(width, hidden).to(dtype) for _ in range(blocks))
+        options = {"dtype": torch.float64, **options}
+        self.entry = nn.Linear(width, width, **options) if entry else None
+        self.blocks = nn.ModuleList(Block(width, hidden, **options) for _ in range(blocks))
 
     def example(self, rows: int = 4) -> Tensor:
         """Return inputs of this model's width, type and device."""

@@ -1,7 +1,7 @@
 """Note the collectives that a piece of code starts."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -34,6 +34,14 @@ class Traffic(TorchDispatchMode):
     def sizes(self, kind: str) -> list[int]:
         """Return the bytes of each collective of a kind."""
         return [size for what, size in self.log if what == kind]
+
+
+class Sent(NamedTuple):
+    """What one step sends, and what it leaves in between."""
+
+    log: Traffic
+    calls: tuple[int, int, int]  # gathers forward, gathers backward, reduce-scatters
+    resident: int  # bytes of weights on this rank between the two passes
 
 
 def counted(mode: Any) -> tuple[int, int]:

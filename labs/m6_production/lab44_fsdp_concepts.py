@@ -25,8 +25,7 @@ Builds on:
 Sources:
     - S. Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", SC 2020, arXiv:1910.02054, section 5
     - Y. Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", VLDB 2023, arXiv:2304.11277, sections 3 and 4
-    - PyTorch documentation: torch.distributed.fsdp.fully_shard; torch.distributed.checkpoint
-    - DeepSpeed documentation: ZeRO, configuration of `zero_optimization`
+    - PyTorch documentation: torch.distributed.fsdp.fully_shard; torch.distributed.checkpoint. DeepSpeed documentation: ZeRO
 
 Notebook:
     44_FSDP_Concepts.ipynb
@@ -35,10 +34,8 @@ Notebook:
 import tempfile
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -51,9 +48,10 @@ from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.checkpoints import Checkpoints, Sharded
 from labs.kit.elsewhere import by_node_starter, events_of
 from labs.kit.memory import peak_bytes
+from labs.kit.restart import judge
 from labs.kit.shards import Held, gradients_of, held_by, local, weights_of, whole
 from labs.kit.tasks import Stack, batch_of, fingerprint, loss_of, losses_of, share_of, steps_of
-from labs.kit.traffic import Traffic, counted
+from labs.kit.traffic import Sent, Traffic, counted
 
 # Shape letters: B batch, I inputs, P parameters, R rows, Q rows of this rank, S steps.
 
@@ -66,7 +64,6 @@ ROUNDED_UP = "up to 511 bytes a tensor more, where an allocator rounds up"
 CHUNKS = "the rows that the chunk rule gives to this rank"
 TRAINING, ZERO = "labs.m6_production.sharded_training", "labs.m6_production.zero_stages"
 Event = dict[str, Any]
-nbytes = attrgetter("nbytes")
 
 
 @dataclass(frozen=True)
@@ -158,13 +155,6 @@ class Unshard(torch.autograd.Function):
         return scattered(grads[0]), None
 
 
-def losses_by_ddp(cfg: Config, device: torch.device) -> Tensor:
-    """Train under DDP, where every rank holds everything: the losses to reach."""
-    model = DistributedDataParallel(cfg.model().to(device))
-    losses_S = losses_of(model, model.parameters(), cfg.steps, cfg.share, device)
-    return losses_S
-
-
 def losses_by_hand(cfg: Config, device: torch.device) -> Tensor:
     """Train with a few rows of each parameter on each rank, and gather the whole only while it is used.
 
@@ -227,14 +217,6 @@ def bytes_held(model: Stack, mesh: DeviceMesh) -> Held:
     return held_by(model, optimizer)
 
 
-class Sent(NamedTuple):
-    """What one step sends."""
-
-    log: Traffic
-    calls: tuple[int, int, int]  # gathers forward, gathers backward, reduce-scatters
-    resident: int  # bytes of weights on this rank between the two passes
-
-
 def one_step(model: Stack, mesh: DeviceMesh, keep: bool = False, ahead: bool = False, dtype: torch.dtype | None = None) -> Sent:
     """Take one step, and note what is sent: how often, in which order, how much.
 
@@ -291,8 +273,7 @@ def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: to
     """
 
     def train() -> None:
-        with torch.device("meta"):
-            model = Stack(LARGE_BLOCKS, width, 4 * width, dtype=torch.float32)
+        model = Stack(LARGE_BLOCKS, width, 4 * width, dtype=torch.float32, device="meta")
         model = (sharded(model, mesh) if mesh else model).to_empty(device=device)
         for weight in model.parameters():
             nn.init.uniform_(local(weight.detach()), -0.01, 0.01)
@@ -368,7 +349,8 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.equal("44.gather", "the parts of all ranks are the whole", lab.step(gathered, own_Q, len(all_R)), all_R)
     mean_Q, want_Q = lab.step(scattered, all_R * (rank + 1)), own_Q * (size + 1) / 2
     lab.close("44.scatter", "each rank gets its rows of the mean", mean_Q, want_Q, tolerance=DIGITS, because=ROUNDING)
-    ddp_S, hand_S = lab.step(losses_by_ddp, cfg, device), lab.step(losses_by_hand, cfg, device)
+    ddp, hand_S = DistributedDataParallel(cfg.model().to(device)), lab.step(losses_by_hand, cfg, device)
+    ddp_S = losses_of(ddp, ddp.parameters(), cfg.steps, cfg.share, device)
     lab.close("44.by-hand", "sharded by hand, training has the losses of DDP", hand_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
     fsdp_S, away_S = (lab.step(losses_by_fsdp, cfg, mesh, offload, device) for offload in (False, True))
     lab.close("44.by-fsdp", "and so it has under `fully_shard`", fsdp_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
@@ -382,17 +364,15 @@ def run(cfg: Config, lab: Lab) -> None:
         lab.bytes("44.hybrid-bytes", part, bytes_held(cfg.model(), plane).weights, want=less, because=CHUNKS)
 
     (want, room), held = lab.step(predicted_bytes, cfg.model(), size, rank), lab.step(bytes_held, cfg.model(), mesh)
-    everything, parameters = sum(map(nbytes, cfg.model().parameters())), len(list(cfg.model().parameters()))
+    everything, counters = predicted_bytes(cfg.model(), 1, 0)[0], 4 * len(list(cfg.model().parameters()))
     lab.bytes("44.weights", "a rank holds its rows of the weights", held.weights, want=want, because=CHUNKS)
     lab.bytes("44.padding", "in a storage that has room for whole chunks", held.room, want=room, because="⌈rows/N⌉ rows of each")
     lab.bytes("44.gradients", "and the same rows of the gradients", held.gradients, want=want, because=CHUNKS)
     lab.bytes("44.moments", "and of Adam's two moments", held.moments, want=2 * want, because=CHUNKS)
-    lab.bytes("44.counters", "but all step counters", held.counters, want=4 * parameters, because="a float32 for each parameter")
-    even, share = (
-        lab.step(bytes_held, Stack(n, 8 * size, 16 * size), mesh),
-        sum(map(nbytes, Stack(n, 8 * size, 16 * size).parameters())) // size,
-    )
-    lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", even[:4], (share, share, share, 2 * share))
+    lab.bytes("44.counters", "but all step counters", held.counters, want=counters, because="a float32 for each parameter")
+    even = Stack(n, 8 * size, 16 * size)
+    share, held_even = predicted_bytes(even, 1, 0)[0] // size, lab.step(bytes_held, even, mesh)
+    lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", held_even[:4], (share, share, share, 2 * share))
 
     plain, rooted = lab.step(one_step, cfg.model(), mesh), lab.step(one_step, cfg.model(entry=True), mesh)
     kept_whole, early = lab.step(one_step, cfg.model(), mesh, keep=True), lab.step(one_step, cfg.model(), mesh, ahead=True)
@@ -414,41 +394,32 @@ def run(cfg: Config, lab: Lab) -> None:
     dist.all_reduce(squares)
     lab.equal("44.dtensor", "the norm of sharded gradients is a DTensor", type(norm).__name__, "DTensor")
     lab.close("44.norm", "whose full tensor is the norm of the whole", whole(norm), alone, tolerance=DIGITS, because=ROUNDING)
-    lab.close(
-        "44.clipped", "clipped, they have the norm asked for", squares.sqrt(), LIMIT, tolerance=1e-6, because="torch's ε: norm + 10⁻⁶"
-    )
+    lab.close("44.clipped", "clipped, they have the norm asked for", squares.sqrt(), LIMIT, tolerance=1e-6, because="torch adds 10⁻⁶")
 
-    start, most, peak = (
-        lab.step(peak_of_training, *how, device) for how in ((0, cfg.width, mesh), (2, cfg.width, None), (2, cfg.width, mesh))
-    )
-    large = Stack(LARGE_BLOCKS, cfg.width, 4 * cfg.width, dtype=torch.float32)
-    parameters, (_, shards) = sum(weight.numel() for weight in large.parameters()), predicted_bytes(large, size, rank)
+    how = ((0, mesh), (2, None), (2, mesh))
+    start, most, peak = (lab.step(peak_of_training, steps, cfg.width, where, device) for steps, where in how)
+    large = Stack(LARGE_BLOCKS, cfg.width, 4 * cfg.width, dtype=torch.float32, device="meta")
+    parameters, (_, shards) = predicted_bytes(large, 1, 0)[0] // 4, predicted_bytes(large, size, rank)
     rows = [(name, parameters, BUDGET * parameters, bytes_) for name, bytes_ in (("whole", most), ("sharded", peak))]
     lab.table("Memory at its peak, bytes on rank 0", ["model", "parameters", "budget", "peak"], rows)
     extra, fits = shards + 511 * 4 * LARGE_BLOCKS, "sharded, it stays under the budget on every rank"
     lab.bytes("44.meta", "a start on the meta device makes the shards alone", start, at_least=shards, at_most=extra, because=ROUNDED_UP)
     lab.bytes("44.too-large", "training the whole takes more than the budget", most, at_least=16 * parameters, because="it is 12, not 16")
     if lab.available("2 processes", {"44.fits": ("bytes", fits)}):
-        lab.bytes("44.fits", fits, peak, at_most=BUDGET * parameters, because="12 bytes a parameter")
+        lab.bytes("44.fits", fits, peak, at_most=BUDGET * parameters, because="16/N + a few blocks of 4/12 < 12")
 
     kept, calm = lab.checkpoints(cfg.every), sharded(cfg.model(), mesh)
     _ = [*steps_of(calm, torch.optim.AdamW(calm.parameters()), range(cfg.train_steps), cfg.share, device)]
     ours_P, calm_P = lab.step(trained_with_checkpoints, cfg, kept, mesh, device), weights_of(calm)
-    same, drift = "with checkpoints, training ends with the weights of an undisturbed one", 1e-11 * cfg.train_steps
-    if size <= 2:
-        lab.equal("44.same", f"{same}, by hash", fingerprint(ours_P), fingerprint(calm_P))
-    else:
-        lab.close("44.same", same, ours_P, calm_P, tolerance=drift, because="a step: rate 10⁻³ · rounding 10⁻¹⁶ / Adam's ε 10⁻⁸")
-    all_steps, repeated = kept.steps_done - cfg.train_steps, "restarts repeat no more than the steps since a checkpoint"
-    lab.count("44.repeated", repeated, all_steps, at_least=0, at_most=kept.bearable, unit="steps", because="one interval a restart")
+    rounding = "a step: Adam's rate 10⁻³ · a rounding of 10⁻¹⁶ / its ε of 10⁻⁸"
+    judge(lab, kept, cfg.train_steps, ours_P, calm_P, tolerance=1e-11 * cfg.train_steps, because=rounding)
     events = lab.step_on_first(resharded)
     begun, hashes = {event["ranks"]: event["begun"] for event in events}, [event["weights"] for event in events]
     lab.equal("44.resharded", "a checkpoint of 2 ranks loads on 1 and on 4", begun, {2: 0, 1: 5, 4: 5})
     lab.equal("44.resharded-same", "with the very weights that were saved", hashes, hashes[:1] * 7)
 
     columns, freed = "ZeRO's bytes are those predicted, in each column", "from ZeRO-2 on gradients are let go once they are reduced"
-    if not all(lab.world.gather("deepspeed", find_spec("deepspeed") is not None)):
-        lab.not_measured("needs the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", freed)})
+    if not lab.available("the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", freed)}):
         return
     model = Stack(3, hidden=9, dtype=torch.float32)
     sizes, events = [weight.numel() for weight in model.parameters()], lab.step_on_first(zero_stages, 9)
@@ -462,15 +433,36 @@ def run(cfg: Config, lab: Lab) -> None:
 MUTANTS = (
     Mutant("rounds down", rows_of, "-(-rows // ranks)", "max(1, rows // ranks)"),
     Mutant("never runs out of rows", rows_of, "max(0, min(room, rows - rank * room))", "room"),
-    Mutant("keeps the padding", gathered, "torch.cat(parts)[:rows]", "torch.cat(parts)[1:]"),
+    Mutant("cuts off the wrong end", gathered, "torch.cat(parts)[:rows]", "torch.cat(parts)[-rows:]"),
     Mutant("gathers its own rows only", gathered, "dist.all_gather(parts, padded)", "parts = [padded] * size"),
-    Mutant("forgets to divide", scattered, "mine[:held] / size", "mine[:held] * 1"),
+    Mutant("forgets to divide", scattered, "mine[:held] / size", "mine[:held] / 1"),
+    Mutant("adds no one else's", scattered, "dist.reduce_scatter(mine, list(padded.chunk(size)))", "mine.copy_(padded.chunk(size)[rank])"),
+    Mutant("trains on its own", losses_by_fsdp, "sharded(cfg.model(), mesh, **options)", "cfg.model().to(device)"),
+    Mutant("holds everything", bytes_held, "sharded(model, mesh)", "model.to(mesh.device_type)"),
+    Mutant("has one moment", bytes_held, "AdamW(model.parameters())", "SGD(model.parameters(), momentum=0.9)"),
+    Mutant("never lets go", one_step, "sharded(model, mesh, keep", "sharded(model, mesh, True"),
+    Mutant("always lets go", one_step, "sharded(model, mesh, keep", "sharded(model, mesh, False"),
+    Mutant("always gathers ahead", one_step, "[following] if ahead else []", "[following]"),
+    Mutant("never gathers ahead", one_step, "[following] if ahead else []", "[]"),
+    Mutant("computes in float64", one_step, "param_dtype=dtype", "param_dtype=None"),
+    Mutant("reduces every batch", accumulated, "not quiet or batch == 2", "True"),
+    Mutant("repeats a batch", accumulated, "share_of(batch, 8, device)", "share_of(batch * (not quiet), 8, device)"),
     Mutant(
-        "adds nobody's but its own",
-        scattered,
-        "dist.reduce_scatter(mine, list(padded.chunk(size)))",
-        "mine.copy_(padded.chunk(size)[rank])",
+        "takes the number",
+        clipped,
+        "nn.utils.clip_grad_norm_(model.parameters(), LIMIT)",
+        "whole(nn.utils.clip_grad_norm_(model.parameters(), LIMIT))",
     ),
+    Mutant("clips by half", clipped, "LIMIT", "2 * LIMIT"),
+    Mutant("leaves out samples", clipped, "inputs_BI, labels_B)", "inputs_BI[:4], labels_B[:4])"),
+    Mutant("makes one group", peak_of_training, "sharded(model, mesh) if", "fully_shard(model, mesh=mesh) if"),
+    Mutant("starts whole", peak_of_training, 'device="meta"', "device=device"),
+    Mutant("takes no step", peak_of_training, "range(steps)", "range(0)"),
+    Mutant("skips a batch", trained_with_checkpoints, "kept.resume(form)", "kept.resume(form) + 1"),
+    Mutant("trains on", resharded, '"--steps", "5"', '"--steps", str(4 + ranks)'),
+    Mutant("looks elsewhere", resharded, "Path(folder)", "Path(folder, str(ranks))"),
+    Mutant("never cuts parameters", predicted_zero, "stage == 3", "False"),
+    Mutant("trains a smaller model", zero_stages, "str(hidden)", "str(1)"),
 )
 
 
