@@ -100,7 +100,8 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(width, hidden, **options), nn.Linear(hidden, width, **options)
 
     def forward(self, x_BI: Tensor) -> Tensor:
-        return x_BI + self.down(torch.tanh(self.up(x_BI)))
+        out: Tensor = x_BI + self.down(torch.tanh(self.up(x_BI)))
+        return out
 
 
 class Stack(nn.Module):
@@ -109,6 +110,7 @@ class Stack(nn.Module):
     def __init__(self, blocks: int, width: int = INPUTS, hidden: int = HIDDEN, *, entry: bool = False, **options: Any) -> None:
         super().__init__()
         torch.manual_seed(0)
+        self.width = width
         options = {"dtype": torch.float64, **options}
         self.entry = nn.Linear(width, width, **options) if entry else None
         self.blocks = nn.ModuleList(Block(width, hidden, **options) for _ in range(blocks))
@@ -116,8 +118,7 @@ class Stack(nn.Module):
     def example(self, rows: int = 4) -> Tensor:
         """Return inputs of this model's width, type and device."""
         weight = next(self.parameters())
-        width = self.blocks[0].up.in_features  # type: ignore[union-attr]
-        return torch.ones(rows, width, dtype=weight.dtype, device=weight.device, requires_grad=True)
+        return torch.ones(rows, self.width, dtype=weight.dtype, device=weight.device, requires_grad=True)
 
     def forward(self, x_BI: Tensor) -> Tensor:
         if self.entry is not None:

@@ -15,7 +15,7 @@ class Traffic(TorchDispatchMode):
     """
 
     def __init__(self, blocks: Iterable[nn.Module] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.log: list[tuple[str, int]] = []
         for place, block in enumerate(blocks):
             layer = next(block.children())  # the block's own hooks run in no certain order with those of FSDP

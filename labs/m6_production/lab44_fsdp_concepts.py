@@ -47,10 +47,10 @@ from torch.nn.parallel import DistributedDataParallel
 from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.checkpoints import Checkpoints, Sharded
 from labs.kit.elsewhere import by_node_starter, events_of
-from labs.kit.memory import peak_bytes
+from labs.kit.memory import peak_tensor_bytes
 from labs.kit.restart import judge
 from labs.kit.shards import Held, gradients_of, held_by, local, weights_of, whole
-from labs.kit.tasks import Stack, batch_of, fingerprint, loss_of, losses_of, share_of, steps_of
+from labs.kit.tasks import Stack, batch_of, loss_of, losses_of, share_of, steps_of
 from labs.kit.traffic import Sent, Traffic, counted
 
 # Shape letters: B batch, I inputs, P parameters, R rows, Q rows of this rank, S steps.
@@ -167,11 +167,17 @@ def losses_by_hand(cfg: Config, device: torch.device) -> Tensor:
     rows = {name: len(weight) for name, weight in model.named_parameters()}
 
     def forward(x_BI: Tensor) -> Tensor:
-        unsharded = {name: Unshard.apply(shard, rows[name]) for name, shard in shards.items()}
+        unsharded = {name: Unshard.apply(shard, rows[name]) for name, shard in shards.items()}  # type: ignore[no-untyped-call]
         return torch.func.functional_call(model, unsharded, (x_BI,))  # type: ignore[no-any-return]
 
     losses_S = losses_of(forward, shards.values(), cfg.steps, cfg.share, device)
     return losses_S
+
+
+def mesh_of(device: torch.device, copies: int = 1) -> DeviceMesh:
+    """Return all ranks in a row; or, for *hybrid sharding*, in as many rows as there are to be copies of the model."""
+    size = dist.get_world_size()
+    return init_device_mesh(device.type, (size,) if copies == 1 else (copies, size // copies))
 
 
 def sharded(model: Stack, mesh: DeviceMesh, keep: bool = False, **options: Any) -> Stack:
@@ -182,15 +188,15 @@ def sharded(model: Stack, mesh: DeviceMesh, keep: bool = False, **options: Any) 
     return model
 
 
-def losses_by_fsdp(cfg: Config, mesh: DeviceMesh, offload: bool, device: torch.device) -> Tensor:
+def losses_by_fsdp(cfg: Config, device: torch.device, offload: bool = False, copies: int = 1) -> Tensor:
     """Train under `fully_shard`, which does the same for block after block.
 
     A block's weights are gathered before its forward pass, let go after it, and gathered again for its backward pass. With
     `CPUOffloadPolicy` shards and optimizer live in the CPU's memory, and visit the GPU to be gathered. On a mesh of two axes
-    (*hybrid sharding*) the last one cuts, and along the first there are copies: gathers stay within a node, whose links are fast.
+    the last one cuts, and along the first there are copies: gathers can stay within a node, whose links are fast.
     """
-    options = {"offload_policy": CPUOffloadPolicy(pin_memory=False)} if offload else {}
-    model = sharded(cfg.model(), mesh, **options)
+    options: dict[str, Any] = {"offload_policy": CPUOffloadPolicy(pin_memory=False)} if offload else {}
+    model = sharded(cfg.model(), mesh_of(device, copies), **options)
     losses_S = losses_of(model, model.parameters(), cfg.steps, cfg.share, device)
     return losses_S
 
@@ -264,7 +270,7 @@ def clipped(model: Stack, inputs_BI: Tensor, labels_B: Tensor) -> tuple[Tensor, 
     return norm, torch.as_tensor(squares)
 
 
-def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: torch.device) -> int:
+def peak_of_training(steps: int, width: int, cut: bool, device: torch.device) -> int:
     """Measure a rank's peak of memory while a large model is made and takes so many steps of Adam, in bytes.
 
     Weight, gradient and two moments in float32 are 16 bytes a parameter. Cut over N ranks that is 16/N, and what is gathered
@@ -274,7 +280,7 @@ def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: to
 
     def train() -> None:
         model = Stack(LARGE_BLOCKS, width, 4 * width, dtype=torch.float32, device="meta")
-        model = (sharded(model, mesh) if mesh else model).to_empty(device=device)
+        model = (sharded(model, mesh_of(device)) if cut else model).to_empty(device=device)
         for weight in model.parameters():
             nn.init.uniform_(local(weight.detach()), -0.01, 0.01)
         optimizer = torch.optim.AdamW(model.parameters(), foreach=False)
@@ -283,7 +289,7 @@ def peak_of_training(steps: int, width: int, mesh: DeviceMesh | None, device: to
             optimizer.step()
             optimizer.zero_grad()
 
-    peak = peak_bytes(train, str(device))
+    peak = peak_tensor_bytes(train, str(device))
     return peak
 
 
@@ -303,14 +309,19 @@ def trained_with_checkpoints(cfg: Config, kept: Checkpoints, mesh: DeviceMesh, d
     return weights_P
 
 
-def resharded() -> list[Event]:
-    """Save on 2 ranks, and load on 1 and on 4, each in a group of processes of its own.
+def continued(ranks: int, files: dict[str, bytes]) -> tuple[list[Event], dict[str, bytes]]:
+    """Train to step 5 on so many ranks, in a group of their own, from a checkpoint where there is one; return its files too.
 
     A checkpoint says of every block of rows where in the whole it belongs. So a rank reads what it needs, whoever wrote it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        groups = [events_of(by_node_starter(ranks), TRAINING, Path(folder), "--steps", "5") for ranks in (2, 1, 4)]
-    return [event for group in groups for event in group]
+        place = Path(folder, "checkpoints", "step-000005")
+        for name, content in files.items():
+            place.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(content)
+        events = events_of(by_node_starter(ranks), TRAINING, Path(folder), "--steps", "5")
+        left = {path.name: path.read_bytes() for path in place.iterdir()}
+    return events, left
 
 
 def zero_stages(hidden: int) -> list[Event]:
@@ -338,10 +349,10 @@ def predicted_zero(sizes: list[int], ranks: int, stage: int) -> tuple[int, int, 
 
 
 def run(cfg: Config, lab: Lab) -> None:
-    rank, size, device, n = lab.world.rank, lab.world.size, lab.world.device, cfg.blocks
-    mesh = init_device_mesh(device.type, (size,))
+    rank, size, device, n, w = lab.world.rank, lab.world.size, lab.world.device, cfg.blocks, cfg.width
+    mesh = mesh_of(device)
     cases = [(rows, ranks) for rows in range(1, 41) for ranks in range(1, 9)]
-    cut = [[held for place in range(ranks) if (held := lab.step(rows_of, rows, ranks, place)[0])] for rows, ranks in cases]
+    cut = [[own for place in range(ranks) if (own := lab.step(rows_of, rows, ranks, place)[0])] for rows, ranks in cases]
     chunks = [[len(chunk) for chunk in torch.arange(rows).chunk(ranks)] for rows, ranks in cases]
     lab.equal("44.chunks", "every rank's rows are those of `torch.chunk`", cut, chunks)
     all_R = torch.arange(2.0 * size - 1, dtype=torch.float64, device=device)
@@ -352,16 +363,16 @@ def run(cfg: Config, lab: Lab) -> None:
     ddp, hand_S = DistributedDataParallel(cfg.model().to(device)), lab.step(losses_by_hand, cfg, device)
     ddp_S = losses_of(ddp, ddp.parameters(), cfg.steps, cfg.share, device)
     lab.close("44.by-hand", "sharded by hand, training has the losses of DDP", hand_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-    fsdp_S, away_S = (lab.step(losses_by_fsdp, cfg, mesh, offload, device) for offload in (False, True))
+    fsdp_S, away_S = (lab.step(losses_by_fsdp, cfg, device, offload) for offload in (False, True))
     lab.close("44.by-fsdp", "and so it has under `fully_shard`", fsdp_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
     lab.close("44.offloaded", "and with the shards in the CPU's memory", away_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-    copies, part = "and with copies of a model that is cut over fewer ranks", "of which a rank then holds a larger part"
-    if lab.available("4 processes", {"44.hybrid": ("close", copies), "44.hybrid-bytes": ("bytes", part)}):
-        over = next(ranks for ranks in range(2, size + 1) if size % ranks == 0)
-        plane = init_device_mesh(device.type, (size // over, over), mesh_dim_names=("copies", "shards"))
-        hybrid_S, (less, _) = lab.step(losses_by_fsdp, cfg, plane, False, device), predicted_bytes(cfg.model(), over, rank % over)
-        lab.close("44.hybrid", copies, hybrid_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-        lab.bytes("44.hybrid-bytes", part, bytes_held(cfg.model(), plane).weights, want=less, because=CHUNKS)
+    alike, part = "and with copies of a model that is cut over fewer ranks", "of which a rank then holds a larger part"
+    if lab.available("4 processes", {"44.hybrid": ("close", alike), "44.hybrid-bytes": ("bytes", part)}):
+        copies = next(count for count in range(size // 2, 0, -1) if size % count == 0)
+        fewer = size // copies
+        lab.close("44.hybrid", alike, lab.step(losses_by_fsdp, cfg, device, False, copies), ddp_S, tolerance=DIGITS, because=ROUNDING)
+        larger, want = bytes_held(cfg.model(), mesh_of(device, copies)).weights, predicted_bytes(cfg.model(), fewer, rank % fewer)[0]
+        lab.bytes("44.hybrid-bytes", part, larger, want=want, because=CHUNKS)
 
     (want, room), held = lab.step(predicted_bytes, cfg.model(), size, rank), lab.step(bytes_held, cfg.model(), mesh)
     everything, counters = predicted_bytes(cfg.model(), 1, 0)[0], 4 * len(list(cfg.model().parameters()))
@@ -396,9 +407,8 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.close("44.norm", "whose full tensor is the norm of the whole", whole(norm), alone, tolerance=DIGITS, because=ROUNDING)
     lab.close("44.clipped", "clipped, they have the norm asked for", squares.sqrt(), LIMIT, tolerance=1e-6, because="torch adds 10⁻⁶")
 
-    how = ((0, mesh), (2, None), (2, mesh))
-    start, most, peak = (lab.step(peak_of_training, steps, cfg.width, where, device) for steps, where in how)
-    large = Stack(LARGE_BLOCKS, cfg.width, 4 * cfg.width, dtype=torch.float32, device="meta")
+    start, most, peak = (lab.step(peak_of_training, *how, device) for how in ((0, w, True), (2, w, False), (2, w, True)))
+    large = Stack(LARGE_BLOCKS, w, 4 * w, dtype=torch.float32, device="meta")
     parameters, (_, shards) = predicted_bytes(large, 1, 0)[0] // 4, predicted_bytes(large, size, rank)
     rows = [(name, parameters, BUDGET * parameters, bytes_) for name, bytes_ in (("whole", most), ("sharded", peak))]
     lab.table("Memory at its peak, bytes on rank 0", ["model", "parameters", "budget", "peak"], rows)
@@ -413,7 +423,8 @@ def run(cfg: Config, lab: Lab) -> None:
     ours_P, calm_P = lab.step(trained_with_checkpoints, cfg, kept, mesh, device), weights_of(calm)
     rounding = "a step: Adam's rate 10⁻³ · a rounding of 10⁻¹⁶ / its ε of 10⁻⁸"
     judge(lab, kept, cfg.train_steps, ours_P, calm_P, tolerance=1e-11 * cfg.train_steps, because=rounding)
-    events = lab.step_on_first(resharded)
+    saved, files = lab.step_on_first(continued, 2, {})
+    events = saved + lab.step_on_first(continued, 1, files)[0] + lab.step_on_first(continued, 4, files)[0]
     begun, hashes = {event["ranks"]: event["begun"] for event in events}, [event["weights"] for event in events]
     lab.equal("44.resharded", "a checkpoint of 2 ranks loads on 1 and on 4", begun, {2: 0, 1: 5, 4: 5})
     lab.equal("44.resharded-same", "with the very weights that were saved", hashes, hashes[:1] * 7)
@@ -424,8 +435,8 @@ def run(cfg: Config, lab: Lab) -> None:
     model = Stack(3, hidden=9, dtype=torch.float32)
     sizes, events = [weight.numel() for weight in model.parameters()], lab.step_on_first(zero_stages, 9)
     got = [(event["resident"], event["partition"], event["master"]) for event in events]
-    rows = [*((f"ZeRO-{stage}", *bytes_) for stage, bytes_ in enumerate(got, 1)), ("FSDP2", 0, predicted_bytes(model, 2, 0)[0], "the part")]
-    lab.table("Bytes of weights on rank 0 of 2, between two steps", ["", "resident", "partition", "master copy"], rows)
+    stages = [*((f"ZeRO-{stage}", *bytes_) for stage, bytes_ in enumerate(got, 1)), ("FSDP2", 0, *[predicted_bytes(model, 2, 0)[0]] * 2)]
+    lab.table("Bytes of weights on rank 0 of 2, between two steps", ["", "resident", "partition", "master copy"], stages)
     lab.equal("44.zero", columns, got, [lab.step(predicted_zero, sizes, 2, stage) for stage in (1, 2, 3)])
     lab.equal("44.zero-gradients", freed, [event["gradients"] < 2 * sum(sizes) for event in events], [False, True, True])
 
@@ -437,7 +448,7 @@ MUTANTS = (
     Mutant("gathers its own rows only", gathered, "dist.all_gather(parts, padded)", "parts = [padded] * size"),
     Mutant("forgets to divide", scattered, "mine[:held] / size", "mine[:held] / 1"),
     Mutant("adds no one else's", scattered, "dist.reduce_scatter(mine, list(padded.chunk(size)))", "mine.copy_(padded.chunk(size)[rank])"),
-    Mutant("trains on its own", losses_by_fsdp, "sharded(cfg.model(), mesh, **options)", "cfg.model().to(device)"),
+    Mutant("trains on its own", losses_by_fsdp, "sharded(cfg.model(), mesh_of(device, copies), **options)", "cfg.model().to(device)"),
     Mutant("holds everything", bytes_held, "sharded(model, mesh)", "model.to(mesh.device_type)"),
     Mutant("has one moment", bytes_held, "AdamW(model.parameters())", "SGD(model.parameters(), momentum=0.9)"),
     Mutant("never lets go", one_step, "sharded(model, mesh, keep", "sharded(model, mesh, True"),
@@ -455,12 +466,12 @@ MUTANTS = (
     ),
     Mutant("clips by half", clipped, "LIMIT", "2 * LIMIT"),
     Mutant("leaves out samples", clipped, "inputs_BI, labels_B)", "inputs_BI[:4], labels_B[:4])"),
-    Mutant("makes one group", peak_of_training, "sharded(model, mesh) if", "fully_shard(model, mesh=mesh) if"),
+    Mutant("makes one group", peak_of_training, "sharded(model, mesh_of(device)) if", "fully_shard(model, mesh=mesh_of(device)) if"),
     Mutant("starts whole", peak_of_training, 'device="meta"', "device=device"),
     Mutant("takes no step", peak_of_training, "range(steps)", "range(0)"),
     Mutant("skips a batch", trained_with_checkpoints, "kept.resume(form)", "kept.resume(form) + 1"),
-    Mutant("trains on", resharded, '"--steps", "5"', '"--steps", str(4 + ranks)'),
-    Mutant("looks elsewhere", resharded, "Path(folder)", "Path(folder, str(ranks))"),
+    Mutant("trains on", continued, '"--steps", "5"', '"--steps", str(4 + ranks)'),
+    Mutant("loads nothing", continued, "in files.items()", "in ()"),
     Mutant("never cuts parameters", predicted_zero, "stage == 3", "False"),
     Mutant("trains a smaller model", zero_stages, "str(hidden)", "str(1)"),
 )
