@@ -56,11 +56,11 @@ from labs.kit.traffic import Sent, Traffic, counted
 # Shape letters: B batch, I inputs, P parameters, R rows, Q rows of this rank, S steps.
 
 BUDGET = 12  # bytes that a rank has for each parameter of the large model, which takes 16
-LARGE_BLOCKS = 12  # blocks of that model, of four tensors each
+LARGE_BLOCKS = 12  # blocks of that model
 LIMIT = 0.01  # norm that gradients are clipped to
 DIGITS = 1e-12
 ROUNDING = "float64: 16 digits, of which a few dozen sums in another order cost fewer than four"
-ROUNDED_UP = "up to 511 bytes a tensor more, where an allocator rounds up"
+ONE_BLOCK = "rows that are padded are copied, at most a block at a time"
 CHUNKS = "the rows that the chunk rule gives to this rank"
 TRAINING, ZERO = "labs.m6_production.sharded_training", "labs.m6_production.zero_stages"
 Event = dict[str, Any]
@@ -412,8 +412,8 @@ def run(cfg: Config, lab: Lab) -> None:
     parameters, (_, shards) = predicted_bytes(large, 1, 0)[0] // 4, predicted_bytes(large, size, rank)
     rows = [(name, parameters, BUDGET * parameters, bytes_) for name, bytes_ in (("whole", most), ("sharded", peak))]
     lab.table("Memory at its peak, bytes on rank 0", ["model", "parameters", "budget", "peak"], rows)
-    extra, fits = shards + 511 * 4 * LARGE_BLOCKS, "sharded, it stays under the budget on every rank"
-    lab.bytes("44.meta", "a start on the meta device makes the shards alone", start, at_least=shards, at_most=extra, because=ROUNDED_UP)
+    extra, fits = shards + shards // LARGE_BLOCKS, "sharded, it stays under the budget on every rank"
+    lab.bytes("44.meta", "a start on the meta device makes the shards alone", start, at_least=shards, at_most=extra, because=ONE_BLOCK)
     lab.bytes("44.too-large", "training the whole takes more than the budget", most, at_least=16 * parameters, because="it is 12, not 16")
     if lab.available("2 processes", {"44.fits": ("bytes", fits)}):
         lab.bytes("44.fits", fits, peak, at_most=BUDGET * parameters, because="16/N + a few blocks of 4/12 < 12")
