@@ -1,8 +1,10 @@
 """Models whose weights may be sharded over ranks: one rank's part of them, the whole, and the bytes of either."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 
@@ -20,6 +22,28 @@ def local(tensor: Tensor) -> Tensor:
     """Return this rank's part of a tensor that may be sharded."""
     own: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
     return own
+
+
+def own_rows(tensor: Tensor) -> Tensor:
+    """Return a copy of the rows that `torch.chunk` gives to this rank; none where it gives fewer chunks than there are ranks."""
+    chunks = [*tensor.detach().chunk(dist.get_world_size()), tensor.detach()[:0]]
+    return chunks[min(dist.get_rank(), len(chunks) - 1)].clone()
+
+
+def there_and_back(tensor: Tensor, there: Callable[..., Tensor], back: Callable[[Tensor], Tensor], *args: Any) -> Tensor:
+    """Return `there(tensor, *args)`; on the backward pass its gradient goes through `back`."""
+
+    class ThereAndBack(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, tensor: Tensor) -> Tensor:
+            return there(tensor, *args)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Tensor:
+            return back(grads[0])
+
+    result: Tensor = ThereAndBack.apply(tensor)  # type: ignore[no-untyped-call]
+    return result
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from labs.kit.checkpoints import Checkpoints
 from labs.kit.elsewhere import note
 from labs.kit.tasks import fingerprint
-from labs.m6_production.lab44_fsdp_concepts import Config, mesh_of, trained_with_checkpoints
+from labs.m6_production.lab44_fsdp_concepts import Config, trained_with_checkpoints
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     dist.init_process_group("gloo")
     cfg, device = replace(Config.smoke(), train_steps=args.steps), torch.device("cpu")
     kept = Checkpoints(args.folder / "checkpoints", cfg.every)
-    weights_P = trained_with_checkpoints(cfg, kept, mesh_of(device), device)
+    weights_P = trained_with_checkpoints(cfg, kept, device)
     note(args.folder, event="end", ranks=dist.get_world_size(), begun=kept.begun, weights=fingerprint(weights_P))
     dist.destroy_process_group()
 
