@@ -160,8 +160,8 @@ def losses_by_hand(cfg: Config, device: torch.device) -> Tensor:
 
 def mesh_of(device: torch.device, copies: int = 1) -> DeviceMesh:
     """Return all ranks in a row; or, for *hybrid sharding*, in as many rows as there are to be copies of the model."""
-    size = dist.get_world_size()
-    return init_device_mesh(device.type, (size,) if copies == 1 else (copies, size // copies))
+    axes = {"copies": copies, "shards": dist.get_world_size() // copies} if copies > 1 else {"shards": dist.get_world_size()}
+    return init_device_mesh(device.type, tuple(axes.values()), mesh_dim_names=tuple(axes))
 
 
 def sharded(model: Stack, mesh: DeviceMesh, keep: bool = False, **options: Any) -> Stack:
