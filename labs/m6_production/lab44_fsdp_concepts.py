@@ -73,7 +73,7 @@ class Config:
     share: int = 8  # samples of a batch on each rank
     blocks: int = 3  # blocks of the small models
     hidden: int = 27  # hidden units of a block; odd, so that there is padding
-    width: int = 512  # width of the model that is too large for one rank
+    width: int = 384  # width of the model that is too large for one rank
     train_steps: int = 40  # steps of the training that writes checkpoints
     every: int = 5  # steps between two checkpoints
     pause: float = 0.0  # seconds of rest after each of these steps
