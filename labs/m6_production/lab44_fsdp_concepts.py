@@ -16,7 +16,7 @@ Run:
     torchrun --standalone --nproc-per-node=4 -m labs.m6_production.lab44_fsdp_concepts --smoke
 
 Needs:
-    2 processes or more, no GPU, 2 GiB of memory, 2 minutes
+    2 processes or more, no GPU, 3 GiB of memory, 1 minute
 
 Builds on:
     lab 43 for data-parallel training and all-reduce
