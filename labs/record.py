@@ -140,6 +140,7 @@ class Run(_Record):
     started: str = Field(description="local time with offset, ISO 8601")
     seconds: float = 0.0
     config: dict[str, Any]
+    resumed: int = Field(default=0, description="the step from which its training went on, where an earlier attempt left a checkpoint")
     claims: list[Claim] = Field(default_factory=list)
     opening: list[Content] = Field(default_factory=list, description="what stands before the first step")
     steps: list[Step] = Field(default_factory=list)

@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,18 @@ def by_node_starter(processes: int) -> list[str]:
         port = free.getsockname()[1]
     where = ["--nodes", "1", "--node", "0", "--procs", str(processes), "--master", "127.0.0.1", "--port", str(port)]
     return [sys.executable, "-m", "labs.launch.node", *where, "--one-machine", "--"]
+
+
+def note(folder: Path, **event: object) -> None:
+    """Append an event with its time to the folder's `events.jsonl`; a line this short is written whole, whoever else writes."""
+    with (folder / "events.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"time": time.time(), **event}) + "\n")
+
+
+def events_apart(starter: list[str], module: str, *flags: str) -> list[dict[str, Any]]:
+    """Run the module in a folder that is gone afterwards, and return the events."""
+    with tempfile.TemporaryDirectory() as folder:
+        return events_of(starter, module, Path(folder), *flags)
 
 
 def events_of(starter: list[str], module: str, folder: Path, *flags: str) -> list[dict[str, Any]]:

@@ -4,14 +4,17 @@ import inspect
 import random
 import zlib
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
+from rich.markup import escape
 from torch import Tensor
 
 from labs import record
 from labs.kit import claims, figures, timing
+from labs.kit.checkpoints import Checkpoints
 from labs.kit.lesson import Lesson, title_and_prose
 from labs.kit.recall import with_callees
 from labs.kit.setting import Setting
@@ -63,6 +66,14 @@ class Lab:
             return cast(T, self.world.gather("step on first", self.step(function, *args, **kwargs))[0])
         self._enter(function)
         return cast(T, self.world.gather("step on first", None)[0])
+
+    def checkpoints(self, every: int) -> Checkpoints:
+        """Return what keeps a training's checkpoints in the run folder, so that the same run, started again, goes on from there."""
+        return Checkpoints(self.folder and self.folder / "checkpoints", every, self._resumed)
+
+    def _resumed(self, step: int, text: str) -> None:
+        self.notes.resumed = step
+        self._screen.show(f"[bold]{escape(text)}[/]", indent=2)
 
     def _enter(self, function: Callable[..., Any]) -> record.Step:
         name = function.__name__
@@ -169,9 +180,15 @@ class Lab:
         return self._claim(id_, text, "stat", outcome, because)
 
     def available(self, need: str, claims_about_it: dict[str, tuple[record.Kind, str]]) -> bool:
-        """Tell whether this run has `need`: "cuda", or "3 processes". Where not, note each claim (id: kind, text) as not measured here."""
-        count, _, what = need.partition(" ")
-        here = self.world.size >= int(count) if what == "processes" else torch.cuda.is_available()
+        """Tell whether this run has `need`: "cuda", "3 processes", or "the package deepspeed".
+
+        Where not, note each claim (id: kind, text) as not measured here.
+        """
+        words = need.split()
+        if need.startswith("the package "):
+            here = all(self.world.gather(need, find_spec(words[-1]) is not None))
+        else:
+            here = self.world.size >= int(words[0]) if words[-1] == "processes" else torch.cuda.is_available()
         if not here:
             self.not_measured(f"needs {need}", claims_about_it)
         return here

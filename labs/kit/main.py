@@ -109,7 +109,8 @@ def _kept(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt
     except OSError as error:
         if not no_space(error):
             raise
-        shutil.rmtree(folder, ignore_errors=True)
+        if not (folder / "checkpoints").exists():  # with them the same run can go on, once there is space
+            shutil.rmtree(folder, ignore_errors=True)
         advice = "free some space, or choose another place with LABS_HOME=/some/folder"
         raise UsageError(f"the disk is full: {error.strerror} in {folder}\n{advice}") from None
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-PLAIN = (int, float, complex, str, bytes, bool, type(None))
+import torch
+
+PLAIN = (int, float, complex, str, bytes, bool, type(None), torch.device, torch.dtype)
 
 
 @dataclasses.dataclass

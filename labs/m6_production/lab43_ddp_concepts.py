@@ -30,7 +30,6 @@ Notebook:
     43_DDP_Concepts.ipynb
 """
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -49,8 +48,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.elsewhere import by_node_starter, by_torchrun, events_of
-from labs.kit.tasks import Forked, batch_of, equal_layers, loss_of, network, share_of, stepped
+from labs.kit.checkpoints import Checkpoints, Plain
+from labs.kit.elsewhere import by_node_starter, by_torchrun, events_apart, events_of
+from labs.kit.restart import judge
+from labs.kit.shards import weights_of
+from labs.kit.tasks import Forked, batch_of, equal_layers, fingerprint, loss_of, network, share_of, stepped
 from labs.kit.timing import seconds
 
 # Shape letters: N elements, B batch, I inputs, S steps, P parameters.
@@ -73,10 +75,13 @@ class Config:
     steps: int = 20  # training steps S
     width: int = 512  # width of the six layers whose buckets are counted
     patience: float = 2.0  # timeout of the collective that one rank skips, in seconds
+    train_steps: int = 40  # steps of the training that writes checkpoints
+    every: int = 5  # steps between two checkpoints
+    pause: float = 0.0  # seconds of rest after each of these steps
 
     @classmethod
     def smoke(cls) -> "Config":
-        return cls(elements=3 * 2**10, steps=5, patience=1.0)
+        return cls(elements=3 * 2**10, steps=5, patience=1.0, train_steps=12)
 
 
 @exercise(
@@ -87,13 +92,12 @@ class Config:
 def ring_all_reduce(x_N: Tensor) -> tuple[Tensor, int]:
     """Sum a tensor over all ranks by passing chunks round a ring, and count the bytes that this rank sends.
 
-    Sending everything to one rank and back would make that rank the bottleneck. In the ring all send all the time. Each of
-    2(N-1) turns moves one chunk, a part 1/N of the data:
+    One rank that gets everything would be the bottleneck. In the ring all send all the time: 2(N-1) turns of a part 1/N, so
 
         bytes sent per rank = 2·(N - 1)/N · size
 
-    below twice the size for any number of ranks. `dist.isend(tensor, rank)` starts sending and returns a handle to `wait()`
-    for; `dist.recv(tensor, rank)` fills a tensor. The length of `x_N` is a multiple of the number of ranks.
+    `dist.isend(tensor, rank)` starts sending and returns a handle to `wait()` for; `dist.recv(tensor, rank)` fills a tensor.
+    The length of `x_N` is a multiple of the number of ranks.
     """
     rank, size = dist.get_rank(), dist.get_world_size()
     chunks = [chunk.clone() for chunk in x_N.chunk(size)]
@@ -113,12 +117,10 @@ def ring_all_reduce(x_N: Tensor) -> tuple[Tensor, int]:
 def trained_alone(steps: int, batch: int, device: torch.device) -> Tensor:
     """Train a small network on whole batches, on one rank, as everybody knows it.
 
-    Every rank does all the work here. The result is the weights after each step (S, P), against which the parallel versions
-    are held. float64, so that only the order of sums can differ.
+    The result is the weights after each step, against which the parallel versions are held. float64: only sums' order differs.
     """
     model = network(device)
-    path_SP = torch.stack([stepped(model, *batch_of(step, batch, device)) for step in range(steps)])
-    return path_SP
+    return torch.stack([stepped(model, *batch_of(step, batch, device)) for step in range(steps)])
 
 
 @exercise(
@@ -129,8 +131,7 @@ def trained_alone(steps: int, batch: int, device: torch.device) -> Tensor:
 def averaged_gradients(model: nn.Module) -> None:
     """Replace every gradient by its mean over all ranks.
 
-    This is all that data-parallel training needs. It is also how DDP began, and why it did not stay so: one small message for
-    each parameter, and none can start before the whole backward pass has ended.
+    All that data-parallel training needs; but one small message for each parameter, and none before the backward pass has ended.
     """
     for parameter in model.parameters():
         assert parameter.grad is not None
@@ -141,16 +142,14 @@ def averaged_gradients(model: nn.Module) -> None:
 def trained_by_hand(steps: int, share: int, device: torch.device) -> Tensor:
     """Train on a share of each batch and average the gradients by hand."""
     model = network(device)
-    path_SP = torch.stack([stepped(model, *share_of(step, share, device), averaged_gradients) for step in range(steps)])
-    return path_SP
+    return torch.stack([stepped(model, *share_of(step, share, device), averaged_gradients) for step in range(steps)])
 
 
 def trained_by_ddp(steps: int, share: int, device: torch.device) -> Tensor:
     """Train on a share of each batch and let DDP do the rest.
 
-    DDP copies rank 0's weights to all at the start. Then it hangs a hook on every parameter: as soon as a bucket of gradients
-    is ready its all-reduce starts, while the backward pass goes on below. Same start, same averaged gradients, same
-    optimizer: so the weights stay equal without ever being compared.
+    DDP copies rank 0's weights to all at the start. As soon as a bucket of gradients is ready its all-reduce starts, while the
+    backward pass goes on below. Same start, same gradients, same optimizer: so weights stay equal without being compared.
     """
     model = DistributedDataParallel(network(device))
     path_SP = torch.stack([stepped(model, *share_of(step, share, device)) for step in range(steps)])
@@ -160,7 +159,7 @@ def trained_by_ddp(steps: int, share: int, device: torch.device) -> Tensor:
 def fingerprints(weights_P: Tensor) -> list[str]:
     """Hash the weights on each rank, to the last bit, and collect the hashes."""
     hashes = [""] * dist.get_world_size()
-    dist.all_gather_object(hashes, hashlib.sha256(weights_P.cpu().numpy().tobytes()).hexdigest()[:16])
+    dist.all_gather_object(hashes, fingerprint(weights_P))
     return hashes
 
 
@@ -180,8 +179,7 @@ def noting(sent: list[int], dtype: torch.dtype) -> Callable[[object, dist.GradBu
 def buckets_sent(width: int, cap_mb: float | None, dtype: torch.dtype, device: torch.device) -> list[list[int]]:
     """Count the bytes of each bucket that DDP sends, in three steps, by a communication hook.
 
-    The hook sees every bucket when its last gradient is there, and returns a future, so that the backward pass below need
-    not wait. With `torch.float16` it is what torch ships as `fp16_compress_hook`.
+    The hook returns a future, so that the backward pass need not wait. In float16 it is torch's `fp16_compress_hook`.
     """
     model = DistributedDataParallel(equal_layers(width, device), bucket_cap_mb=cap_mb)
     sent: list[int] = []
@@ -202,8 +200,8 @@ def buckets_sent(width: int, cap_mb: float | None, dtype: torch.dtype, device: t
 def predicted_buckets(gradients: list[int], first: int, cap: int) -> list[int]:
     """Predict the bytes of each bucket from the gradients' bytes, given in the order in which they become ready.
 
-    In the first step DDP knows no order and sends one bucket. It notes in which order the gradients came, and rebuilds the
-    buckets: a first small one of 1 MiB, then up to 25 MiB each. An explicit `bucket_cap_mb` replaces both limits.
+    The first step sends one bucket and notes the gradients' order. Then DDP rebuilds the buckets: a first small one of 1 MiB,
+    then up to 25 MiB each. An explicit `bucket_cap_mb` replaces both limits.
     """
     buckets: list[int] = []
     limit = first
@@ -235,8 +233,8 @@ def reductions(accumulate: int, quiet: bool, device: torch.device) -> tuple[int,
 def steps_with_an_unused_branch(search: bool, device: torch.device) -> int:
     """Take two steps with a layer that gets no gradient.
 
-    A gradient that never comes leaves its bucket open, and the next step finds it so. `find_unused_parameters=True` walks the
-    graph in every step to mark such layers as done; `static_graph=True` does it once.
+    Its bucket stays open, and the next step finds it so. `find_unused_parameters=True` walks the graph in every step to mark
+    such layers as done; `static_graph=True` does it once.
     """
     model = DistributedDataParallel(Forked().to(device), find_unused_parameters=search)
     done = 0
@@ -249,8 +247,7 @@ def steps_with_an_unused_branch(search: bool, device: torch.device) -> int:
 def sampled_epochs(samples: int, announce: bool) -> list[list[int]]:
     """Draw two epochs with the DistributedSampler, and collect what all ranks got.
 
-    Each rank shuffles the same list with the same seed and takes every N-th entry. The epoch is a part of the seed, but only
-    `set_epoch` tells the sampler which epoch it is.
+    Each rank shuffles one list with one seed and takes every N-th entry. Only `set_epoch` makes the epoch a part of the seed.
     """
     sampler: Any = DistributedSampler(range(samples), shuffle=True)  # type: ignore[arg-type]
     epochs = []
@@ -266,8 +263,7 @@ def sampled_epochs(samples: int, announce: bool) -> list[list[int]]:
 def lone_gradient(divide: bool, device: torch.device) -> Tensor:
     """Give the last rank one batch more than the others, and look at the gradient that it gets for it.
 
-    Without help it would wait for ever. `Join` lets ranks that are done shadow its collectives with zeros. Divide by the
-    number of ranks at the start, then (a lone rank's step is small), or by that of those still there?
+    `Join` lets ranks that are done shadow its collectives with zeros. Divide by their number at the start, or by those still there?
     """
     model = DistributedDataParallel(nn.Linear(3, 1, bias=False).double().to(device))
     gradient = torch.zeros(3, dtype=torch.float64)
@@ -284,8 +280,8 @@ def lone_gradient(divide: bool, device: torch.device) -> Tensor:
 def skipped_collective(timeout_s: float) -> tuple[str, float]:
     """Let the last rank skip an all-reduce; return what rank 0 is told, and after how many seconds.
 
-    The commonest failure of all: one rank takes another branch, and the others hang for torch's default timeout, 30 minutes.
-    Give the group one that fits, and the hang becomes an error. (With NCCL the flight recorder notes which rank was where.)
+    The commonest failure of all: the others hang for torch's default timeout, 30 minutes. One that fits makes the hang an error.
+    (With NCCL the flight recorder notes which rank was where.)
     """
     group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
     begun, said = time.perf_counter(), "nothing"
@@ -299,29 +295,40 @@ def skipped_collective(timeout_s: float) -> tuple[str, float]:
     return told[0], told[1]
 
 
+def trained_with_checkpoints(cfg: Config, kept: Checkpoints, device: torch.device) -> Tensor:
+    """Train with checkpoints in the run folder, from wherever an earlier attempt has left one.
+
+    Rank 0 writes for all. Kill this run and give its command again with its folder, as a queue does: a few steps are repeated.
+    """
+    model = DistributedDataParallel(network(device))
+    form = Plain(model=model)
+    for step in range(kept.resume(form), cfg.train_steps):
+        stepped(model, *share_of(step, cfg.share, device))
+        kept.after(step + 1, form)
+        time.sleep(cfg.pause)
+    return weights_of(model)
+
+
 def undisturbed() -> list[Event]:
     """Train on two ranks of a group of their own, from beginning to end, and collect what they noted."""
-    with tempfile.TemporaryDirectory() as folder:
-        events = events_of(by_torchrun(2), TRAINING, Path(folder))
+    events = events_apart(by_torchrun(2), TRAINING)
     return events
 
 
 def restarted_by_torchrun() -> list[Event]:
     """Kill a rank of the same training, under torchrun's elastic agent.
 
-    At step 8 the last rank sends itself SIGKILL: no clean-up, no word to anybody. Its neighbour finds the connection broken
-    within a moment. The agent sees the dead process, ends the others and starts all of them again; each loads the checkpoint
-    of step 5 and goes on. What it takes is in interrupted_training.py, beside this lab.
+    At step 8 the last rank sends itself SIGKILL: no clean-up, no word. Its neighbour finds the connection broken. The agent
+    ends the others and starts all again; each loads the checkpoint of step 5. See interrupted_training.py, beside this lab.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        events = events_of(by_torchrun(2, restarts=1), TRAINING, Path(folder), "--die-at", "8")
+    events = events_apart(by_torchrun(2, restarts=1), TRAINING, "--die-at", "8")
     return events
 
 
 def restarted_by_hand() -> list[Event]:
     """Kill a rank with nobody there to restart it, and give the same command a second time.
 
-    This is what a queue does when a node dies: a whole new start, perhaps elsewhere. It needs no agent, only a checkpoint.
+    As a queue does when a node dies: a whole new start, perhaps elsewhere. It needs no agent, only a checkpoint.
     """
     with tempfile.TemporaryDirectory() as folder:
         first = events_of(by_node_starter(2), TRAINING, Path(folder), "--die-at", "8")
@@ -339,11 +346,10 @@ def seconds_to_notice(events: list[Event]) -> float:
 def all_reduce_ms(sizes: tuple[int, ...], device: torch.device) -> list[float]:
     """Time all-reduces of growing size, in milliseconds.
 
-    Small ones all cost the same: that is latency, and why buckets exist. Large ones grow: bandwidth, and why hooks compress.
+    Small ones all cost the same, which is why buckets exist; large ones cost by size, which is why hooks compress.
     """
     rows = [torch.ones(size // 4, device=device) for size in sizes]
-    times = [[seconds(lambda: dist.all_reduce(x_N), calls=1) for _ in range(7)] for x_N in rows]  # noqa: B023 - called at once
-    return [median(row) * 1e3 for row in times]
+    return [median(seconds(lambda: dist.all_reduce(x_N), calls=1) for _ in range(7)) * 1e3 for x_N in rows]  # noqa: B023
 
 
 def run(cfg: Config, lab: Lab) -> None:
@@ -357,7 +363,6 @@ def run(cfg: Config, lab: Lab) -> None:
     part = "each rank sends 2(N-1)/N of the data"
     if lab.available("3 processes", {"43.ring-bytes": ("bytes", part)}):
         lab.bytes("43.ring-bytes", part, sent, want=2 * (size - 1) * x_N.nbytes // size, because="2(N-1) turns of one chunk of N")
-
     alone_SP = lab.step(trained_alone, cfg.steps, cfg.share * size, device)
     hand_SP, ddp_SP = lab.step(trained_by_hand, cfg.steps, cfg.share, device), lab.step(trained_by_ddp, cfg.steps, cfg.share, device)
     lab.close("43.by-hand", "averaged by hand, N shares step as one batch", hand_SP, alone_SP, tolerance=DIGITS, because=ROUNDING)
@@ -372,34 +377,31 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.table("Bytes of each bucket", ["bucket_cap_mb", "first step", "after the rebuild"], rows)
     lab.equal("43.first-step", "in the first step there is one bucket", [len(default[0]), len(capped[0])], [1, 1])
     lab.equal("43.buckets", "then as many, and as large, as predicted", default[2], lab.step(predicted_buckets, gradients, FIRST, CAP))
-    two_each = predicted_buckets(gradients, 2 * MIB, 2 * MIB)
-    lab.equal("43.capped", "an explicit cap replaces the first bucket's limit too", capped[2], two_each)
+    lab.equal("43.capped", "an explicit cap replaces the first limit too", capped[2], predicted_buckets(gradients, 2 * MIB, 2 * MIB))
     lab.bytes("43.model", "a step sends each gradient once", sum(default[2]), want=sum(gradients), because="4·P bytes into the all-reduce")
     lab.bytes("43.fp16-hook", "the float16 hook sends half the bytes", sum(halved[2]), want=sum(gradients) // 2, because="2 bytes for 4")
     (calls, loud_P), (few, quiet_P) = lab.step(reductions, 4, False, device), lab.step(reductions, 4, True, device)
     lab.equal("43.no-sync", "four batches under `no_sync` take one reduction, not four", [few, calls], [1, 4])
     lab.close("43.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING)
-
     branch = lambda: lab.step(steps_with_an_unused_branch, False, device)  # noqa: E731
     lab.raises("43.unused", "a layer without a gradient stops the second step", branch, RuntimeError, "Expected to have finished reduction")
     done = lab.step(steps_with_an_unused_branch, True, device)
     lab.count("43.found", "`find_unused_parameters` lets it pass", done, want=2, unit="steps", because="two were asked for")
     (still, again), moving = lab.step(sampled_epochs, 24 * size, False), lab.step(sampled_epochs, 24 * size, True)
-    everything = [sorted(epoch) for epoch in moving]
-    lab.equal("43.partition", "all ranks together draw every sample once", everything, [list(range(24 * size))] * 2)
+    lab.equal("43.partition", "all ranks together draw every sample once", [*map(sorted, moving)], [list(range(24 * size))] * 2)
     lab.equal("43.stuck", "without `set_epoch` the second epoch repeats the first", again, still)
-    orders = len({tuple(epoch) for epoch in moving})
-    lab.count("43.set-epoch", "with it there are two orders", orders, want=2, because="the epoch is in the seed")
+    lab.count("43.set-epoch", "with it there are two orders", len({*map(tuple, moving)}), want=2, because="the epoch is in the seed")
     divided, whole = lab.step(lone_gradient, True, device), lab.step(lone_gradient, False, device)
     lab.close("43.join", "`Join` divides a lone gradient by all that began", divided, [2 / size] * 3, tolerance=DIGITS, because=ROUNDING)
     lab.close("43.join-whole", "or, told so, by those still there", whole, [2.0] * 3, tolerance=DIGITS, because=ROUNDING)
-
     error, soon = "a skipped collective ends in an error", "and does so within the timeout and 5 s"
     if lab.available("2 processes", {"43.skipped": ("exact", error), "43.bounded": ("count", soon)}):
         said, waited = lab.step(skipped_collective, cfg.patience)
         lab.equal("43.skipped", error, "Timed out" in said, True)
         lab.count("43.bounded", soon, round(waited), at_most=cfg.patience + 5, unit="s", because="the group's timeout")
-
+    kept = lab.checkpoints(cfg.every)
+    ours_P, calm_P = lab.step(trained_with_checkpoints, cfg, kept, device), trained_by_ddp(cfg.train_steps, cfg.share, device)[-1]
+    judge(lab, kept, cfg.train_steps, ours_P, calm_P, tolerance=DIGITS, because=ROUNDING)
     calm, *killed = (lab.step_on_first(step) for step in (undisturbed, restarted_by_torchrun, restarted_by_hand))
     for id_, how, events in zip(("torchrun", "hand"), ("restarted by torchrun", "started again by hand"), killed, strict=True):
         late, resumed = round(lab.step(seconds_to_notice, events)), max(event["step"] for event in events if event["event"] == "begin")
@@ -420,7 +422,7 @@ MUTANTS = (
     Mutant("forgets to divide", averaged_gradients, "parameter.grad /= dist.get_world_size()", "pass"),
     Mutant("averages the weights", averaged_gradients, "dist.all_reduce(parameter.grad)", "dist.all_reduce(parameter.data)"),
     Mutant("does not wrap the model", trained_by_ddp, "DistributedDataParallel(network(device))", "network(device)"),
-    Mutant("hashes the rank too", fingerprints, "weights_P.cpu().numpy().tobytes()", "bytes([dist.get_rank()])"),
+    Mutant("hashes the rank too", fingerprints, "fingerprint(weights_P)", "fingerprint(weights_P + dist.get_rank())"),
     Mutant("closes a bucket too early", predicted_buckets, "open_bytes >= limit", "open_bytes >= limit // 4"),
     Mutant("keeps the first limit for all", predicted_buckets, "open_bytes, limit = 0, cap", "open_bytes, limit = 0, first"),
     Mutant("limits the first step too", buckets_sent, "bucket_cap_mb=cap_mb", "bucket_cap_mb=cap_mb, find_unused_parameters=True"),
@@ -435,7 +437,8 @@ MUTANTS = (
     Mutant("divides the other way", lone_gradient, "divide_by_initial_world_size=divide", "divide_by_initial_world_size=not divide"),
     Mutant("skips nothing", skipped_collective, "dist.get_rank() < dist.get_world_size() - 1", "True"),
     Mutant("counts from the epoch", skipped_collective, "time.perf_counter() - begun", "time.time()"),
-    Mutant("starts from another seed", undisturbed, "Path(folder)", 'Path(folder), "--seed", "1"'),
+    Mutant("skips a batch", trained_with_checkpoints, "kept.resume(form)", "kept.resume(form) + 1"),
+    Mutant("starts from another seed", undisturbed, "TRAINING", 'TRAINING, "--seed", "1"'),
     Mutant("forgets its checkpoints", restarted_by_torchrun, '"--die-at", "8"', '"--die-at", "8", "--every", "99"'),
     Mutant("reads one clock", seconds_to_notice, 'at["noticed"] - at["killed"]', 'at["noticed"]'),
     Mutant("counts elements twice", noting, "sent.append(message.nbytes)", "sent.append(2 * message.nbytes)"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from labs import record
+from labs.kit.checkpoints import Plain
 from labs.kit.lab import Lab
 from labs.kit.lesson import Lesson
 from labs.kit.mutants import distinct_arms
@@ -204,3 +205,24 @@ def test_the_prose_is_shown_before_the_step_runs(tiny: Lesson, notes: record.Run
 
     lab.step(looking)
     assert "Look at the log" in seen[0]
+
+
+def test_a_package_that_is_missing_leaves_claims_not_measured(lab: Lab, notes: record.Run) -> None:
+    assert lab.available("the package json", {"99.a": ("exact", "t")}) is True
+    assert lab.available("the package no_such_thing", {"99.a": ("exact", "t")}) is False
+    assert [(claim.id, claim.verdict, claim.reason) for claim in notes.claims] == [
+        ("99.a", "not measured here", "needs the package no_such_thing")
+    ]
+
+
+def test_what_checkpoints_say_is_shown_and_the_step_is_in_the_record(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
+    weights = torch.nn.Linear(2, 1)
+    shown = io.StringIO()
+    for _ in range(2):
+        lab = Lab(tiny, notes, Setting(screen=Screen(quiet=True, log=shown), folder=tmp_path))
+        kept = lab.checkpoints(every=2)
+        for step in range(kept.resume(Plain(model=weights)), 3):
+            kept.after(step + 1, Plain(model=weights))
+    assert notes.resumed == 2
+    assert shown.getvalue() == "  resumed from step 2, where the checkpoint of an earlier attempt stands\n"
+    assert Lab(tiny, notes, Setting()).checkpoints(every=2).resume(Plain(model=weights)) == 0

@@ -155,3 +155,23 @@ def test_the_profiler_is_silent() -> None:
     program = "import torch\nfrom labs.kit.memory import peak_bytes\npeak_bytes(lambda: torch.ones(9))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_the_peak_of_tensors_counts_each_storage_while_it_lives() -> None:
+    def action() -> None:
+        x = torch.ones(N, N)
+        x = x + 1  # both are there for a moment
+        x.view(-1)[:10]  # a view takes nothing
+        del x
+        torch.ones(N, N)
+
+    assert memory.peak_tensor_bytes(action) == 2 * BYTES
+
+
+def test_a_storage_that_is_resized_counts_with_its_size_of_the_moment() -> None:
+    def action() -> None:
+        x = torch.ones(N, N)
+        x.untyped_storage().resize_(0)
+        torch.ones(2 * N, N // 2)
+
+    assert memory.peak_tensor_bytes(action) == BYTES
