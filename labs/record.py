@@ -1,5 +1,6 @@
 """What a run leaves behind: the form of `run.json`. Its JSON schema, `labs/run.schema.json`, is made from these classes."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +48,10 @@ class Table(_Record):
     title: str
     columns: list[str]
     rows: list[list[str]]
+
+    def numeric(self, index: int) -> bool:
+        """Tell whether a column holds numbers alone, and so stands on the right; the first one names its rows."""
+        return index > 0 and all(re.match(r"[-+−]?[\d.,]+(e[-+]?\d+)?\b", row[index]) for row in self.rows)
 
 
 class Figure(_Record):
@@ -139,6 +144,7 @@ class Run(_Record):
     smoke: bool
     started: str = Field(description="local time with offset, ISO 8601")
     seconds: float = 0.0
+    sections: dict[str, str] = Field(default_factory=dict, description="the lab's header: its question, what it needs, its sources …")
     config: dict[str, Any]
     claims: list[Claim] = Field(default_factory=list)
     opening: list[Content] = Field(default_factory=list, description="what stands before the first step")
