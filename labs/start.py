@@ -52,4 +52,4 @@ def _close(folder: Path, status: int) -> None:
     if notes.get("status") == "running":
         notes |= {"status": "broke", "error": f"ended with status {status} before it could say why"}
         home.write_whole(folder / "run.json", json.dumps(notes, indent=2) + "\n")
-        page.write(folder)
+        page.leave(folder)

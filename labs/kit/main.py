@@ -115,14 +115,11 @@ def _kept(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt
 
 
 def _save(notes: record.Run, folder: Path) -> None:
-    """Keep the record, and beside it the page, which can be made anew and must not cost a run that went well."""
+    """Keep the record, and its page beside it."""
     from labs.report import page  # rank 0 alone needs it
 
     notes.save(folder)
-    try:
-        page.write(folder, notes)
-    except Exception as error:
-        print(f"the page could not be written: {error}\ntry again with: labs report {folder}", file=sys.stderr)
+    page.leave(folder, notes)
 
 
 def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:

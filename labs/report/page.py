@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
@@ -26,6 +27,14 @@ def write(folder: Path, run: Run | None = None) -> Path:
     path = folder / NAME
     home.write_whole(path, html(run or record.load(folder), folder))
     return path
+
+
+def leave(folder: Path, run: Run | None = None) -> None:
+    """Write a run's page at its end. The page can be made anew, so that it fails is said and must not cost the run."""
+    try:
+        write(folder, run)
+    except Exception as error:
+        print(f"the page could not be written: {error}\ntry again with: labs report {folder}", file=sys.stderr)
 
 
 def html(run: Run, folder: Path) -> str:
