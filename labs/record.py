@@ -164,6 +164,35 @@ class Run(_Record):
         write_whole(folder / "run.json", self.model_dump_json(indent=2) + "\n")
 
 
+class _Judged(BaseModel):
+    verdict: Verdict
+
+
+class Brief(BaseModel):
+    """What a list of runs says of each; the rest of the record is not looked at."""
+
+    lab: int
+    title: str
+    module: str
+    launcher: str
+    nodes: int
+    procs: int
+    status: Status
+    smoke: bool
+    started: str
+    seconds: float = 0.0
+    claims: list[_Judged] = Field(default_factory=list)
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many claims got this verdict."""
+        return sum(claim.verdict == verdict for claim in self.claims)
+
+
+def brief(folder: Path) -> Brief:
+    """Read a run's record for a list. Raises pydantic.ValidationError where it is not of this form."""
+    return Brief.model_validate_json((folder / "run.json").read_bytes())
+
+
 def load(folder: Path) -> Run:
     """Read the record of a run folder. Raises pydantic.ValidationError where it is not of this form."""
     return Run.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))

@@ -1,6 +1,5 @@
 """The page of one run."""
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -47,7 +46,6 @@ def html(run: Run, folder: Path) -> str:
             folder=folder,
             claims={claim.id: claim for claim in run.claims},
             exercises={exercise.id: exercise for exercise in run.exercises},
-            sizes=sizes(run),
             again=again(run),
             machine=list(machine(run)),
             summary=summary(run),
@@ -64,7 +62,7 @@ def templates() -> Environment:
     )
     found.filters |= {
         "inline": prose.inline, "blocks": prose.blocks, "bare": prose.bare, "highlighted": prose.highlighted,
-        "drawing": drawing.drawing, "numbers": drawing.numbers, "duration": duration, "moment": moment, "detail": detail,
+        "drawing": drawing.drawing, "numbers": drawing.numbers, "duration": duration, "moment": moment, "detail": detail, "sizes": sizes,
     }  # fmt: skip
     found.globals |= {"style": (TEMPLATES / "style.css").read_text(encoding="utf-8"), "SIGNS": SIGNS, "KINDS": KINDS}
     return found
@@ -90,7 +88,7 @@ def summary(run: Run) -> str:
     return ", ".join(said) + (f", {unmeasured} {'was' if unmeasured == 1 else 'were'} not measured here" if unmeasured else "") + "."
 
 
-def sizes(run: Run) -> str:
+def sizes(run: Run | record.Brief) -> str:
     """Say where a run ran, and on how many processes and nodes."""
     processes = _many(run.nodes * run.procs, "process", "processes")
     nodes = f" on {run.nodes} nodes" if run.nodes > 1 else ""
@@ -154,8 +152,3 @@ def moment(started: str) -> str:
     except ValueError:
         return started
     return f"{when.day} {when:%B %Y, %H:%M}"
-
-
-def near(path: Path) -> str:
-    """Name a file from here where it lies below."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
