@@ -43,7 +43,8 @@ def drawing(thing: Figure | Picture, folder: Path, name: str) -> Markup:
         root = ElementTree.fromstring(path.read_bytes())
     except (OSError, ElementTree.ParseError):
         return Markup()
-    drawn = Element("svg", {"viewBox": root.get("viewBox", ""), "role": "img", "aria-labelledby": f"{name}-title {name}-desc"})
+    size = {"viewBox": root.get("viewBox", ""), "style": f"max-width: {root.get('width', '100%')}"}
+    drawn = Element("svg", {"class": thing.type, **size, "role": "img", "aria-labelledby": f"{name}-title {name}-desc"})
     for tag, text in (("title", thing.title), ("desc", description(thing))):
         ElementTree.SubElement(drawn, tag, {"id": f"{name}-{tag}"}).text = text
     drawn.extend(_clean(root, name))

@@ -52,7 +52,7 @@ def latex(source: str) -> Markup:
         element = convert_to_element(source.strip(), display="block")
     except Exception:  # the converter has a dozen kinds of error and no common one; a page must not fail over a formula
         return Markup('<p class="formula"><code>{}</code></p>').format(source.strip())
-    return Markup(tostring(_formula_alone(element), encoding="unicode"))
+    return Markup('<div class="set">{}</div>').format(Markup(tostring(_formula_alone(element), encoding="unicode")))
 
 
 def _formula_alone(element: Element) -> Element:

@@ -12,7 +12,7 @@ from labs import record
 VOID = {"br", "hr", "img", "input", "link", "meta", "col", "wbr"}
 NASTY = '</script><script>alert(1)</script> "quoted" & <b onclick="x">'
 SVG = """<?xml version="1.0"?>
-<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 10 10" onload="alert(1)">
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="504pt" viewBox="0 0 10 10" onload="alert(1)">
 <metadata>about matplotlib</metadata><script>alert(1)</script>
 <defs><clipPath id="p1"><rect width="9" height="9"/></clipPath><path id="m" d="M 0 0" style="stroke: #0072b2"/></defs>
 <g id="title"><text>The title, a second time</text></g>

@@ -15,7 +15,8 @@ FIGURE = Figure(
 def test_a_figure_takes_the_pages_ink_and_font(run_folder: Path) -> None:
     html = drawing(FIGURE, run_folder, "thing-1-2")
     assert html.startswith(
-        '<svg viewBox="0 0 10 10" role="img" aria-labelledby="thing-1-2-title thing-1-2-desc"><title id="thing-1-2-title">A &lt; B<'
+        '<svg class="figure" viewBox="0 0 10 10" style="max-width: 504pt" role="img" aria-labelledby="thing-1-2-title thing-1-2-desc">'
+        '<title id="thing-1-2-title">A &lt; B<'
     )
     assert "stroke: currentColor" in html
     assert "stroke: #0072b2" in html, "the curves keep their colours"

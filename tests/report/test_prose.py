@@ -31,8 +31,8 @@ def test_paragraphs_formulas_and_lists() -> None:
 
 def test_latex_becomes_mathml() -> None:
     html = prose.blocks("Before\n\n$$\n\\frac{\\partial L}{\\partial x} \\le \\sum_{i=1}^{N} \\alpha_i < 1\n$$\n\nafter.")
-    assert html.startswith("<p>Before</p>\n<math")
-    assert html.endswith("</math>\n<p>after.</p>")
+    assert html.startswith('<p>Before</p>\n<div class="set"><math')
+    assert html.endswith("</math></div>\n<p>after.</p>")
     assert all(part in html for part in ("<mfrac>", "∂", "≤", "∑", "α", "&lt;"))
     assert "&amp;" not in html
 
