@@ -125,6 +125,23 @@ def test_a_lab_is_measured_as_a_person_runs_it(tmp_path: Path, monkeypatch: pyte
     assert asked == [ours, ours, plain, ours, plain]
 
 
+def test_set_up_is_timed_only_where_it_has_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def run(self: Bench, *command: str) -> bench.Sample:
+        asked.append(command)
+        return bench.Sample(0.01, 0.01, 2.0, status)
+
+    monkeypatch.setattr(Bench, "run", run)
+    status = 0
+    assert len(list(Bench(tmp_path, 2).set_up())) == 1
+    assert asked == [("make", "--question", "setup"), *[("make", "--silent", "setup")] * 2]
+    asked.clear()
+    status = 1
+    assert list(Bench(tmp_path, 2).set_up()) == []
+    assert asked == [("make", "--question", "setup")]
+
+
 def test_an_interrupted_measurement_leaves_nothing_running(tmp_path: Path) -> None:
     command = [
         sys.executable,
