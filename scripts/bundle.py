@@ -5,10 +5,12 @@ this one: the same system, processor and minor version of Python.
 """
 
 import argparse
+import hashlib
 import platform
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -23,11 +25,17 @@ BUILDERS = ("setuptools", "wheel", "pip")  # what --no-build-isolation and a new
 README = """\
 PyTorch Deep Dive labs, for a machine without internet: {system}, {machine}, Python {python}, TORCH={flavour}.
 
-Unpack this beside a checkout of the labs, and there say:
+Unpack this beside a checkout of the labs. `sha256sum --check --quiet SHA256SUMS`, in here, says whether all of it came over.
+Then, in the checkout:
 
     export PIP_NO_INDEX=1 PIP_FIND_LINKS=/path/to/{name}/wheels
     make setup TORCH={flavour}
-    export TORCH_HOME=/path/to/{name}/torch     # weights and data sets{weights}
+"""
+WEIGHTS = """
+Weights and data sets are used where they lie, or are copied to where each person keeps them:
+
+    export TORCH_HOME=/path/to/{name}/torch
+    make fetch ARGS='--from /path/to/{name}'
 """
 
 
@@ -57,15 +65,30 @@ def bundle(*, weights: bool) -> Path:
     get_wheels(folder / "wheels", flavour)
     if weights:
         get_weights(folder / "torch")
-    without = "" if weights else ": none in this bundle"
-    told = README.format(
-        system=platform.system(), machine=platform.machine(), python=platform.python_version(), flavour=flavour, name=name, weights=without
+    told = (README + WEIGHTS * weights).format(
+        system=platform.system(), machine=platform.machine(), python=platform.python_version(), flavour=flavour, name=name
     )
     (folder / "README.txt").write_text(told, encoding="utf-8")
-    archive = folder.with_suffix(".tar") if not folder.suffix else folder.parent / f"{name}.tar"
-    with Phase("packing"), tarfile.open(archive, "w") as tar:  # wheels and weights are compressed already
-        tar.add(folder, arcname=name)
-    return archive
+    with Phase("packing"):
+        return pack(folder, [*(folder / "wheels").glob("*.whl"), *((folder / "torch").rglob("*") if weights else ())])
+
+
+def pack(folder: Path, files: Iterable[Path]) -> Path:
+    """Put the files and their checksums into an archive beside the folder. Wheels and weights are compressed already."""
+    kept = sorted(file for file in [folder / "README.txt", *files] if file.is_file() and file.suffix != ".part")
+    sums = folder / "SHA256SUMS"
+    sums.write_text("".join(f"{sha256(file)}  {file.relative_to(folder)}\n" for file in kept), encoding="utf-8")
+    archive = folder.parent / f"{folder.name}.tar"
+    part = archive.with_suffix(".tar.part")
+    with tarfile.open(part, "w") as tar:
+        for file in [sums, *kept]:
+            tar.add(file, arcname=str(Path(folder.name, file.relative_to(folder))))
+    return part.replace(archive)
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def get_wheels(folder: Path, flavour: str) -> None:
