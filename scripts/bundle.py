@@ -42,9 +42,10 @@ Weights and data sets are used where they lie, or are copied to where each perso
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-weights", action="store_true", help="leave weights and data sets out")
+    parser.add_argument("--from", dest="origin", default="", metavar="PLACE", help="a folder or a mirror that holds weights and data sets")
     words = parser.parse_args()
     try:
-        say(f"bundle: {bundle(weights=not words.no_weights)}")
+        say(f"bundle: {bundle(weights=not words.no_weights, origin=words.origin)}")
     except SetupError as error:
         say(f"bundle: {error}")
         return 2
@@ -54,7 +55,7 @@ def main() -> int:
     return 0
 
 
-def bundle(*, weights: bool) -> Path:
+def bundle(*, weights: bool, origin: str = "") -> Path:
     """Make the bundle and return its archive."""
     flavour, _ = read_stamp()
     if not flavour:
@@ -64,7 +65,7 @@ def bundle(*, weights: bool) -> Path:
     (folder / "wheels").mkdir(parents=True, exist_ok=True)
     get_wheels(folder / "wheels", flavour)
     if weights:
-        get_weights(folder / "torch")
+        get_weights(folder / "torch", origin)
     told = (README + WEIGHTS * weights).format(
         system=platform.system(), machine=platform.machine(), python=platform.python_version(), flavour=flavour, name=name
     )
@@ -105,9 +106,9 @@ def get_wheels(folder: Path, flavour: str) -> None:
         pip.wheel(phase, folder, *(line for line in names if line not in own), *builders, DS_BUILD_OPS="0")
 
 
-def get_weights(folder: Path) -> None:
+def get_weights(folder: Path, origin: str) -> None:
     """Fetch weights and data sets into the bundle; say what could not be had."""
-    command = [str(VENV / "bin" / "labs"), "fetch"]
+    command = [str(VENV / "bin" / "labs"), "fetch", "--from", origin]
     ended = subprocess.run(command, env=Pip(VENV).environ | {"TORCH_HOME": str(folder)}, check=False)
     if ended.returncode:
         raise SetupError("not all weights could be fetched: try again, or leave them out with ARGS=--no-weights.")

@@ -21,7 +21,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         words.extend(arguments)
         (folder / "rich-1.0-py3-none-any.whl").write_bytes(b"a wheel")
 
-    def weights(folder: Path) -> None:
+    def weights(folder: Path, origin: str) -> None:
         (folder / "hub").mkdir(parents=True, exist_ok=True)
         (folder / "hub" / "net.pth").write_bytes(b"weights")
         (folder / "hub" / "cut-off.pth.part").write_bytes(b"half")
