@@ -73,6 +73,7 @@ def test_a_run_with_next_to_nothing_in_it(tmp_path: Path, examined: Examined, st
     read = examined(page.write(tmp_path).read_text(encoding="utf-8"))
     assert ("broke: rank 1 was killed" in read.text) == (status == "broke")
     assert ("This run has not ended." in read.text) == (status == "running")
+    assert ("This run was interrupted." in read.text) == (status == "interrupted")
     assert "No claim was judged." in read.text
 
 
