@@ -32,7 +32,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE
+.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -50,6 +50,14 @@ doctor: $(STAMP)
 ##preflight: do NODES=2 PROCS=2 meet, agree and share what they must?
 preflight: $(STAMP)
 	@exec $(LABS) preflight $(where)
+
+##report: a page that leads to all your runs; LAB=29 for the page of that lab's newest run
+report: $(STAMP)
+	@$(LABS) report $(if $(LAB),"$$LAB")
+
+##open: open the page of the newest run in the browser; LAB=29 for that lab's
+open: $(STAMP)
+	@$(LABS) report $(if $(LAB),"$$LAB",last) --open
 
 ##notebooks: write the labs as Jupyter notebooks into notebooks/
 notebooks: $(STAMP)

@@ -13,6 +13,7 @@ from labs.catalog import Entry
 from labs.errors import UsageError
 from labs.fetch import command as fetch
 from labs.options import DryRun, ExerciseNumber, Gpus, LabNumber, Language, LauncherName, Nodes, Procs, Smoke, with_request
+from labs.report import command as report
 from labs.start import spec_of, start
 
 INTERRUPTED = 130  # 128 + SIGINT
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(jobs.app)
 app.add_typer(fetch.app)
+app.add_typer(report.app)
 NOTHING = launch.Request()
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 

@@ -5,8 +5,9 @@ import getpass
 import os
 import socket
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from labs import home, record
 from labs.errors import UsageError
@@ -24,7 +25,7 @@ def serve(port: str) -> NoReturn:
     if "SSH_CONNECTION" in os.environ or "SLURM_JOB_ID" in os.environ:
         print(f"from your own machine: ssh -L {number}:{LOOPBACK}:{number} {getpass.getuser()}@{socket.getfqdn()}", file=sys.stderr)
     sys.stderr.flush()
-    arguments = ["--logdir", str(home.home() / "runs"), "--host", LOOPBACK, "--port", str(number)]
+    arguments = ["--logdir", str(home.home() / "runs"), "--host", LOOPBACK, "--port", str(number), "--load_fast", "false"]
     os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *arguments])
 
 
@@ -34,18 +35,22 @@ def write(folder: Path) -> bool:
         return False
     try:
         run = record.load(folder)
+        begun = datetime.fromisoformat(run.started).timestamp()
     except ValueError:  # of another version, or damaged: nothing to draw
+        return False
+    if run.status == "running":  # its figures are not there yet
         return False
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
     writer = EventFileWriter(str(folder / OURS))
     for event in [*_scalars(run), _claims(run)]:
+        event.wall_time = begun
         writer.add_event(event)
     writer.close()
     return True
 
 
-def _scalars(run: record.Run) -> list[object]:
+def _scalars(run: record.Run) -> list[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -63,13 +68,18 @@ def _steps(x: list[float]) -> list[int]:
     return [int(value) for value in x] if all(value == int(value) for value in x) else list(range(len(x)))
 
 
-def _claims(run: record.Run) -> object:
+def _claims(run: record.Run) -> Any:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.plugins.text.summary_v2 import text_pb
 
-    rows = [f"| {claim.verdict} | {claim.text} | {claim.shown or claim.reason} |".replace("\n", " ") for claim in run.claims]
+    rows = [_row(claim.verdict, claim.text, claim.shown or claim.reason) for claim in run.claims]
     table = "\n".join(["| verdict | claim | measured |", "| --- | --- | --- |", *rows])
     return Event(step=0, summary=text_pb("claims", table))
+
+
+def _row(*cells: str) -> str:
+    """Write a row of a table in Markdown, in which a bar of a cell's own is marked."""
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
 def _free(port: str) -> int:

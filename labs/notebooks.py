@@ -27,6 +27,7 @@ class Piece:
     names: set[str] = field(default_factory=set)
     uses: set[str] = field(default_factory=set)
     text: str = ""
+    gap: int = 0  # empty lines above it in the file
     statements: list[str] = field(default_factory=list)
 
 
@@ -86,8 +87,8 @@ def _beginning(entry: Entry) -> str:
 def _ending(entry: Entry) -> list[str]:
     if not entry.distributed:
         return ["end(lab)"]
-    launch = f"!{{sys.executable}} -m labs.cli run {entry.number} --procs {entry.processes}"
-    return [f"# This lab is about several processes, so it runs beside the notebook.\nimport sys\n\n{launch}"]
+    launch = f'launch({entry.number}, "--procs", "{entry.processes}")  # add "--smoke" for a tiny run'
+    return [f"# This lab is about several processes, so it runs beside the notebook.\nfrom labs.kit.notebook import launch\n\n{launch}"]
 
 
 def _pieces(entry: Entry) -> tuple[list[Piece], str]:
@@ -100,8 +101,18 @@ def _pieces(entry: Entry) -> tuple[list[Piece], str]:
     pieces = _joined([_piece(node, lines, entry) for node in definitions])
     run = next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == "run")
     _unroll(run, lines, pieces, entry)
-    head = "\n".join(_slice(lines, imports[0].lineno, imports[-1].end_lineno))
-    return pieces, head
+    head = [line for line in _slice(lines, imports[0].lineno, imports[-1].end_lineno) if not line.startswith("from labs.kit import ")]
+    return pieces, "\n".join([*head, *_of_the_kit(source, pieces)])
+
+
+def _of_the_kit(source: str, pieces: list[Piece]) -> list[str]:
+    """Return an import of those of the kit's names that the cells use: never of what makes the file a script."""
+    offered = next(
+        (line.partition(" import ")[2].split(", ") for line in source.splitlines() if line.startswith("from labs.kit import ")), []
+    )
+    code = "\n".join("\n".join([piece.source, *piece.statements]) for piece in pieces)
+    used = [name for name in offered if re.search(rf"\b{name}\b", code)]
+    return [f"from labs.kit import {', '.join(used)}"] if used else []
 
 
 def _piece(node: ast.stmt, lines: list[str], entry: Entry) -> Piece:
@@ -112,7 +123,7 @@ def _piece(node: ast.stmt, lines: list[str], entry: Entry) -> Piece:
         text = _told(node, entry)
         kept = [*_slice(lines, node.lineno, doc.lineno - 1), *_slice(lines, (doc.end_lineno or doc.lineno) + 1, node.end_lineno)]
     uses = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
-    return Piece(_clean("\n".join(kept)), _names(node), uses, text)
+    return Piece(_clean("\n".join(kept)), _names(node), uses, text, _gap_above(first, lines))
 
 
 def _told(node: ast.FunctionDef, entry: Entry) -> str:
@@ -128,7 +139,8 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
     for piece in pieces:
         if joined and not piece.text and not joined[-1].text:
             before = joined[-1]
-            joined[-1] = Piece(f"{before.source}\n\n\n{piece.source}", before.names | piece.names, before.uses | piece.uses)
+            source = before.source + "\n" * (1 + piece.gap) + piece.source
+            joined[-1] = Piece(source, before.names | piece.names, before.uses | piece.uses)
         else:
             joined.append(piece)
     return joined
@@ -176,6 +188,10 @@ def _with_comment_above(node: ast.stmt, lines: list[str]) -> int:
     while first > 1 and lines[first - 2].startswith("#"):
         first -= 1
     return first
+
+
+def _gap_above(first: int, lines: list[str]) -> int:
+    return next((gap for gap in range(first - 1) if lines[first - 2 - gap]), 0)
 
 
 def _slice(lines: list[str], first: int, last: int | None) -> list[str]:

@@ -1,5 +1,6 @@
 """What a run leaves behind: the form of `run.json`. Its JSON schema, `labs/run.schema.json`, is made from these classes."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +48,10 @@ class Table(_Record):
     title: str
     columns: list[str]
     rows: list[list[str]]
+
+    def numeric(self, index: int) -> bool:
+        """Tell whether a column holds numbers alone, and so stands on the right; the first one names its rows."""
+        return index > 0 and all(re.match(r"[-+−]?[\d.,]+(e[-+]?\d+)?\b", row[index]) for row in self.rows)
 
 
 class Figure(_Record):
@@ -139,6 +144,7 @@ class Run(_Record):
     smoke: bool
     started: str = Field(description="local time with offset, ISO 8601")
     seconds: float = 0.0
+    sections: dict[str, str] = Field(default_factory=dict, description="the lab's header: its question, what it needs, its sources …")
     config: dict[str, Any]
     resumed: int = Field(default=0, description="the step from which its training went on, where an earlier attempt left a checkpoint")
     claims: list[Claim] = Field(default_factory=list)
@@ -157,6 +163,35 @@ class Run(_Record):
     def save(self, folder: Path) -> None:
         """Write `run.json` into the run folder, whole or not at all."""
         write_whole(folder / "run.json", self.model_dump_json(indent=2) + "\n")
+
+
+class _Judged(BaseModel):
+    verdict: Verdict
+
+
+class Brief(BaseModel):
+    """What a list of runs says of each; the rest of the record is not looked at."""
+
+    lab: int
+    title: str
+    module: str
+    launcher: str
+    nodes: int
+    procs: int
+    status: Status
+    smoke: bool
+    started: str
+    seconds: float = 0.0
+    claims: list[_Judged] = Field(default_factory=list)
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many claims got this verdict."""
+        return sum(claim.verdict == verdict for claim in self.claims)
+
+
+def brief(folder: Path) -> Brief:
+    """Read a run's record for a list. Raises pydantic.ValidationError where it is not of this form."""
+    return Brief.model_validate_json((folder / "run.json").read_bytes())
 
 
 def load(folder: Path) -> Run:

@@ -46,7 +46,10 @@ def start(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
 
 def _close(folder: Path, status: int) -> None:
     """Say in the record of a run that could not say so itself, because rank 0 was killed, how it ended."""
+    from labs.report import page
+
     notes = home.read_json(folder / "run.json")
     if notes.get("status") == "running":
         notes |= {"status": "broke", "error": f"ended with status {status} before it could say why"}
         home.write_whole(folder / "run.json", json.dumps(notes, indent=2) + "\n")
+        page.leave(folder)

@@ -8,10 +8,10 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -25,14 +25,17 @@ from labs.catalog import Entry
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
+MEASURE = ROOT / "scripts" / "measure.py"
 LABS = Path(sys.executable).with_name("labs")
 TORCHX_VERSION = "0.7.0"
+ALONE, TOGETHER = 1, 43  # the labs on which launching one process, and two, is compared with other ways
+WIDTHS = 8, 15, 22  # of target, spread and note
 COMMANDS = ("list", "show 1", "--help", "run 1 --dry-run")
 MAKE_VARIABLES = re.compile(r"MAKE.*|MFLAGS|NODES|PROCS|GPUS|SMOKE|LAUNCHER|DRYRUN|ARGS|LAB|TORCH|PYTHON")
 
 
 class Sample(NamedTuple):
-    """One run of a command: seconds of the clock and of the processors, and the most memory that it held at once."""
+    """One run of a command: seconds of the clock and of the processors, the most memory of its largest process, its exit status."""
 
     seconds: float
     cpu_seconds: float
@@ -68,18 +71,17 @@ class Bench:
     def run(self, *command: str) -> Sample:
         """Run a command to its end, without its output, and measure it."""
         progress(" ".join((Path(command[0]).name, *command[1:])))
-        with tempfile.TemporaryFile() as output:
-            begun = time.perf_counter()
-            child = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as report:
+            measured = [sys.executable, "-IS", str(MEASURE), str(report.fileno()), *command]
+            files: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, "pass_fds": [report.fileno()]}
+            child = subprocess.Popen(measured, cwd=ROOT, env=self.environ, process_group=0, **files)
             try:
-                _, status, usage = os.wait4(child.pid, 0)
+                child.wait()
             except BaseException:
-                child.kill()
+                os.killpg(child.pid, signal.SIGKILL)
                 raise
-            took = time.perf_counter() - begun
-        child.returncode = os.waitstatus_to_exitcode(status)
-        peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-        return Sample(took, usage.ru_utime + usage.ru_stime, peak, child.returncode)
+            report.seek(0)
+            return Sample(*json.load(report))
 
     def commands(self) -> Iterator[Figure]:
         """Time the commands that must feel instant."""
@@ -88,19 +90,24 @@ class Bench:
             yield Figure(f"labs {words}", "s", "≤ 0.3", seconds(samples), failures(samples))
 
     def set_up(self) -> Iterator[Figure]:
-        """Time set-up where there is nothing to do."""
-        samples = [self.run("make", "--silent", "setup") for _ in range(self.rounds + 1)][1:]  # the first one may have had something to do
+        """Time set-up where there is nothing to do. Where there is, do not do it: who measures changes nothing."""
+        if self.run("make", "--question", "setup").status:
+            return
+        samples = [self.run("make", "--silent", "setup") for _ in range(self.rounds)]
         yield Figure("make setup, nothing to do", "s", "≤ 0.05", seconds(samples), failures(samples))
 
-    def lab(self, entry: Entry, *options: str, rounds: int, target: str) -> Iterator[Figure]:
+    def lab(self, entry: Entry, *options: str) -> Iterator[Figure]:
+        """Run a lab once, as a person would."""
+        sample = self.run(str(LABS), "run", str(entry.number), *options)
+        name = " ".join((f"lab {entry.number:02d}", *options))
+        yield Figure(name, "s", "≤ 60" if options else "≤ 180", [sample.seconds], self.verdicts(entry) + failures([sample]))
+        yield Figure(f"{name}, peak memory", "MiB", "≤ 2048" if options else "≤ 4096", [sample.peak_mib], "of the largest process")
+
+    def overhead(self, entry: Entry, *options: str, rounds: int) -> Iterator[Figure]:
         """Run a lab by our command and by plain Python, in turn, and compare: that is what launching costs."""
-        number = str(entry.number)
-        ours, plain = (str(LABS), "run", number, *options), (sys.executable, "-m", entry.import_name, *options)
+        ours, plain = (str(LABS), "run", str(entry.number), *options), (sys.executable, "-m", entry.import_name, *options)
         name = " ".join((f"lab {entry.number:02d}", *options))
         pairs = [(self.run(*ours), self.run(*plain)) for _ in range(rounds)]
-        by_us = [ours for ours, _ in pairs]
-        yield Figure(name, "s", target, seconds(by_us), self.verdicts(entry) + failures(by_us))
-        yield Figure(f"{name}, peak memory", "MiB", "≤ 2048" if options else "≤ 4096", [sample.peak_mib for sample in by_us])
         by_cpu = median(ours.cpu_seconds / plain.cpu_seconds for ours, plain in pairs)  # others on the machine disturb it less
         ratios = [ours.seconds / plain.seconds for ours, plain in pairs]
         yield Figure(f"{name}: labs run against python -m", "×", "≤ 1.05", ratios, f"{by_cpu:.3f} × in processor time")
@@ -116,12 +123,15 @@ class Bench:
         rows = [[self.run(*command) for command in (ours, torchrun, torchx)] for _ in range(rounds)]
         name = f"lab {entry.number:02d} --smoke, {count} processes"
         mine = [row[0] for row in rows]
-        yield Figure(name, "s", "≤ 60", seconds(mine), self.verdicts(entry) + failures(mine))
         for place, other in ((1, "bare torchrun"), (2, "TorchX, local_cwd")):
             ratios = [row[0].seconds / row[place].seconds for row in rows]
             apart = median(row[place].seconds - row[0].seconds for row in rows)
             yield Figure(
-                f"{name}: labs run against {other}", "×", "< 1", ratios, f"{apart:.1f} s sooner" + failures([row[place] for row in rows])
+                f"{name}: labs run against {other}",
+                "×",
+                "< 1",
+                ratios,
+                f"{apart:.1f} s sooner" + failures([*mine, *[row[place] for row in rows]]),
             )
 
     def torchx(self) -> str:
@@ -164,19 +174,27 @@ def figures(bench: Bench, entries: list[Entry], quick: bool) -> Iterator[Figure]
     yield from bench.commands()
     yield from bench.set_up()
     for entry in entries:
-        if entry.distributed:
-            yield from bench.starters(entry, rounds=1 if quick else 3)
-            continue
-        yield from bench.lab(entry, "--smoke", rounds=bench.rounds, target="≤ 60")
+        yield from bench.lab(entry, "--smoke")
         if not quick:
-            yield from bench.lab(entry, rounds=bench.rounds if entry.number == 1 else 1, target="≤ 180")
+            yield from bench.lab(entry)
+        if entry.number == ALONE:
+            yield from bench.overhead(entry, "--smoke", rounds=bench.rounds)
+        if entry.number == TOGETHER:
+            yield from bench.starters(entry, rounds=1 if quick else 3)
 
 
 def line(figure: Figure) -> str:
-    """Return a figure as a line of the table."""
+    """Return a figure as a row of the table."""
     spread = f"{min(figure.samples):.3g} … {max(figure.samples):.3g}" if len(figure.samples) > 1 else ""
-    shown = f"{figure.what:<46} {figure.value:>8.4g} {figure.unit:<4} {figure.target:<8} {spread:<16} {figure.note}"
-    return shown.rstrip()
+    return row(figure.what, f"{figure.value:.4g} {figure.unit}", figure.target, spread, figure.note)
+
+
+def row(*cells: str) -> str:
+    """Return a row of a table in Markdown, which reads well on a terminal too: the number stands on the right."""
+    what, value, *others = cells
+    return (
+        "| " + " | ".join([f"{what:<64}", f"{value:>12}", *(f"{cell:<{width}}" for cell, width in zip(others, WIDTHS, strict=True))]) + " |"
+    )
 
 
 def machine_name() -> str:
@@ -202,17 +220,21 @@ def main(arguments: list[str]) -> int:
     """Measure, showing each figure as soon as it is there, and keep them all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of everything, no default runs, nothing kept")
-    quick = parser.parse_args(arguments).quick
-    entries = [entry for entry in catalog.all_labs().values() if entry.ready]
+    parser.add_argument("labs", nargs="*", metavar="N", help="only these labs, and nothing kept")
+    words = parser.parse_args(arguments)
+    quick = words.quick
+    entries = [catalog.find_ready(lab) for lab in words.labs] or [entry for entry in catalog.all_labs().values() if entry.ready]
     load, measured = [os.getloadavg()], []
     with tempfile.TemporaryDirectory(prefix="labs-bench-") as folder:
         bench = Bench(Path(folder), rounds=1 if quick else 5)
+        print(row("what", "median", "target", "spread", "note"))
+        print("| --- | ---: | --- | --- | --- |")
         for figure in figures(bench, entries, quick):
             progress("")
             print(line(figure), flush=True)
             measured.append(figure)
         record = bench.record(entries[0])
-    if not quick:
+    if not quick and not words.labs:
         path = keep(document(measured, record, [*load, os.getloadavg()]))
         print(f"kept in {path.parent.name}/{path.name}")
     return 0

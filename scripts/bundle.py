@@ -5,10 +5,12 @@ this one: the same system, processor and minor version of Python.
 """
 
 import argparse
+import hashlib
 import platform
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -23,20 +25,27 @@ BUILDERS = ("setuptools", "wheel", "pip")  # what --no-build-isolation and a new
 README = """\
 PyTorch Deep Dive labs, for a machine without internet: {system}, {machine}, Python {python}, TORCH={flavour}.
 
-Unpack this beside a checkout of the labs, and there say:
+Unpack this beside a checkout of the labs. `sha256sum --check --quiet SHA256SUMS`, in here, says whether all of it came over.
+Then, in the checkout:
 
     export PIP_NO_INDEX=1 PIP_FIND_LINKS=/path/to/{name}/wheels
     make setup TORCH={flavour}
-    export TORCH_HOME=/path/to/{name}/torch     # weights and data sets{weights}
+"""
+WEIGHTS = """
+Weights and data sets are used where they lie, or are copied to where each person keeps them:
+
+    export TORCH_HOME=/path/to/{name}/torch
+    make fetch ARGS='--from /path/to/{name}'
 """
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-weights", action="store_true", help="leave weights and data sets out")
+    parser.add_argument("--from", dest="origin", default="", metavar="PLACE", help="a folder or a mirror that holds weights and data sets")
     words = parser.parse_args()
     try:
-        say(f"bundle: {bundle(weights=not words.no_weights)}")
+        say(f"bundle: {bundle(weights=not words.no_weights, origin=words.origin)}")
     except SetupError as error:
         say(f"bundle: {error}")
         return 2
@@ -46,7 +55,7 @@ def main() -> int:
     return 0
 
 
-def bundle(*, weights: bool) -> Path:
+def bundle(*, weights: bool, origin: str = "") -> Path:
     """Make the bundle and return its archive."""
     flavour, _ = read_stamp()
     if not flavour:
@@ -56,16 +65,31 @@ def bundle(*, weights: bool) -> Path:
     (folder / "wheels").mkdir(parents=True, exist_ok=True)
     get_wheels(folder / "wheels", flavour)
     if weights:
-        get_weights(folder / "torch")
-    without = "" if weights else ": none in this bundle"
-    told = README.format(
-        system=platform.system(), machine=platform.machine(), python=platform.python_version(), flavour=flavour, name=name, weights=without
+        get_weights(folder / "torch", origin)
+    told = (README + WEIGHTS * weights).format(
+        system=platform.system(), machine=platform.machine(), python=platform.python_version(), flavour=flavour, name=name
     )
     (folder / "README.txt").write_text(told, encoding="utf-8")
-    archive = folder.with_suffix(".tar") if not folder.suffix else folder.parent / f"{name}.tar"
-    with Phase("packing"), tarfile.open(archive, "w") as tar:  # wheels and weights are compressed already
-        tar.add(folder, arcname=name)
-    return archive
+    with Phase("packing"):
+        return pack(folder, [*(folder / "wheels").glob("*.whl"), *((folder / "torch").rglob("*") if weights else ())])
+
+
+def pack(folder: Path, files: Iterable[Path]) -> Path:
+    """Put the files and their checksums into an archive beside the folder. Wheels and weights are compressed already."""
+    kept = sorted(file for file in [folder / "README.txt", *files] if file.is_file() and file.suffix != ".part")
+    sums = folder / "SHA256SUMS"
+    sums.write_text("".join(f"{sha256(file)}  {file.relative_to(folder)}\n" for file in kept), encoding="utf-8")
+    archive = folder.parent / f"{folder.name}.tar"
+    part = archive.with_suffix(".tar.part")
+    with tarfile.open(part, "w") as tar:
+        for file in [sums, *kept]:
+            tar.add(file, arcname=str(Path(folder.name, file.relative_to(folder))))
+    return part.replace(archive)
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def get_wheels(folder: Path, flavour: str) -> None:
@@ -82,9 +106,9 @@ def get_wheels(folder: Path, flavour: str) -> None:
         pip.wheel(phase, folder, *(line for line in names if line not in own), *builders, DS_BUILD_OPS="0")
 
 
-def get_weights(folder: Path) -> None:
+def get_weights(folder: Path, origin: str) -> None:
     """Fetch weights and data sets into the bundle; say what could not be had."""
-    command = [str(VENV / "bin" / "labs"), "fetch"]
+    command = [str(VENV / "bin" / "labs"), "fetch", "--from", origin]
     ended = subprocess.run(command, env=Pip(VENV).environ | {"TORCH_HOME": str(folder)}, check=False)
     if ended.returncode:
         raise SetupError("not all weights could be fetched: try again, or leave them out with ARGS=--no-weights.")

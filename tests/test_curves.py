@@ -1,11 +1,14 @@
 """Runs in TensorBoard: what is written, and the server itself."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,7 @@ def test_series_become_scalars_and_claims_a_table(tmp_path: Path) -> None:
         "Price/near": [(1, 1.0), (2, 2.0), (4, 3.5)],
         "Price/far": [(1, 2.0), (2, 2.0), (4, 2.0)],
     }
+    assert {event.wall_time for event in found.Scalars("Price/near")} == {datetime.fromisoformat(LEAST["started"]).timestamp()}
     assert found.Tags()["tensors"] == ["claims/text_summary"] or found.Tags()["tensors"] == ["claims"]
 
 
@@ -47,7 +51,18 @@ def test_whole_numbers_are_steps_and_others_are_counted() -> None:
     assert curves._steps([0.1, 0.2, 0.4]) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"lab": 1}'])
+def test_a_run_is_written_once_it_has_ended(tmp_path: Path) -> None:
+    record.Run(**LEAST | {"status": "running"}).save(tmp_path)
+    assert not curves.write(tmp_path)
+    record.Run(**LEAST).save(tmp_path)
+    assert curves.write(tmp_path)
+
+
+def test_a_bar_in_a_claim_does_not_break_its_table() -> None:
+    assert curves._row("held", "|x| ≤\n1", "") == r"| held | \|x\| ≤ 1 |  |"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"lab": 1}', json.dumps(LEAST | {"started": "then"})])
 def test_a_damaged_record_is_left_out(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
     assert not curves.write(tmp_path)
@@ -71,21 +86,26 @@ def test_the_server_shows_the_runs_on_loopback(labs_home: Path) -> None:
     command = [sys.executable, "-m", "labs.cli", "tensorboard", "--port", str(port)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "SSH_CONNECTION": "x"}) as process:
         try:
-            assert "lab01/then-local" in _answer(f"http://127.0.0.1:{port}/data/runs", process)
+            here = f"http://127.0.0.1:{port}"
+            assert "lab01/then-local" in _answer(f"{here}/data/runs", process)
+            curve = urllib.parse.urlencode({"run": "lab01/then-local/tensorboard", "tag": "Price/near"})
+            points = json.loads(_answer(f"{here}/data/plugin/scalars/scalars?{curve}", process, holds="3.5"))
+            assert [(step, value) for _, step, value in points] == [(1, 1.0), (2, 2.0), (4, 3.5)]
+            assert "<!doctype html>" in _answer(here, process, holds="TensorBoard")
         finally:
             process.terminate()
             _, said = process.communicate(timeout=30)
     assert f"ssh -L {port}:127.0.0.1:{port}" in said
 
 
-def _answer(url: str, process: "subprocess.Popen[str]") -> str:
-    """Return the first answer that names a run."""
+def _answer(url: str, process: "subprocess.Popen[str]", holds: str = "lab01") -> str:
+    """Return the first answer that holds this; by default, that names a run."""
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 text: str = answer.read().decode()
-                if "lab01" in text:
+                if holds in text:
                     return text
         except OSError:
             pass

@@ -1,6 +1,7 @@
 """Labs as notebooks: made from the source, run as they are."""
 
 import ast
+import os
 from pathlib import Path
 
 import nbformat
@@ -12,6 +13,7 @@ from labs.errors import UsageError
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
 ALONE = [entry for entry in READY if not entry.distributed]
+EXECUTED = ALONE if os.environ.get("LABS_TEST_ALL") else ALONE[:1]  # each takes seconds: `make test-all` executes all of them
 
 
 @pytest.mark.parametrize("entry", READY, ids=lambda entry: entry.notebook)
@@ -28,7 +30,7 @@ def test_a_notebook_has_every_step_once_with_its_prose_above_it(entry: catalog.E
             told = (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
             assert not told or sources[places[0] - 1].startswith(f"## {told}"), node.name
     code = "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
-    assert not any(word in code for word in ("MUTANTS", "__main__", "# noqa", "# fmt:"))
+    assert not any(word in code for word in ("MUTANTS", "__main__", "# noqa", "# fmt:", "Mutant", "@exercise"))
 
 
 @pytest.mark.parametrize("entry", ALONE, ids=lambda entry: entry.notebook)
@@ -51,7 +53,14 @@ def test_the_same_source_gives_the_same_notebook(labs_home: Path) -> None:
 def test_a_lab_of_several_processes_gets_a_cell_that_launches_it(labs_home: Path) -> None:
     entry = catalog.find("43")
     last = nbformat.read(notebooks.write(entry), as_version=4).cells[-1]
-    assert "-m labs.cli run 43 --procs 2" in last.source
+    assert 'launch(43, "--procs", "2")' in last.source
+
+
+def test_lines_stand_as_far_apart_as_in_the_file(labs_home: Path) -> None:
+    entry = catalog.find("1")
+    assert entry.path
+    constants = nbformat.read(notebooks.write(entry), as_version=4).cells[2].source
+    assert constants in notebooks.LINTERS.sub("", entry.path.read_text(encoding="utf-8"))
 
 
 def test_only_labs_that_are_there_become_notebooks(labs_home: Path) -> None:
@@ -61,7 +70,7 @@ def test_only_labs_that_are_there_become_notebooks(labs_home: Path) -> None:
         notebooks.write_all("77")
 
 
-@pytest.mark.parametrize("entry", ALONE, ids=lambda entry: entry.notebook)
+@pytest.mark.parametrize("entry", EXECUTED, ids=lambda entry: entry.notebook)
 def test_a_notebook_runs_from_top_to_bottom(entry: catalog.Entry, labs_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(home.CHECKOUT))
     book = nbformat.read(notebooks.write(entry), as_version=4)
@@ -74,3 +83,4 @@ def test_a_notebook_runs_from_top_to_bottom(entry: catalog.Entry, labs_home: Pat
     assert notes.count("held") > 0
     shown = str([cell.get("outputs") for cell in book.cells])
     assert all(claim.id in shown for claim in notes.claims)
+    assert (folder / "report.html").exists()

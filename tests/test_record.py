@@ -78,3 +78,13 @@ def test_a_value_that_is_no_number_does_not_break_the_file(tmp_path: Path, value
     record.Run.model_validate(LEAST | {"claims": [CLAIM | {"value": value}]}).save(tmp_path)
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert record.load(tmp_path).claims[0].id == "01.shared"
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [("12", True), ("-1.5", True), ("−1.5", True), ("1e-3", True), ("1,234", True), ("12 ms", True), ("refused", False), ("[2, 3]", False),
+     ("", False), ("1x1", False)],
+)  # fmt: skip
+def test_numbers_stand_on_the_right(cell: str, number: bool) -> None:
+    table = record.Table(title="t", columns=["a", "b"], rows=[["1", cell]])
+    assert [table.numeric(0), table.numeric(1)] == [False, number]

@@ -34,7 +34,7 @@ def _get(source: Source, place: Path, origin: str, progress: Progress) -> None:
     part = place / f"{source.name}.part"
     try:
         if origin and "://" not in origin:
-            shutil.copyfile(Path(origin) / source.name, part)
+            shutil.copyfile(_found(source.name, Path(origin)), part)
         else:
             _download(f"{origin.rstrip('/')}/{source.name}" if origin else source.url, part, progress)
     except FileNotFoundError:
@@ -47,6 +47,14 @@ def _get(source: Source, place: Path, origin: str, progress: Progress) -> None:
             f"{source.name} is not what it should be: its {source.algorithm} does not begin with {source.digest}\nit was removed; try again"
         )
     part.replace(place / source.name)
+
+
+def _found(name: str, folder: Path) -> Path:
+    """Return where a file lies in a folder or below it, as in an unpacked bundle. Raises FileNotFoundError."""
+    found = next((path for path in (folder / name, *folder.rglob(name)) if path.is_file()), None)
+    if found is None:
+        raise FileNotFoundError
+    return found
 
 
 def _download(url: str, part: Path, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito 2008: told apart by the colour-blind too
-
+MARKERS = ("o", "s", "^", "D", "v")  # and in black and white
 
 STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "labs", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
 
@@ -27,9 +28,9 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
     with rc_context(STYLE):
         canvas = Canvas(figsize=(7, 4), layout="constrained")
         axes = canvas.subplots()
-        for (name, values), colour in zip(figure.series.items(), COLOURS * len(figure.series), strict=False):
-            axes.plot(figure.x, values, marker="o", label=name, color=colour)
-        axes.set_title(figure.title, loc="left")
+        for (name, values), colour, marker in zip(figure.series.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
+            axes.plot(figure.x, values, marker=marker, label=name, color=colour)
+        axes.set_title(figure.title, loc="left").set_gid("title")  # which a page leaves out: its caption says it
         axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
         if log_x:
             axes.set_xscale("log", base=2)

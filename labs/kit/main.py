@@ -104,7 +104,7 @@ def _kept(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt
             return _recorded(lesson, cfg, notes, replace(setting, screen=screen), attempt)
     except KeyboardInterrupt:
         notes.status = "interrupted"
-        notes.save(folder)
+        _save(notes, folder)
         raise
     except OSError as error:
         if not no_space(error):
@@ -113,6 +113,14 @@ def _kept(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt
             shutil.rmtree(folder, ignore_errors=True)
         advice = "free some space, or choose another place with LABS_HOME=/some/folder"
         raise UsageError(f"the disk is full: {error.strerror} in {folder}\n{advice}") from None
+
+
+def _save(notes: record.Run, folder: Path) -> None:
+    """Keep the record, and its page beside it."""
+    from labs.report import page  # rank 0 alone needs it
+
+    notes.save(folder)
+    page.leave(folder, notes)
 
 
 def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
@@ -141,7 +149,7 @@ def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, att
         return _farewell(notes, world)
     describe_machine(notes)
     assert setting.folder is not None
-    notes.save(setting.folder)
+    _save(notes, setting.folder)
     status = _closing(lesson, notes, screen, setting.folder)
     return 128 + signal.SIGTERM if isinstance(stopped, Terminated) else status
 

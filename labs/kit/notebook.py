@@ -1,12 +1,14 @@
 """A lab in a notebook: the same claims, shown where their cells stand."""
 
 import importlib
+import signal
+import subprocess
 import sys
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from IPython.display import HTML, SVG, display
+from IPython.display import HTML, display
 
 from labs import home, record
 from labs.kit import lesson as lessons
@@ -14,6 +16,8 @@ from labs.kit.lab import Lab
 from labs.kit.screen import Screen
 from labs.kit.session import blank, describe_machine
 from labs.kit.setting import Setting
+from labs.report import page
+from labs.report.drawing import drawing
 
 SIGNS = {"held": "✔", "failed": "✘", "not measured here": "–"}
 
@@ -43,18 +47,18 @@ class NotebookScreen(Screen):
 
     def figure(self, figure: record.Figure) -> None:
         """Show a figure's picture."""
-        self._draw(figure.path)
+        self._draw(figure)
 
     def picture(self, picture: record.Picture) -> None:
         """Show a picture."""
-        self._draw(picture.path)
+        self._draw(picture)
 
     def listing(self, listing: record.Listing) -> None:
         """Show a program's text."""
         _show(f"<b>{escape(listing.title)}</b><pre>{escape(listing.text)}</pre>")
 
-    def _draw(self, path: str) -> None:
-        display(SVG(filename=str(self.folder / path)))
+    def _draw(self, thing: record.Figure | record.Picture) -> None:
+        _show(f"<b>{escape(thing.title)}</b>{drawing(thing, self.folder, Path(thing.path).stem)}")
 
 
 def begin(module: str, *, smoke: bool = False) -> tuple[Any, Lab]:
@@ -75,7 +79,21 @@ def end(lab: Lab) -> None:
     notes.status = "failed" if notes.count("failed") else "held"
     notes.seconds = sum(step.seconds for step in notes.steps)
     notes.save(folder)
-    print(f"{notes.count('held')} of {len(notes.claims)} claims held; kept in {folder}", file=sys.stdout)
+    page.leave(folder, notes)
+    print(f"{notes.count('held')} of {len(notes.claims)} claims held; kept in {folder}")
+
+
+def launch(lab: int, *options: str) -> None:
+    """Run a lab in processes of its own, beside the notebook, and show what it prints. Interrupting the cell ends it."""
+    command = [sys.executable, "-m", "labs.cli", "run", str(lab), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                print(line, end="")
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            raise
 
 
 def _show(html: str) -> None:

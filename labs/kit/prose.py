@@ -53,8 +53,3 @@ def bars(x: Sequence[float], series: dict[str, list[float]], x_label: str, y_lab
         for index, (name, values) in enumerate(zip(names, series.values(), strict=True)):
             left = written if index == 0 else ""
             yield f"{left:>{x_width}}  {name:<{name_width}}{BAR * max(1, round(BAR_WIDTH * values[place] / top))} {values[place]:.3g}"
-
-
-def is_number(cell: str) -> bool:
-    """Tell whether a table's cell starts with a number, and so stands on the right."""
-    return re.match(r"[-+−]?[\d.,]+(e[-+]?\d+)?\b", cell) is not None

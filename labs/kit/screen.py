@@ -15,7 +15,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from labs import record
-from labs.kit.prose import bars, inline, is_number, paragraphs, plain
+from labs.kit.prose import bars, inline, paragraphs, plain
 
 PLAIN_WIDTH = 120
 READING_WIDTH = 100
@@ -82,8 +82,7 @@ class Screen:
         self.show(f"[bold]{escape(table.title)}[/]", indent=4)
         grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0))
         for index, column in enumerate(table.columns):
-            numeric = index > 0 and all(is_number(row[index]) for row in table.rows)
-            grid.add_column(escape(column), justify="right" if numeric else "left", header_style="dim")
+            grid.add_column(escape(column), justify="right" if table.numeric(index) else "left", header_style="dim")
         for row in table.rows:
             grid.add_row(*map(escape, row))
         for console in self.shown_on:

@@ -35,6 +35,7 @@ def blank(lesson: Lesson, cfg: Any, *, smoke: bool, launcher: str = "local", wor
         status="running",
         smoke=smoke,
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
+        sections=lesson.entry.sections,
         config=dataclasses.asdict(cfg),
         ranks=world.gather("ranks", here),
     )

@@ -134,8 +134,12 @@ def test_no_network_is_one_sentence(asset: Asset) -> None:
 def test_a_folder_can_be_the_origin(asset: Asset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds no net-0123\.pth"):
         fetched(asset, str(tmp_path))
-    (tmp_path / "net-0123.pth").write_bytes(CONTENT)
-    fetched(asset, str(tmp_path))
+    with pytest.raises(UsageError, match=r"holds no net-0123\.pth"):
+        fetched(asset, str(tmp_path / "not-there"))
+    bundle = tmp_path / "bundle" / "torch" / "hub"
+    bundle.mkdir(parents=True)
+    (bundle / "net-0123.pth").write_bytes(CONTENT)
+    fetched(asset, str(tmp_path / "bundle"))
     assert asset.there()
 
 

@@ -85,12 +85,3 @@ def test_series_stand_below_each_other_under_their_names() -> None:
 def test_every_value_has_a_bar(values: list[float]) -> None:
     _, *lines = prose.bars([1, 2], {"y": values}, "x", "y")
     assert all(1 <= line.count(prose.BAR) <= prose.BAR_WIDTH for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("cell", "number"),
-    [("12", True), ("-1.5", True), ("−1.5", True), ("1e-3", True), ("1,234", True), ("12 ms", True), ("refused", False), ("[2, 3]", False),
-     ("", False), ("1x1", False)],
-)  # fmt: skip
-def test_numbers_stand_on_the_right(cell: str, number: bool) -> None:
-    assert prose.is_number(cell) is number

@@ -2,12 +2,19 @@
 
 import json
 import re
+import signal
 import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from labs import catalog
+from labs.catalog import Entry
 from scripts import bench
 from scripts.bench import Bench, Figure
 
@@ -16,6 +23,8 @@ RECORD = {"git": "abc", "machine": {"cores": 2}, "versions": {"torch": "2.13.0"}
 
 def test_a_commands_time_memory_and_status(tmp_path: Path) -> None:
     program = "import sys, time; kept = b'x' * 64 * 2**20; time.sleep(0.2); print('talk'); sys.exit(3)"
+    held = bytearray(600 * 2**20)  # by the process that measures, which must not count
+    held[::4096] = b"x" * len(held[::4096])
     sample = Bench(tmp_path, 1).run(sys.executable, "-c", program)
     assert 0.2 <= sample.seconds < 20
     assert 0 < sample.cpu_seconds < sample.seconds
@@ -36,7 +45,7 @@ def test_a_run_goes_to_a_home_of_its_own_and_not_to_makes_variables(tmp_path: Pa
 def test_a_figure_is_the_median_of_its_samples() -> None:
     figure = Figure("labs list", "s", "≤ 0.3", [0.3, 0.1, 0.2])
     assert figure.value == 0.2
-    assert bench.line(figure).split() == ["labs", "list", "0.2", "s", "≤", "0.3", "0.1", "…", "0.3"]
+    assert [cell.strip() for cell in bench.line(figure).split("|")] == ["", "labs list", "0.2 s", "≤ 0.3", "0.1 … 0.3", "", ""]
 
 
 def test_the_commands_that_must_feel_instant(tmp_path: Path) -> None:
@@ -74,8 +83,82 @@ def test_a_quick_run_shows_figures_and_keeps_none(
     monkeypatch.setattr(bench, "figures", lambda *_: iter([Figure("labs list", "s", "≤ 0.3", [0.2])]))
     monkeypatch.setattr(Bench, "record", lambda *_: RECORD)
     assert bench.main(["--quick"]) == 0
-    assert capsys.readouterr().out.startswith("labs list ")
+    header, rule, first = capsys.readouterr().out.splitlines()
+    assert header.startswith("| what ")
+    assert header.count("|") == rule.count("|") == first.count("|") == 6
+    assert first.startswith("| labs list ")
     assert list(tmp_path.iterdir()) == []
     assert bench.main([]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("kept in ")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_only_some_labs_can_be_measured_and_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def figures(_: Bench, entries: list[Entry], quick: bool) -> Iterator[Figure]:
+        asked.extend(entry.number for entry in entries)
+        yield Figure("labs list", "s", "≤ 0.3", [0.2])
+
+    monkeypatch.setattr(bench, "BENCH", tmp_path)
+    monkeypatch.setattr(bench, "figures", figures)
+    monkeypatch.setattr(Bench, "record", lambda *_: RECORD)
+    assert bench.main(["1", "43"]) == 0
+    assert asked == [1, 43]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lab_is_measured_as_a_person_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def run(self: Bench, *command: str) -> bench.Sample:
+        asked.append(command)
+        return bench.Sample(2.0, 1.5, 300.0, 0)
+
+    monkeypatch.setattr(Bench, "run", run)
+    measured = Bench(tmp_path, 2)
+    lab = catalog.find("1")
+    assert [(figure.value, figure.unit) for figure in measured.lab(lab, "--smoke")] == [(2.0, "s"), (300.0, "MiB")]
+    (figure,) = measured.overhead(lab, "--smoke", rounds=2)
+    assert (figure.value, figure.note) == (1.0, "1.000 × in processor time")
+    ours, plain = (str(bench.LABS), "run", "1", "--smoke"), (sys.executable, "-m", lab.import_name, "--smoke")
+    assert asked == [ours, ours, plain, ours, plain]
+
+
+def test_set_up_is_timed_only_where_it_has_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def run(self: Bench, *command: str) -> bench.Sample:
+        asked.append(command)
+        return bench.Sample(0.01, 0.01, 2.0, status)
+
+    monkeypatch.setattr(Bench, "run", run)
+    status = 0
+    assert len(list(Bench(tmp_path, 2).set_up())) == 1
+    assert asked == [("make", "--question", "setup"), *[("make", "--silent", "setup")] * 2]
+    asked.clear()
+    status = 1
+    assert list(Bench(tmp_path, 2).set_up()) == []
+    assert asked == [("make", "--question", "setup")]
+
+
+def test_an_interrupted_measurement_leaves_nothing_running(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        f"from scripts.bench import Bench; from pathlib import Path; Bench(Path({str(tmp_path)!r}), 1).run('sleep', '371')",
+    ]
+    with subprocess.Popen(command, cwd=bench.ROOT, stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 30
+        while not _sleepers() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert _sleepers()
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    while _sleepers() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not _sleepers()
+
+
+def _sleepers() -> list[psutil.Process]:
+    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "371"]]

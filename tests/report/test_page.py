@@ -1,0 +1,108 @@
+"""The page of one run: everything of the record is on it, nothing of it can do harm, and it can be read by all."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labs import record
+from labs.kit.lesson import Lesson
+from labs.kit.main import command
+from labs.report import page
+
+Examined = Callable[[str], Any]
+
+
+def test_a_run_with_everything_in_it(run_folder: Path, examined: Examined) -> None:
+    made = page.write(run_folder)
+    assert made == run_folder / "report.html"
+    read = examined(made.read_text(encoding="utf-8"))
+    for part in (
+        "2 of 3",
+        "1 of 3 claims held, 1 failed, 1 was not measured here.",
+        "2 January 2030, 12:00",
+        "2 min 5 s",
+        "slurm, 4 processes on 2 nodes, smoke",
+    ):
+        assert (part in read.text) == (part != "2 of 3"), part
+    assert "failed: </script><script>alert(1)</script>" in read.text, "what was typed is shown as it was typed"
+
+
+def test_nothing_that_came_from_outside_becomes_an_element(run_folder: Path) -> None:
+    text = page.write(run_folder).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "<b " not in text
+    assert "alert(1)&lt;/script&gt;" in text
+
+
+def test_every_claim_says_its_verdict_in_words_and_why(run_folder: Path, run: record.Run, examined: Examined) -> None:
+    text = page.write(run_folder).read_text(encoding="utf-8")
+    read = examined(text)
+    for claim in run.claims:
+        assert f'id="claim-{claim.id}"' in text
+        assert f"Claim {claim.id}: {claim.verdict}" in read.all("aria-label")
+    assert re.search(r"held\W+01\.held\W+all 9 equal\s+bound: 0 differences", read.text)
+    assert re.search(r"not measured here\W+01\.noisy\W+too noisy\s+a formula", read.text)
+    assert read.text.count("= 2") == 1, "a bound that is part of what is shown is not said twice"
+
+
+def test_drawings_are_described_and_a_lost_one_is_said(run_folder: Path, examined: Examined) -> None:
+    read = examined(page.write(run_folder).read_text(encoding="utf-8"))
+    assert read.count("svg") == 2
+    assert "A chart of s over n, from 1 to 2. near: from 1 to 2.5, lowest 1, highest 2.5." in read.text
+    assert "The drawing is not in the run folder any more." in read.text
+
+
+def test_it_says_how_to_run_it_again(run_folder: Path, run: record.Run) -> None:
+    assert page.again(run) == "labs check 1 --nodes 2 --procs 2 --launcher slurm --smoke -- --batch-size=8 --no-loud '--name=a b'"
+    run.exercises, run.config, run.launcher, run.nodes, run.procs, run.smoke = [], {"loud": True}, "local", 1, 1, False
+    assert page.again(run) == "labs run 1 -- --loud"
+
+
+@pytest.mark.parametrize("status", ["running", "held", "broke", "interrupted"])
+def test_a_run_with_next_to_nothing_in_it(tmp_path: Path, examined: Examined, status: record.Status) -> None:
+    least = record.Run(
+        lab=1, title="t", module="m", launcher="local", nodes=1, procs=1, status=status, smoke=False, started="?", config={},
+        error="rank 1 was killed" if status == "broke" else "",
+    )  # fmt: skip
+    least.save(tmp_path)
+    read = examined(page.write(tmp_path).read_text(encoding="utf-8"))
+    assert ("broke: rank 1 was killed" in read.text) == (status == "broke")
+    assert ("This run has not ended." in read.text) == (status == "running")
+    assert ("This run was interrupted." in read.text) == (status == "interrupted")
+    assert "No claim was judged." in read.text
+
+
+@pytest.mark.parametrize(("mood", "status"), [("well", 0), ("wrong", 1), ("broken", 1)])
+def test_every_run_leaves_its_page_however_it_ends(tiny: Lesson, labs_home: Path, examined: Examined, mood: str, status: int) -> None:
+    assert command(tiny, ["--smoke", f"--mood={mood}"]) == status
+    (path,) = labs_home.glob("runs/lab99/*/report.html")
+    read = examined(path.read_text(encoding="utf-8"))
+    assert all(claim.id in read.text for claim in record.load(path.parent).claims)
+
+
+def test_a_page_that_cannot_be_made_does_not_cost_the_run(
+    tiny: Lesson, labs_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(page, "html", lambda *_: 1 / 0)
+    assert command(tiny, ["--smoke"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("the page could not be written: division by zero\ntry again with: labs report ")
+    assert list(labs_home.glob("runs/lab99/*/run.json"))
+
+
+def test_a_login_node_without_torch_can_make_it(run_folder: Path) -> None:
+    program = "import sys, pathlib; from labs.report import page; page.write(pathlib.Path(sys.argv[1])); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program, str(run_folder)], check=False).returncode == 0
+    assert (run_folder / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.0, "under 1 ms"), (0.004, "4 ms"), (0.31, "0.3 s"), (12.4, "12 s"), (125.2, "2 min 5 s"), (59.7, "1 min 0 s")]
+)
+def test_durations_read_as_a_person_writes_them(seconds: float, shown: str) -> None:
+    assert page.duration(seconds) == shown
