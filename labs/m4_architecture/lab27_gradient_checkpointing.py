@@ -253,8 +253,8 @@ def predicted_peak(layers: int, length: int, per_layer: int = 1) -> float:
 def measured_peak(layers: int, length: int, rows: int, width: int, way: Way, dropout: float = 0.0, device: str = "cpu") -> float:
     """Measure the peak of a training step in tensors.
 
-    On a CPU the profiler reports every allocation and release, on a GPU the allocator knows its own peak. Parameters and their
-    gradients are there before and do not count. What is measured is the activations that are alive at once.
+    On a CPU the profiler reports every allocation and release; on a GPU the allocator knows its own peak. Parameters and
+    their gradients are there before and do not count: what is measured is the activations that live at once.
     """
     model, x_RD = network(layers, width, dropout, device), batch(rows, width, device)
     if device == "cuda":
@@ -301,9 +301,8 @@ def deepest_found(budget: int, length: int, rows: int, width: int, way: Way, dev
 def products(model: nn.Sequential, x_RD: Tensor, length: int, way: Way, early_stop: bool = True) -> float:
     """Count the matrix products of a training step, each of 2·R·D² operations.
 
-    Forward takes one product for a layer, backward two: for the gradient of W and for that of x. Recomputing takes a fourth.
-    Not quite: the last product of a segment makes nothing that backward needs, and torch stops as soon as the last kept
-    tensor is there again.
+    Forward takes one product for a layer, backward two: for the gradient of W and for that of x. Recomputing takes a fourth,
+    though not quite: backward does not need the last product of a segment, and torch stops as soon as it has all it needs.
 
         plain 3N     checkpointed 4N − N/k     selective 3N
 
@@ -373,7 +372,7 @@ def run(cfg: Config, lab: Lab) -> None:
     order = "one tensor: in which order an operation frees and the next allocates, and the gradient of one weight"
     lab.close("27.peak", "every length peaks at the inputs kept and one segment", peaks, predicted, tolerance=1, because=order)
     own = measured_peak(N, root, R, D, checkpointed_by_hand)
-    lab.close("27.peak-by-hand", "so does your checkpoint", own, predicted_peak(N, root), tolerance=2,
+    lab.close("27.peak-by-hand", "so does the checkpoint by hand", own, predicted_peak(N, root), tolerance=2,
               because="one tensor as above, and one more that torch's early stop spares")  # fmt: skip
     squares = [number**2 for number in (2, 4, 8, 16)]
     least = [lab.step(measured_peak, layers, math.isqrt(layers), R, D, without_dice) for layers in squares]
@@ -440,7 +439,7 @@ MUTANTS = (
     Mutant("counts layers for segments", predicted_peak, "layers / length", "layers"),
     Mutant("forgets the segment", predicted_peak, "per_layer * length", "per_layer"),
     Mutant("measures half of the network", measured_peak, "network(layers, width", "network(layers // 2, width"),
-    Mutant("takes segments of √B", deepest_plan, "room // 2", "math.isqrt(room)"),
+    Mutant("takes segments of √B", deepest_plan, "room // 2", "int(room**0.5)"),
     Mutant("forgets the inputs", deepest_plan, "length * (room - length)", "length * room"),
     Mutant("halves the budget", deepest_found, "<= budget + 0.5", "<= budget / 2"),
     Mutant("never stops early", products, "set_checkpoint_early_stop(early_stop)", "set_checkpoint_early_stop(False)"),
