@@ -27,8 +27,11 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
     with rc_context(STYLE):
         canvas = Canvas(figsize=(7, 4), layout="constrained")
         axes = canvas.subplots()
-        for (name, values), colour in zip(figure.series.items(), COLOURS * len(figure.series), strict=False):
-            axes.plot(figure.x, values, marker="o", label=name, color=colour)
+        for place, (name, values) in enumerate(figure.series.items()):
+            under = min(len(figure.series) - 1 - place, 2)  # where two series agree, the first peeps out from under the second
+            axes.plot(
+                figure.x, values, marker="o", markersize=5 + 3 * under, lw=1.5 + under, label=name, color=COLOURS[place % len(COLOURS)]
+            )
         axes.set_title(figure.title, loc="left")
         axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
         if log_x:
