@@ -351,6 +351,9 @@ def run(cfg: Config, lab: Lab) -> None:
     right_P = lab.step(gradients, model, x_RD, N, plain)
     own_P = lab.step(gradients, model, x_RD, root, checkpointed_by_hand)
     lab.equal("27.by-hand", "the gradient through the checkpoint by hand is the plain one, dropout included", own_P, right_P)
+    own = measured_peak(N, root, R, D, checkpointed_by_hand)
+    lab.close("27.peak-by-hand", f"and its peak, in tensors, {root} inputs and one segment of {root}", own, 2 * root + WORKING, tolerance=2,
+              because="formula of step 6; one tensor for the order of freeing, one that torch's early stop spares")  # fmt: skip
     lab.equal("27.gradient", "and so is the one through torch's", lab.step(gradients, model, x_RD, root, as_torch_does), right_P)
     first, second = lab.step(masks_of_dropout, R, D, True)
     lab.equal("27.same-mask", "with its random state kept, dropout repeats its mask", second, first)
@@ -367,18 +370,15 @@ def run(cfg: Config, lab: Lab) -> None:
     lengths = [length for length in range(1, N + 1) if N % length == 0]
     predicted = [lab.step(predicted_peak, N, length) for length in lengths]
     peaks = [lab.step(measured_peak, N, length, R, D, without_dice) for length in lengths]
-    lab.plot(f"{N} layers in segments", lengths, {"measured": peaks, "N/k + k + 2": predicted},
+    lab.plot(f"{N} layers in segments", lengths, {"N/k + k + 2": predicted, "measured": peaks},
              x_label="layers of a segment, k", y_label="peak, tensors", log_x=True)  # fmt: skip
     order = "one tensor: in which order an operation frees and the next allocates, and the gradient of one weight"
     lab.close("27.peak", "every length peaks at the inputs kept and one segment", peaks, predicted, tolerance=1, because=order)
-    own = measured_peak(N, root, R, D, checkpointed_by_hand)
-    lab.close("27.peak-by-hand", "so does the checkpoint by hand", own, predicted_peak(N, root), tolerance=2,
-              because="one tensor as above, and one more that torch's early stop spares")  # fmt: skip
     squares = [number**2 for number in (2, 4, 8, 16)]
     least = [lab.step(measured_peak, layers, math.isqrt(layers), R, D, without_dice) for layers in squares]
     whole = [lab.step(measured_peak, layers, layers, R, D, plain) for layers in squares]
     formula = [2 * math.sqrt(layers) + WORKING for layers in squares]
-    lab.plot("The square root of N", squares, {"plain": whole, "segments of √N": least, "2√N + 2": formula},
+    lab.plot("The square root of N", squares, {"plain": whole, "2√N + 2": formula, "segments of √N": least},
              x_label="layers, N", y_label="peak, tensors", log_x=True, log_y=True)  # fmt: skip
     lab.close("27.root", "segments of √N peak at 2√N + 2", least, formula, tolerance=1, because=order)
 
@@ -405,7 +405,7 @@ def run(cfg: Config, lab: Lab) -> None:
     model, x_RD = network(N // 4, cfg.timed_width), batch(cfg.timed_rows, cfg.timed_width)
     some = [k for k in lengths if len(model) % k == 0]
     measured, expected = zip(*[lab.step(times_the_plain_step, model, x_RD, k) for k in some], strict=True)
-    lab.plot("What it costs", some, {"measured": list(measured), "plain step and recomputed part": list(expected)},
+    lab.plot("What it costs", some, {"plain step and recomputed part": list(expected), "measured": list(measured)},
              x_label="layers of a segment, k", y_label="time, plain steps", log_x=True)  # fmt: skip
     ours, theirs = lambda: training_step(model, x_RD, 4, without_dice), lambda: plain_and_recomputed(model, x_RD, 4)
     lab.ratio("27.time", "a checkpointed step takes a plain one and the recomputed part", ours, theirs, at_least=7 / 8, at_most=9 / 8,
