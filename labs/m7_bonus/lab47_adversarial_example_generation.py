@@ -4,8 +4,8 @@ Question:
     How small a change fools a network?
 
 You will see:
-    - One gradient, taken for the image in the place of the weights, and of it only the signs: a network that read 98 % of the
-      digits reads a third, while you still read all of them.
+    - One gradient, for the image in the place of the weights, and of it only the signs: moved by two of 16 grey levels, most
+      digits are misread by a network that knew nearly all of them. Look at them: you are not fooled.
     - Noise of the very same size does little. The first order explains it: ε·‖g‖₁ against ε·‖g‖₂.
     - The change stays within ε, if you ask in the arithmetic in which it was made; asked otherwise it is over by one rounding.
     - Many small steps are stronger than one large step, on every single image, and can steer a digit to a class of your choice.
@@ -99,7 +99,7 @@ ARCHITECTURES = {"perceptron": perceptron, "convolutional": convolutional}
 def trained(architecture: str, data: Dealt, epochs: int, seed: int, epsilon: float = 0.0) -> nn.Sequential:
     """Train a network on the digits, as anybody would.
 
-    The same seed gives the same network. The two lines about ε wait for the last step of this lab; here ε is zero.
+    The same seed gives the same network. The two lines about ε are for the last step of this lab; until then it is zero.
     """
     torch.manual_seed(seed)
     model = ARCHITECTURES[architecture]()
@@ -182,7 +182,7 @@ def noise(x_NCHW: Tensor, epsilon: float) -> Tensor:
 
 def margin(model: nn.Sequential, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
     """Measure by how much the best wrong class leads the right one. Above zero the image is misread."""
-    logits = model(x_NCHW)
+    logits: Tensor = model(x_NCHW)
     right_N = logits.gather(1, y_N[:, None]).squeeze(1)
     wrong_N = logits.scatter(1, y_N[:, None], float("-inf")).amax(1)
     return wrong_N - right_N
@@ -290,7 +290,7 @@ def run(cfg: Config, lab: Lab) -> None:
     odd_NCHW = lab.step(fgsm, victim, x_NCHW, y_N, ODD)
     boxed_NCHW = odd_NCHW.clamp(x_NCHW - ODD, x_NCHW + ODD).clamp(0, 1)
     lab.equal("47.box", "every pixel lies between x − ε and x + ε, computed alike, and in 0…1", odd_NCHW, boxed_NCHW)
-    show_fooled(lab, victim, data, fgsm(victim, x_NCHW, y_N, STRONG))
+    show_fooled(lab, victim, data, fgsm(victim, x_NCHW, y_N, EPSILON))
     gained, norm = lab.step(gain_at_first_order, many[0], x_NCHW, y_N, 1e-7)
     lab.close("47.first-order", "for a tiny ε the loss gains ε·‖g‖₁", gained / norm, 1.0, tolerance=1e-3,
               because="what is left is of order ε, and the loss's own rounding, 2⁻⁵² of it, divided by ε")  # fmt: skip
@@ -357,7 +357,7 @@ MUTANTS = (
     Mutant("steps half the way", fgsm, "x_NCHW + epsilon *", "x_NCHW + 0.5 * epsilon *"),
     Mutant("forgets the sign", fgsm, ".sign()", ""),
     Mutant("helps the network", fgsm, "x_NCHW + epsilon *", "x_NCHW - epsilon *"),
-    Mutant("takes the gradient for the noise", noise, "epsilon * coins_NCHW", "4 * epsilon * coins_NCHW"),
+    Mutant("is four times as loud", noise, "epsilon * coins_NCHW", "4 * epsilon * coins_NCHW"),
     Mutant("keeps the last iterate", pgd, "margin_N > best_N", "margin_N > float('-inf')"),
     Mutant("forgets the box", pgd, "torch.clamp(stepped_NCHW, x_NCHW - epsilon, x_NCHW + epsilon)", "stepped_NCHW"),
     Mutant("starts nowhere near", pgd, "= fgsm(model, x_NCHW, y_N, epsilon)", "= x_NCHW"),
