@@ -192,6 +192,10 @@ def accuracy(model: nn.Sequential, x_NCHW: Tensor, y_N: Tensor) -> float:
     return share(margin(model, x_NCHW, y_N) < 0)
 
 
+def accuracies(models: list[nn.Sequential], images: list[Tensor], y_N: Tensor) -> list[float]:
+    return [accuracy(model, x_NCHW, y_N) for model, x_NCHW in zip(models, images, strict=True)]
+
+
 def share(which_N: Tensor) -> float:
     return which_N.double().mean().item()
 
@@ -203,13 +207,13 @@ def share(which_N: Tensor) -> float:
     "`x = torch.clamp(x + step * input_gradient(…).sign(), x_NCHW - epsilon, x_NCHW + epsilon).clamp(0, 1)`, and with "
     "`better_N = margin(…) > best_N`, `torch.where(better_N[:, None, None, None], x, kept)`.",
 )
-def pgd(model: nn.Sequential, x_NCHW: Tensor, y_N: Tensor, epsilon: float, steps: int) -> Tensor:
+def pgd(model: nn.Sequential, start_NCHW: Tensor, x_NCHW: Tensor, y_N: Tensor, epsilon: float, steps: int) -> Tensor:
     """Climb in small steps inside the box |δ| ≤ ε: projected gradient descent, on the loss with its sign turned.
 
-    It starts where FGSM ended. A step of ε/4 may overshoot, so each image keeps the iterate that had the largest margin, the
+    Let it start where FGSM ended. A step of ε/4 may overshoot, so each image keeps the iterate that had the largest margin, the
     start included. Therefore no image is attacked more weakly than by FGSM, and that needs no statistics.
     """
-    kept_NCHW = moving_NCHW = fgsm(model, x_NCHW, y_N, epsilon)
+    kept_NCHW = moving_NCHW = start_NCHW
     best_N = margin(model, kept_NCHW, y_N)
     for _ in range(steps):
         stepped_NCHW = moving_NCHW + epsilon / 4 * input_gradient(model, moving_NCHW, y_N).sign()
@@ -304,16 +308,16 @@ def run(cfg: Config, lab: Lab) -> None:
     noisy = {epsilon: lab.step(noise, x_NCHW, epsilon) for epsilon in levels}
     by_fgsm = {epsilon: lab.step(fgsm, victim, x_NCHW, y_N, epsilon) for epsilon in levels}
     own = {epsilon: [lab.step(fgsm, model, x_NCHW, y_N, epsilon) for model in many] for epsilon in levels[:4]}
-    read_rightly = {epsilon: [accuracy(*pair, y_N) for pair in zip(many, images, strict=True)] for epsilon, images in own.items()}
+    read_rightly = {epsilon: accuracies(many, images, y_N) for epsilon, images in own.items()}
     clean, small, fooled, strong = read_rightly.values()
     steps = [min(a - b, b - c, c - d) for a, b, c, d in zip(clean, small, fooled, strong, strict=True)]
     lab.stat("47.falls", "accuracy falls with every step of ε, from 0 to 3/16", steps, because="the least of the three falls is above 0")
-    blind = [accuracy(model, noisy[EPSILON], y_N) for model in many]
+    blind = accuracies(many, [noisy[EPSILON]] * len(many), y_N)
     less = [(a - b) - 4 * (a - c) for a, b, c in zip(clean, fooled, blind, strict=True)]
     lab.stat("47.noise", "noise of the same size does less than a quarter of the harm", less,
              because="to first order it is √64 = 8 times less where g is spread evenly; half of that is asked for")  # fmt: skip
 
-    by_pgd = {epsilon: lab.step(pgd, victim, x_NCHW, y_N, epsilon, cfg.steps) for epsilon in levels}
+    by_pgd = {epsilon: lab.step(pgd, victim, start_NCHW, x_NCHW, y_N, epsilon, cfg.steps) for epsilon, start_NCHW in by_fgsm.items()}
     harder, hard = (torch.stack([margin(victim, images[epsilon], y_N) for epsilon in levels]) for images in (by_pgd, by_fgsm))
     lab.equal("47.pgd", "PGD is at least as strong as FGSM on every image", harder, torch.maximum(harder, hard))
     inside = [images_NCHW.clamp(x_NCHW - epsilon, x_NCHW + epsilon).clamp(0, 1) for epsilon, images_NCHW in by_pgd.items()]
@@ -332,24 +336,24 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.stat("47.targeted", "steered, more digits reach the chosen class than when merely fooled", hits,
              because="FGSM knows no target and takes whatever wrong class comes")  # fmt: skip
     show_steered(lab, victim, data, levels[5], 4 * cfg.steps)
-    foreign = [accuracy(model, by_fgsm[EPSILON], y_N) for model in many]
+    foreign = accuracies(many, [by_fgsm[EPSILON]] * len(many), y_N)
     transfer = [a - b for a, b in zip(blind, foreign, strict=True)]
     lab.stat("47.transfer", "made for another network, a change does more harm than noise", transfer,
              because="a blind change of the same size is what it has to beat")  # fmt: skip
 
     robust = [lab.step(hardened, data, cfg.epochs, seed, EPSILON) for seed in range(cfg.networks)]
-    before, after = ([lab.step(pgd, model, x_NCHW, y_N, EPSILON, cfg.steps) for model in models] for models in (many, robust))
-    lost, kept = (
-        [accuracy(*pair, y_N) for pair in zip(models, images, strict=True)] for models, images in ((many, before), (robust, after))
+    hit = [lab.step(fgsm, model, x_NCHW, y_N, EPSILON) for model in robust]
+    before, after = (
+        [lab.step(pgd, model, start_NCHW, x_NCHW, y_N, EPSILON, cfg.steps) for model, start_NCHW in zip(models, starts, strict=True)]
+        for models, starts in ((many, own[EPSILON]), (robust, hit))
     )
+    lost, kept = accuracies(many, before, y_N), accuracies(robust, after, y_N)
     back = [(b - a) - (c - a) / 2 for a, b, c in zip(lost, kept, clean, strict=True)]
     lab.stat("47.recovers", "adversarial training gets back more than half of what PGD took", back,
              because="half of the way from the attacked accuracy to the clean one is what we call recovering")  # fmt: skip
-    lab.table(f"Accuracy, mean of {cfg.networks} networks", ["trained on", "digits", "FGSM", "PGD"], [
-        ("digits", mean(clean), mean(fooled), mean(lost)),
-        ("their adversarial examples", *map(mean, ([accuracy(model, images, y_N) for model, images in pairs] for pairs in (
-            [(model, x_NCHW) for model in robust], [(model, fgsm(model, x_NCHW, y_N, EPSILON)) for model in robust]))), mean(kept)),
-    ])  # fmt: skip
+    plainly = ("digits", mean(clean), mean(fooled), mean(lost))
+    robustly = ("digits, attacked", mean(accuracies(robust, [x_NCHW] * len(robust), y_N)), mean(accuracies(robust, hit, y_N)), mean(kept))
+    lab.table(f"Accuracy, mean of {cfg.networks} networks", ["trained on", "digits", "FGSM", "PGD"], [plainly, robustly])
 
 
 MUTANTS = (
@@ -360,7 +364,7 @@ MUTANTS = (
     Mutant("is four times as loud", noise, "epsilon * coins_NCHW", "4 * epsilon * coins_NCHW"),
     Mutant("keeps the last iterate", pgd, "margin_N > best_N", "margin_N > float('-inf')"),
     Mutant("forgets the box", pgd, "torch.clamp(stepped_NCHW, x_NCHW - epsilon, x_NCHW + epsilon)", "stepped_NCHW"),
-    Mutant("starts nowhere near", pgd, "= fgsm(model, x_NCHW, y_N, epsilon)", "= x_NCHW"),
+    Mutant("starts nowhere near", pgd, "= start_NCHW", "= x_NCHW"),
     Mutant("flees the target", targeted, "moving_NCHW - epsilon / 4", "moving_NCHW + epsilon / 4"),
     Mutant("steers once", targeted, "range(steps)", "range(1)"),
     Mutant("asks the wrong way", beyond, "x_adv_NCHW - x_NCHW", "x_adv_NCHW + x_NCHW"),
