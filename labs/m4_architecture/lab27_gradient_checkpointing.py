@@ -178,19 +178,17 @@ def checkpointed_by_hand(segment: nn.Sequential, x_RD: Tensor) -> Tensor:
     return out_RD
 
 
-def gradients(model: nn.Sequential, x_RD: Tensor, length: int, way: Way) -> Tensor:
+def gradients(layers: int, length: int, rows: int, width: int, way: Way, dropout: float = DROPOUT) -> Tensor:
     """Take one training step and lay all gradients in a row.
 
-    Every way of running a segment starts from the same random state, so that dropout tosses the same coins in each. A
-    recomputation repeats the same operations on the same numbers in the same order: the gradient must be equal, and not
-    merely close.
+    Every way of running a segment starts from the same random state, so that weights, batch and dropout's coins are the same
+    in each. A recomputation repeats the same operations on the same numbers in the same order: the gradient must be equal,
+    and not merely close.
     """
     torch.manual_seed(27)
-    parts = [x_RD, *model.parameters()]
-    for part in parts:
-        part.grad = torch.zeros_like(part)
+    model, x_RD = network(layers, width, dropout), batch(rows, width)
     training_step(model, x_RD, length, way)
-    gradients_P = torch.cat([part.grad.flatten() for part in parts if part.grad is not None])
+    gradients_P = torch.cat([part.grad.flatten() for part in (x_RD, *model.parameters()) if part.grad is not None])
     return gradients_P
 
 
@@ -298,7 +296,7 @@ def deepest_found(budget: int, length: int, rows: int, width: int, way: Way, dev
     return fits
 
 
-def products(model: nn.Sequential, x_RD: Tensor, length: int, way: Way, early_stop: bool = True) -> float:
+def products(layers: int, length: int, rows: int, width: int, way: Way, early_stop: bool) -> float:
     """Count the matrix products of a training step, each of 2·R·D² operations.
 
     Forward takes one product for a layer, backward two: for the gradient of W and for that of x. Recomputing takes a fourth,
@@ -309,9 +307,10 @@ def products(model: nn.Sequential, x_RD: Tensor, length: int, way: Way, early_st
     *Selective* checkpointing keeps what is dear and recomputes what is cheap. Here a policy keeps the products' results, one tensor
     a layer, and computes tanh and dropout again.
     """
+    model, x_RD = network(layers, width, DROPOUT), batch(rows, width)
     with FlopCounterMode(display=False) as counter, set_checkpoint_early_stop(early_stop):
         training_step(model, x_RD, length, way)
-    counted: float = counter.get_total_flops() / (2 * x_RD.numel() * x_RD.shape[1])
+    counted: float = counter.get_total_flops() / (2 * rows * width**2)
     return counted
 
 
@@ -323,14 +322,15 @@ def plain_and_recomputed(model: nn.Sequential, x_RD: Tensor, length: int) -> Non
             torch.tanh(plain(nn.Sequential(*list(segment)[:-1]), x_RD))
 
 
-def times_the_plain_step(model: nn.Sequential, x_RD: Tensor, length: int) -> tuple[float, float]:
+def times_the_plain_step(layers: int, length: int, rows: int, width: int) -> tuple[float, float]:
     """Time a checkpointed step, and its prediction, as multiples of the plain step.
 
     The prediction is timed too: a plain step, and after it the part that is recomputed, by itself. On the plot the memory
     falls steeply with the first few segments, while the time hardly moves between one segment and many. That is the bargain.
     """
+    model, x_RD = network(layers, width), batch(rows, width)
     arms = (partial(training_step, model, x_RD, length, without_dice), partial(plain_and_recomputed, model, x_RD, length))
-    timed = (in_turn(arm, partial(training_step, model, x_RD, len(model), plain), rounds=5) for arm in arms)
+    timed = (in_turn(arm, partial(training_step, model, x_RD, layers, plain), rounds=5) for arm in arms)
     measured, expected = (median(ours / step for ours, step in zip(*samples, strict=True)) for samples in timed)
     return measured, expected
 
@@ -346,15 +346,14 @@ def run(cfg: Config, lab: Lab) -> None:
     root = math.isqrt(N)
     kept = lab.step(kept_for_backward, N, R, D)
     lab.bytes("27.kept", f"{N} layers keep {N} tensors", kept, want=N * R * D * 4, because="each layer keeps tanh(x), R·D·4 bytes")
-    model, x_RD = network(N, D, DROPOUT), batch(R, D)
-    lab.step(checkpointed_by_hand, model, x_RD)
-    right_P = lab.step(gradients, model, x_RD, N, plain)
-    own_P = lab.step(gradients, model, x_RD, root, checkpointed_by_hand)
+    lab.step(checkpointed_by_hand, network(N, D), batch(R, D))
+    right_P = lab.step(gradients, N, N, R, D, plain)
+    own_P = lab.step(gradients, N, root, R, D, checkpointed_by_hand)
     lab.equal("27.by-hand", "the gradient through the checkpoint by hand is the plain one, dropout included", own_P, right_P)
     own = measured_peak(N, root, R, D, checkpointed_by_hand)
     lab.close("27.peak-by-hand", f"and its peak, in tensors, {root} inputs and one segment of {root}", own, 2 * root + WORKING, tolerance=2,
               because="formula of step 6; one tensor for the order of freeing, one that torch's early stop spares")  # fmt: skip
-    lab.equal("27.gradient", "and so is the one through torch's", lab.step(gradients, model, x_RD, root, as_torch_does), right_P)
+    lab.equal("27.gradient", "and so is the one through torch's", lab.step(gradients, N, root, R, D, as_torch_does), right_P)
     first, second = lab.step(masks_of_dropout, R, D, True)
     lab.equal("27.same-mask", "with its random state kept, dropout repeats its mask", second, first)
     first, second = lab.step(masks_of_dropout, R, D, False)
@@ -392,7 +391,7 @@ def run(cfg: Config, lab: Lab) -> None:
               because="(B/2)²/B = B/4, and B ≥ 40")  # fmt: skip
 
     ways = [(plain, True), (as_torch_does, False), (as_torch_does, True), (selectively, True)]
-    counted = [round(lab.step(products, model, x_RD, root, way, early_stop)) for way, early_stop in ways]
+    counted = [round(lab.step(products, N, root, R, D, way, early_stop)) for way, early_stop in ways]
     lab.equal("27.products", "products: plain 3N, checkpointed 4N, stopped early 4N − N/k, selective 3N", counted,
               [3 * N, 4 * N, 4 * N - N // root, 3 * N])  # fmt: skip
     costs = [measured_peak(N, k, R, D, way, DROPOUT) for k, way in ((N, plain), (root, as_torch_does), (root, selectively))]
@@ -404,7 +403,7 @@ def run(cfg: Config, lab: Lab) -> None:
 
     model, x_RD = network(N // 4, cfg.timed_width), batch(cfg.timed_rows, cfg.timed_width)
     some = [k for k in lengths if len(model) % k == 0]
-    measured, expected = zip(*[lab.step(times_the_plain_step, model, x_RD, k) for k in some], strict=True)
+    measured, expected = zip(*[lab.step(times_the_plain_step, N // 4, k, cfg.timed_rows, cfg.timed_width) for k in some], strict=True)
     lab.plot("What it costs", some, {"plain step and recomputed part": list(expected), "measured": list(measured)},
              x_label="layers of a segment, k", y_label="time, plain steps", log_x=True)  # fmt: skip
     ours, theirs = lambda: training_step(model, x_RD, 4, without_dice), lambda: plain_and_recomputed(model, x_RD, 4)

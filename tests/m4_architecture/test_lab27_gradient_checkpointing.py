@@ -27,9 +27,8 @@ def test_from_forty_tensors_on_the_gain_is_tenfold(budget: int) -> None:
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 6])
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_the_checkpoint_by_hand_has_the_plain_gradient(length: int, dropout: float) -> None:
-    model, x_RD = lab.network(6, 8, dropout), lab.batch(5, 8)
-    right_P = lab.gradients(model, x_RD, 6, lab.plain)
-    assert torch.equal(lab.gradients(model, x_RD, length, lab.checkpointed_by_hand), right_P)
+    right_P = lab.gradients(6, 6, 5, 8, lab.plain, dropout)
+    assert torch.equal(lab.gradients(6, length, 5, 8, lab.checkpointed_by_hand, dropout), right_P)
     assert right_P.abs().max() > 0
 
 
