@@ -31,6 +31,7 @@ Notebook:
     47_Adversarial_Example_Generation.ipynb
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import mean
 from typing import NamedTuple
@@ -44,6 +45,7 @@ from labs.kit.data import digits
 
 # Shape letters: N images, C channels (one), H height and W width (eight pixels each).
 
+Attack = Callable[[nn.Sequential, Tensor, Tensor], Tensor]
 PIXELS, CLASSES, BATCH = 64, 10, 64
 TEST = 500  # images that no network trains on
 EPSILON, STRONG = 2 / 16, 4 / 16  # the grey levels of a digit lie 1/16 apart
@@ -96,10 +98,11 @@ def convolutional() -> nn.Sequential:
 ARCHITECTURES = {"perceptron": perceptron, "convolutional": convolutional}
 
 
-def trained(architecture: str, data: Dealt, epochs: int, seed: int, epsilon: float = 0.0) -> nn.Sequential:
+def trained(architecture: str, data: Dealt, epochs: int, seed: int, attack: Attack | None = None) -> nn.Sequential:
     """Train a network on the digits, as anybody would.
 
-    The same seed gives the same network. The two lines about ε are for the last step of this lab; until then it is zero.
+    The same seed gives the same network. The two lines about an attack are for the last step of this lab; until then there
+    is none.
     """
     torch.manual_seed(seed)
     model = ARCHITECTURES[architecture]()
@@ -107,8 +110,8 @@ def trained(architecture: str, data: Dealt, epochs: int, seed: int, epsilon: flo
     for _ in range(epochs):
         for places in torch.randperm(len(data.train_N)).split(BATCH):
             x_NCHW, y_N = data.train_NCHW[places], data.train_N[places]
-            if epsilon > 0:
-                x_NCHW = fgsm(model, x_NCHW, y_N, epsilon)
+            if attack:
+                x_NCHW = attack(model, x_NCHW, y_N)
             optimizer.zero_grad()
             cross_entropy(model(x_NCHW), y_N).backward()
             optimizer.step()
@@ -250,9 +253,10 @@ def hardened(data: Dealt, epochs: int, seed: int, epsilon: float) -> nn.Sequenti
         min over the weights of   max over |δ| ≤ ε of   loss(x + δ)
 
     The inner maximum is taken by FGSM, at the price of one gradient more for each batch. The network is then tried against PGD,
-    a stronger attack than any it has seen, on digits that it has not seen.
+    a stronger attack than any it has seen, on digits that it has not seen. What is left is what this attack leaves; a better
+    one may leave less.
     """
-    model = trained("perceptron", data, epochs, seed, epsilon)
+    model = trained("perceptron", data, epochs, seed, lambda model, x_NCHW, y_N: fgsm(model, x_NCHW, y_N, epsilon))
     return model
 
 
@@ -295,6 +299,14 @@ def run(cfg: Config, lab: Lab) -> None:
     boxed_NCHW = odd_NCHW.clamp(x_NCHW - ODD, x_NCHW + ODD).clamp(0, 1)
     lab.equal("47.box", "every pixel lies between x − ε and x + ε, computed alike, and in 0…1", odd_NCHW, boxed_NCHW)
     show_fooled(lab, victim, data, fgsm(victim, x_NCHW, y_N, EPSILON))
+    levels = [level / 16 for level in range(6)]
+    by_fgsm = {epsilon: lab.step(fgsm, victim, x_NCHW, y_N, epsilon) for epsilon in levels}
+    own = {epsilon: [lab.step(fgsm, model, x_NCHW, y_N, epsilon) for model in many] for epsilon in levels[:4]}
+    read_rightly = {epsilon: accuracies(many, images, y_N) for epsilon, images in own.items()}
+    clean, small, fooled, strong = read_rightly.values()
+    steps = [min(a - b, b - c, c - d) for a, b, c, d in zip(clean, small, fooled, strong, strict=True)]
+    lab.stat("47.falls", "accuracy falls with every step of ε, from 0 to 3/16", steps, because="the least of the three falls is above 0")
+
     gained, norm = lab.step(gain_at_first_order, many[0], x_NCHW, y_N, 1e-7)
     lab.close("47.first-order", "for a tiny ε the loss gains ε·‖g‖₁", gained / norm, 1.0, tolerance=1e-3,
               because="what is left is of order ε, and the loss's own rounding, 2⁻⁵² of it, divided by ε")  # fmt: skip
@@ -304,18 +316,15 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.close("47.rounding", "but by no more than the rounding", over_NCHW.max(), 0.0, tolerance=2.0**-24,
               because="sum and difference are rounded by half a unit in the last place each, 2⁻²⁵ below 1")  # fmt: skip
 
-    levels = [level / 16 for level in range(6)]
     noisy = {epsilon: lab.step(noise, x_NCHW, epsilon) for epsilon in levels}
-    by_fgsm = {epsilon: lab.step(fgsm, victim, x_NCHW, y_N, epsilon) for epsilon in levels}
-    own = {epsilon: [lab.step(fgsm, model, x_NCHW, y_N, epsilon) for model in many] for epsilon in levels[:4]}
-    read_rightly = {epsilon: accuracies(many, images, y_N) for epsilon, images in own.items()}
-    clean, small, fooled, strong = read_rightly.values()
-    steps = [min(a - b, b - c, c - d) for a, b, c, d in zip(clean, small, fooled, strong, strict=True)]
-    lab.stat("47.falls", "accuracy falls with every step of ε, from 0 to 3/16", steps, because="the least of the three falls is above 0")
     blind = accuracies(many, [noisy[EPSILON]] * len(many), y_N)
     less = [(a - b) - 4 * (a - c) for a, b, c in zip(clean, fooled, blind, strict=True)]
     lab.stat("47.noise", "noise of the same size does less than a quarter of the harm", less,
              because="to first order it is √64 = 8 times less where g is spread evenly; half of that is asked for")  # fmt: skip
+    foreign = accuracies(many, [by_fgsm[EPSILON]] * len(many), y_N)
+    transfer = [a - b for a, b in zip(blind, foreign, strict=True)]
+    lab.stat("47.transfer", "made for another network, a change does more harm than noise", transfer,
+             because="a blind change of the same size is what it has to beat")  # fmt: skip
 
     by_pgd = {epsilon: lab.step(pgd, victim, start_NCHW, x_NCHW, y_N, epsilon, cfg.steps) for epsilon, start_NCHW in by_fgsm.items()}
     harder, hard = (torch.stack([margin(victim, images[epsilon], y_N) for epsilon in levels]) for images in (by_pgd, by_fgsm))
@@ -336,10 +345,6 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.stat("47.targeted", "steered, more digits reach the chosen class than when merely fooled", hits,
              because="FGSM knows no target and takes whatever wrong class comes")  # fmt: skip
     show_steered(lab, victim, data, levels[5], 4 * cfg.steps)
-    foreign = accuracies(many, [by_fgsm[EPSILON]] * len(many), y_N)
-    transfer = [a - b for a, b in zip(blind, foreign, strict=True)]
-    lab.stat("47.transfer", "made for another network, a change does more harm than noise", transfer,
-             because="a blind change of the same size is what it has to beat")  # fmt: skip
 
     robust = [lab.step(hardened, data, cfg.epochs, seed, EPSILON) for seed in range(cfg.networks)]
     hit = [lab.step(fgsm, model, x_NCHW, y_N, EPSILON) for model in robust]
@@ -368,7 +373,7 @@ MUTANTS = (
     Mutant("flees the target", targeted, "moving_NCHW - epsilon / 4", "moving_NCHW + epsilon / 4"),
     Mutant("steers once", targeted, "range(steps)", "range(1)"),
     Mutant("asks the wrong way", beyond, "x_adv_NCHW - x_NCHW", "x_adv_NCHW + x_NCHW"),
-    Mutant("trains on the digits after all", hardened, "seed, epsilon)", "seed, 0.0)"),
+    Mutant("trains on the digits after all", hardened, "y_N, epsilon)", "y_N, 0.0)"),
     Mutant(
         "takes too large an ε for the first order", gain_at_first_order, "fgsm(wide, x_NCHW, y_N, epsilon)", "fgsm(wide, x_NCHW, y_N, 0.1)"
     ),

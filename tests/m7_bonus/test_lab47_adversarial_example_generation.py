@@ -61,5 +61,5 @@ def test_no_digit_is_both_for_training_and_for_testing() -> None:
 
 def test_the_same_seed_trains_the_same_network() -> None:
     data = lab.dealt()
-    first, second = (lab.trained("perceptron", data, 1, 3, 0.1) for _ in range(2))
+    first, second = (lab.hardened(data, 1, 3, 0.1) for _ in range(2))
     assert all(torch.equal(*pair) for pair in zip(first.parameters(), second.parameters(), strict=True))
