@@ -28,8 +28,10 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
     with rc_context(STYLE):
         canvas = Canvas(figsize=(7, 4), layout="constrained")
         axes = canvas.subplots()
-        for (name, values), colour, marker in zip(figure.series.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
-            axes.plot(figure.x, values, marker=marker, label=name, color=colour)
+        styles = zip(figure.series.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
+        for place, ((name, values), colour, marker) in enumerate(styles):
+            under = min(len(figure.series) - 1 - place, 2)  # where two series agree, the first peeps out from under the second
+            axes.plot(figure.x, values, marker=marker, markersize=5 + 3 * under, lw=1.5 + under, label=name, color=colour)
         axes.set_title(figure.title, loc="left").set_gid("title")  # which a page leaves out: its caption says it
         axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
         if log_x:
