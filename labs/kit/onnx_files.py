@@ -1,10 +1,15 @@
 """ONNX models as bytes: what goes into an export, and what onnxruntime makes of it."""
 
-from collections.abc import Callable
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from labs.kit.unheard import unheard
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -23,12 +28,10 @@ def as_module(work: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:
     return work if isinstance(work, nn.Module) else _Applied(work).eval()
 
 
-def plainly(action: Callable[[], Any]) -> None:
-    """Run an action; of an exporter's error, which is a page long, raise the cause that it names."""
-    try:
-        action()
-    except torch.onnx.OnnxExporterError as error:
-        raise error.__cause__ or error from None
+def raised(error: BaseException | None) -> None:
+    """Raise an error that was caught earlier, if one was."""
+    if error is not None:
+        raise error
 
 
 def bytes_of(program: Any) -> bytes:
@@ -44,6 +47,19 @@ def session_of(model: bytes | str, *providers: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     return onnxruntime.InferenceSession(model, options, providers=[*providers, CPU])
+
+
+def profiled(model: bytes, feed: dict[str, Any], providers: Sequence[str]) -> list[dict[str, str]]:
+    """Run a model once under onnxruntime's profiler; return what it noted of each kernel, its `op_name` and `provider` among it."""
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder, unheard():  # a provider that is missing is a warning
+        options = onnxruntime.SessionOptions()
+        options.enable_profiling, options.profile_file_prefix, options.log_severity_level = True, str(Path(folder, "profile")), 4
+        session = onnxruntime.InferenceSession(model, options, providers=list(providers))
+        session.run(None, feed)
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    return [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event["args"]]
 
 
 def answer_or_nan(session: Any, x: Tensor) -> Tensor:
