@@ -1,13 +1,12 @@
 """Who may use what: a database, slurmdbd before it, and in it accounts, qualities of service and people."""
 
 import secrets
-import subprocess
 import time
 from collections.abc import Callable
 
 from scripts.slurm_cluster.host import Host, environment_of
 from scripts.slurm_cluster.people import ROOT, Person
-from scripts.slurm_cluster.trouble import ClusterError
+from scripts.slurm_cluster.trouble import ClusterError, let_run
 
 SOCKET = "/run/mariadb.sock"
 DATA = "/var/lib/mysql/labs"
@@ -29,10 +28,7 @@ def start_database(host: Host, password: str) -> None:
     host.ask("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={DATA}", *simple)
     light = ["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=16M"]
     words = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={DATA}", f"--socket={SOCKET}", "--bind-address=127.0.0.1", *light]
-    with (host.folder / "log" / "mariadb.log").open("wb") as log:
-        subprocess.Popen(
-            host.words(words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment_of(ROOT)
-        )
+    let_run(host.words(words), host.folder / "log" / "mariadb.log", environment_of(ROOT))
     who = "slurm@127.0.0.1"
     commands = f"create database slurm_acct_db; create user {who} identified by '{password}'; grant all on slurm_acct_db.* to {who};"
     _until(lambda: host.run("mariadb", f"--socket={SOCKET}", "-e", commands).returncode == 0, "MariaDB")

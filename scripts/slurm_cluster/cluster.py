@@ -1,11 +1,11 @@
 """The whole cluster: up, down, and one node's bad luck."""
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -202,19 +202,13 @@ class Cluster:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Let one command at a time change the cluster. The kernel lets go of the lock when its holder dies."""
-        path = Path("/run/lock") if Path("/run/lock").is_dir() else Path("/run")
-        with (path / f"labs-slurm-{self.name}.lock").open("w") as file:
+        """Let one command at a time change the cluster. The kernel lets go of the name when its holder dies, and no file is left."""
+        with socket.socket(socket.AF_UNIX) as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ClusterError(
-                    f"another command is starting or ending the cluster {self.name} right now\ntry again when it is done"
-                ) from None
-            try:
-                yield
-            finally:
-                Path(file.name).unlink(missing_ok=True)
+                held.bind(f"\0labs-slurm-{self.name}")
+            except OSError:
+                raise ClusterError(f"another command starts or ends the cluster {self.name} right now\ntry again when it is done") from None
+            yield
 
 
 def say(text: str) -> None:

@@ -24,9 +24,9 @@ def slurmd(host: Host) -> None:
     host.ask("slurmd")
 
 
-def stop(host: Host, daemon: str) -> None:
-    """Kill a daemon of a host, and wait until it is gone."""
-    host.run("pkill", "-KILL", "-x", daemon)
+def stop(host: Host, daemon: str, signal: str = "TERM") -> None:
+    """End a daemon of a host, and wait until it is gone. Only with TERM does it save what it knows."""
+    host.run("pkill", f"-{signal}", "-x", daemon)
     until = time.monotonic() + READY_S
     while host.run("pgrep", "-x", daemon).returncode == 0 and time.monotonic() < until:
         time.sleep(0.02)

@@ -14,7 +14,7 @@ import psutil
 
 from scripts.slurm_cluster.people import ROOT as ROOT_USER
 from scripts.slurm_cluster.people import Person
-from scripts.slurm_cluster.trouble import ClusterError
+from scripts.slurm_cluster.trouble import ClusterError, bury, let_run
 
 SCRIPT = Path(__file__).with_name("host.sh")
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -58,10 +58,7 @@ class Host:
         self.log.mkdir(parents=True)
         spaces = ["--net", "--uts", "--ipc", "--pid", "--mount", "--fork", "--kill-child=KILL", "--mount-proc"]
         words = ["bash", str(SCRIPT), str(self.cluster), self.name, str(gpus), cgroup, *kept_places()]
-        with (self.folder / "log" / "host.log").open("wb") as log:
-            subprocess.Popen(
-                ["unshare", *spaces, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
-            )
+        let_run(["unshare", *spaces, *words], self.folder / "log" / "host.log")
 
     def wait(self) -> None:
         """Wait until `start` is through."""
@@ -145,10 +142,13 @@ def with_pid_gone(pid: int) -> None:
     except psutil.NoSuchProcess:
         return
     until = time.monotonic() + READY_S
-    while time.monotonic() < until and psutil.pid_exists(pid):
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return
-        except psutil.NoSuchProcess:
-            return
+    while time.monotonic() < until and _lives(process):
         time.sleep(0.005)
+    bury()
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

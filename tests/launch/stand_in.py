@@ -119,9 +119,25 @@ def early() -> None:
     note()
 
 
-VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in (note, stay, listen, linger, shout, odd, end, follow, early)} | {
-    "deaf": partial(stay, deaf=True)
-}
+def wait(seconds: str) -> None:
+    """End well, after a while."""
+    note()
+    time.sleep(float(seconds))
+
+
+def eat(which: str) -> None:
+    """Take more and more memory in one rank; the others stay."""
+    note()
+    taken = []
+    while str(RANK) == which:
+        taken.append(bytearray(b"x" * 2**24))
+        time.sleep(0.01)
+    time.sleep(60)
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    verb.__name__: verb for verb in (note, stay, listen, linger, shout, odd, end, follow, early, wait, eat)
+} | {"deaf": partial(stay, deaf=True)}
 
 if __name__ == "__main__":
     verb, *rest = sys.argv[-1].split(":")
