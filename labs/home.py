@@ -49,10 +49,15 @@ def find_run(which: str) -> Path:
     if found:
         folders = sorted(path for path in runs_folder(int(found[1])).glob("*") if path.is_dir())
     else:
-        folders = [path for path in (Path(which), *(home() / "runs").glob(f"lab*/{Path(which).name}")) if (path / "run.json").exists()]
+        folders = [path for path in (Path(which), *(home() / "runs").glob(f"lab*/{Path(which).name}")) if _is_run(path)]
     if not folders:
         raise UsageError(f"there is no run {which} under {home() / 'runs'}\nname a lab by its number, or a run by its folder")
     return folders[-1]
+
+
+def _is_run(folder: Path) -> bool:
+    """Tell whether a run has begun here, or waits as a job. (os.path, since what belongs to somebody else is no error: it is not there.)"""
+    return any(os.path.exists(folder / name) for name in ("run.json", "job.json"))
 
 
 def unused(path: Path) -> Path:

@@ -111,8 +111,8 @@ class Desk:
     ) -> Started:
         """Start a stand-in lab, which does what the verb says."""
         sizes = {"nodes": nodes, "procs": procs, "gpus": gpus}
-        wishes = {"memory": "500M"} | wishes
-        return self.start(sys.executable, str(HERE / "command.py"), json.dumps(sizes), json.dumps(wishes), verb, **(environment or {}))
+        asked = [json.dumps(sizes), json.dumps({"memory": "500M"} | wishes)]
+        return self.start(sys.executable, str(HERE / "command.py"), *asked, verb, **(environment or {}))
 
     def ranks(self, count: int, limit_s: float = SOON_S) -> list[dict[str, Any]]:
         """Return the notes of so many ranks, once all are there."""

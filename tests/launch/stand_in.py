@@ -18,7 +18,8 @@ LINES = 3000
 
 def note(**facts: object) -> None:
     """Write this rank's note so that a reader sees none or the whole."""
-    facts |= {"pid": os.getpid(), "environment": dict(os.environ), "terminal": sys.stdout.isatty()}
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 0
+    facts |= {"cores": cores, "pid": os.getpid(), "environment": dict(os.environ), "terminal": sys.stdout.isatty()}
     part = NOTES / f"part{RANK}"
     part.write_text(json.dumps(facts))
     part.replace(NOTES / f"rank{RANK}.json")
@@ -125,6 +126,14 @@ def wait(seconds: str) -> None:
     time.sleep(float(seconds))
 
 
+def tick(seconds: str) -> None:
+    """Say a line twice a second."""
+    note()
+    for count in range(2 * int(seconds)):
+        print(f"tick {count} of rank {RANK}", flush=True)
+        time.sleep(0.5)
+
+
 def eat(which: str) -> None:
     """Take more and more memory in one rank; the others stay."""
     note()
@@ -135,9 +144,8 @@ def eat(which: str) -> None:
     time.sleep(60)
 
 
-VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (note, stay, listen, linger, shout, odd, end, follow, early, wait, eat)
-} | {"deaf": partial(stay, deaf=True)}
+KNOWN = (note, stay, listen, linger, shout, odd, end, follow, early, wait, eat, tick)
+VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in KNOWN} | {"deaf": partial(stay, deaf=True)}
 
 if __name__ == "__main__":
     verb, *rest = sys.argv[-1].split(":")
