@@ -19,7 +19,6 @@ from scripts.slurm_cluster.host import CHECKOUT, Host, environment_of
 from scripts.slurm_cluster.people import Person
 
 HERE = Path(__file__).parent
-STAND_IN = HERE.parent / "launch"
 SOON_S = 30.0  # for what takes a second or two on an idle machine
 DAEMONS = ("bash", "sleep", "munged", "slurmd", "ps", "slurmd: ")
 
@@ -89,11 +88,7 @@ class Desk:
 
     def start(self, *words: str, **environment: str) -> Started:
         """Start a command on the login node."""
-        ours = {
-            "PYTHONPATH": f"{STAND_IN}{os.pathsep}{CHECKOUT}",
-            "STAND_IN_NOTES": f"{self.person.home}/{self.notes.name}",
-            "OMP_NUM_THREADS": "1",
-        }
+        ours = {"PYTHONPATH": str(CHECKOUT), "STAND_IN_NOTES": f"{self.person.home}/{self.notes.name}", "OMP_NUM_THREADS": "1"}
         everything = environment_of(self.person, ours | environment)
         one = Started(self.cluster.login.words(words, self.person, CHECKOUT), everything, self.folder)
         self.started.append(one)

@@ -10,19 +10,17 @@ import pytest
 from labs import catalog
 from scripts.slurm_cluster import daemons
 from scripts.slurm_cluster.cluster import Cluster
-from scripts.slurm_cluster.host import CHECKOUT
 from tests.cluster.desk import Desk, until
 
 # One lab of each class: one process, data workers, compiled code, several processes, sharded training.
 CLASSES = {1: (), 15: (), 33: (), 43: ("--nodes", "2"), 44: ("--nodes", "2")}
 THERE = [number for number in CLASSES if catalog.all_labs()[number].ready]
 LAB_S = 200.0
-REAL_OWN = {"PYTHONPATH": str(CHECKOUT)}
 
 
 @pytest.mark.parametrize("number", THERE)
 def test_a_lab_of_each_class_runs_and_its_claims_hold(ada: Desk, number: int) -> None:
-    ended = ada.labs("run", str(number), *CLASSES[number], "--smoke", limit_s=LAB_S, **REAL_OWN)
+    ended = ada.labs("run", str(number), *CLASSES[number], "--smoke", limit_s=LAB_S)
     assert ended.status == 0, ended
     assert "launcher: slurm (a Slurm controller answers here)" in ended.err
     assert re.search(r"job \d+: .* its files: /home/ada/labs/runs/", ended.err)
@@ -36,7 +34,7 @@ def test_a_lab_of_each_class_runs_and_its_claims_hold(ada: Desk, number: int) ->
 
 
 def test_make_on_the_login_node(ada: Desk) -> None:
-    ended = ada.start("make", "-o", ".venv/.stamp", "lab-01", "SMOKE=1", **REAL_OWN).ended(LAB_S)
+    ended = ada.start("make", "-o", ".venv/.stamp", "lab-01", "SMOKE=1").ended(LAB_S)
     assert ended.status == 0, ended
     assert "launcher: slurm" in ended.err
 
@@ -91,20 +89,20 @@ def test_a_run_of_an_earlier_day_is_still_known(ada: Desk, cluster: Cluster) -> 
 
 
 def test_the_list_shows_how_the_last_run_ended(ada: Desk) -> None:
-    ada.labs("run", "1", "--smoke", limit_s=LAB_S, **REAL_OWN)
+    ada.labs("run", "1", "--smoke", limit_s=LAB_S)
     line = next(line for line in ada.labs("list").out.splitlines() if line.startswith("  01"))
     assert not line.endswith("not run yet"), line
 
 
 def test_a_learners_file_is_judged_on_the_cluster(ada: Desk) -> None:
     assert ada.labs("exercise", "43").status == 0
-    ended = ada.labs("check", "43", "--nodes", "2", "--smoke", limit_s=LAB_S, **REAL_OWN)
+    ended = ada.labs("check", "43", "--nodes", "2", "--smoke", limit_s=LAB_S)
     assert ended.status == 1, ended
     assert "not written yet" in ended.out + ended.err
 
 
 def test_preflight_meets_on_all_nodes(ada: Desk) -> None:
-    ended = ada.labs("preflight", "--launcher", "slurm", "--nodes", "2", "--json", limit_s=60, **REAL_OWN)
+    ended = ada.labs("preflight", "--launcher", "slurm", "--nodes", "2", "--json", limit_s=60)
     assert ended.status == 0, ended
     assert {"node1", "node2"} <= set(re.findall(r"node\d", ended.out))
 
@@ -115,7 +113,7 @@ def test_a_login_node_without_torch_can_submit(ada: Desk, cluster: Cluster) -> N
     cluster.login.ask("mount", "-t", "tmpfs", "tmpfs", hidden)
     try:
         assert cluster.login.run(sys.executable, "-c", "import torch; torch.ones(1)").returncode == 1
-        ended = ada.labs("run", "1", "--smoke", limit_s=LAB_S, **REAL_OWN)
+        ended = ada.labs("run", "1", "--smoke", limit_s=LAB_S)
     finally:
         cluster.login.ask("umount", hidden)
     assert ended.status == 0, ended
