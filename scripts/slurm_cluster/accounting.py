@@ -40,15 +40,11 @@ def start_slurmdbd(host: Host) -> None:
     _until(lambda: host.run("sacctmgr", "-n", "list", "qos").returncode == 0, "slurmdbd")
 
 
-def register(host: Host, cluster: str) -> None:
-    """Write down the cluster and its qualities of service."""
-    _manage(host, [f"add cluster {cluster}", *map(_quality, QOS)])
-
-
-def admit(host: Host, cluster: str, them: list[Person]) -> None:
-    """Write down the accounts, and who may use them."""
+def fill(host: Host, cluster: str, them: list[Person]) -> None:
+    """Write down the cluster, its qualities of service, its accounts and its people."""
     known = ",".join(name for name, _, _ in QOS)
     accounts, users = ",".join(ACCOUNTS), ",".join(["root", *(one.name for one in them)])
+    _manage(host, [f"add cluster {cluster}", *map(_quality, QOS)])
     account = f"add account {accounts} Cluster={cluster} qos={known} defaultqos=normal"
     _manage(host, [account, f"add user {users} account={accounts} defaultaccount={ACCOUNTS[0]}"])
     if len(host.ask("sacctmgr", "-n", "-P", "list", "assoc", "format=user").split()) < 2 * len(them):  # it ends with 0 whatever happens

@@ -105,20 +105,24 @@ class Cluster:
     def _make(self, size: Size) -> None:
         self.size = size
         self._write_files()
-        self._start([self.controller, self.login, *self.nodes])
-        hosts = [self.controller, self.login, *self.nodes]
-        with ThreadPoolExecutor(len(hosts) + 1) as pool:
-            database = pool.submit(accounting.start_database, self.controller, self._password)
-            list(pool.map(daemons.munged, hosts))
-            database.result()
+        self._start([self.controller])
+        daemons.munged(self.controller)
+        with ThreadPoolExecutor(1) as pool:
+            controlled = pool.submit(self._start_controller)
+            self._start([self.login, *self.nodes])
+            for host in [self.login, *self.nodes]:
+                daemons.munged(host)
+            controlled.result()
+        for node in self.nodes:
+            daemons.slurmd(node)
+        daemons.wait_idle(self.controller, self.nodes)
+
+    def _start_controller(self) -> None:
+        """Start what the nodes report to. People come before slurmctld: it could miss those who come while it starts."""
+        accounting.start_database(self.controller, self._password)
         accounting.start_slurmdbd(self.controller)
-        accounting.register(self.controller, self.name)
-        with ThreadPoolExecutor(len(hosts)) as pool:
-            admitted = pool.submit(accounting.admit, self.controller, self.name, self.people)
-            daemons.slurmctld(self.controller)
-            list(pool.map(daemons.slurmd, self.nodes))
-            daemons.wait_idle(self.controller, self.nodes)
-            admitted.result()
+        accounting.fill(self.controller, self.name, self.people)
+        daemons.slurmctld(self.controller)
 
     def _start(self, hosts: list[Host]) -> None:
         group = self._cgroup if cgroups.kind() == "v1" else ""
