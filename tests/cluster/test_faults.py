@@ -1,11 +1,12 @@
 """What goes wrong on clusters, caused for real. Each ends in time, with what happened and where, and leaves nothing on any node."""
 
+import re
 import signal
 import time
 
 from scripts.slurm_cluster import daemons, network
 from scripts.slurm_cluster.cluster import Cluster
-from tests.cluster.desk import Desk
+from tests.cluster.desk import Desk, Started, until
 
 NOTICED_S = 40.0  # SlurmdTimeout=10 here, and Slurm's own polls
 
@@ -75,20 +76,6 @@ def test_a_killed_slurm_task_ends_the_job(ada: Desk, cluster: Cluster) -> None:
     ada.nothing_left()
 
 
-def test_a_dead_node_ends_or_requeues_the_job_and_is_named(ada: Desk, cluster: Cluster) -> None:
-    run = ada.begin("stay")
-    ada.ranks(2)
-    node = cluster.node("node2")
-    node.kill()
-    try:
-        run.says("was requeued, since node2 failed", NOTICED_S)
-    finally:
-        cluster.start_node(node)
-    run.send(signal.SIGINT)
-    run.ended(20)
-    ada.nothing_left()
-
-
 def test_a_cut_link_is_noticed(ada: Desk, cluster: Cluster) -> None:
     run = ada.begin("stay")
     ada.ranks(2)
@@ -113,7 +100,7 @@ def test_a_drained_cluster_says_why_the_job_waits(ada: Desk) -> None:
 
 
 def test_a_time_limit_is_named(ada: Desk) -> None:
-    run = ada.begin("deaf", time="1")
+    run = ada.begin("wait:300", time="1")
     ada.ranks(2)
     ended = run.ended(130)
     assert ended.status == 143, ended
@@ -173,9 +160,41 @@ def test_no_controller_is_said_at_once(ada: Desk, cluster: Cluster) -> None:
         daemons.slurmctld(cluster.controller)
 
 
-def test_preempted_by_a_higher_qos(ada: Desk) -> None:
-    low = ada.begin("stay", nodes=3, qos="low", memory="3900M")
-    ada.ranks(3)
-    high = ada.begin("wait:3", nodes=3, qos="high", memory="3900M")
-    low.says("was requeued, since it had to make room", 60)
+def test_a_preempted_job_makes_room_is_requeued_and_goes_on(ada: Desk) -> None:
+    low = ada.begin("train:50", nodes=3, qos="low", memory="3900M")
+    _has_begun(ada)
+    high = ada.begin("wait:3", nodes=3, qos="high", memory="3900M", environment={"STAND_IN_NOTES": "/home/ada"})
+    low.says("was requeued, since it had to make room", NOTICED_S)
+    low.says("Slurm says that this job ends soon")
     assert high.ended(60).status == 0
+    _goes_on(ada, low)
+
+
+def test_after_a_nodes_death_the_job_goes_on_from_its_checkpoint(ada: Desk, cluster: Cluster) -> None:
+    run = ada.begin("train:50")
+    _has_begun(ada)
+    node = cluster.node("node2")
+    node.kill()
+    try:
+        run.says("was requeued, since node2 failed", NOTICED_S)
+    finally:
+        cluster.start_node(node)
+    _goes_on(ada, run)
+
+
+def _has_begun(desk: Desk) -> None:
+    checkpoint = desk.notes / "step0"
+    until(lambda: checkpoint.exists() and int(checkpoint.read_text() or 0) > 2, "a checkpoint")
+
+
+def _goes_on(desk: Desk, run: Started) -> None:
+    """See that a requeued run ends well, behind its checkpoint. Slurm would let it wait for two minutes first."""
+    until(lambda: desk.state(run.job) == "PENDING", "the job waits again")
+    desk.slurm("scontrol", "update", f"jobid={run.job}", "starttime=now")
+    ended = run.ended(60)
+    assert ended.status == 0, ended
+    begun = [int(step) for step in re.findall(r"^rank 0 begins at step (\d+)$", ended.out, re.MULTILINE)]
+    assert len(begun) == 2
+    assert begun[0] == 0 < begun[1]
+    assert "rank 0 is done" in ended.out
+    assert "rank 1 is done" in ended.err
