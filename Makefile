@@ -12,7 +12,7 @@ YAML_RULES := {extends: default, rules: {line-length: {max: 140}, document-start
 
 # What a person types is taken as it stands, never run: neither by make (hence `value`) nor by the shell, which gets it from the environment.
 WISHES := TIME MEMORY CPUS IMAGE RUNTIME PARTITION ACCOUNT QOS RESERVATION CONSTRAINT SHM DETACH
-USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB PORT TORCH PYTHON $(WISHES)
+USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB PORT TORCH PYTHON CMD WHO USERS NODE ACTION YES $(WISHES)
 $(foreach name,$(USER_VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(USER_VARIABLES)
 
@@ -32,7 +32,8 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE
+.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE \
+    slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -134,6 +135,33 @@ readme: $(STAMP)
 lock:
 	@"$$PYTHON" scripts/setup.py lock
 
+##: A real Slurm cluster on this machine
+CLUSTER := $(VENV)/bin/python -m scripts.slurm_cluster
+
+##slurm-up: start it, with NODES=3 GPUS=2 USERS=3; installs what is missing, and asks before (not with YES=1)
+slurm-up: $(STAMP)
+	@$(CLUSTER) up $(call option,NODES,nodes) $(call option,GPUS,gpus) $(call option,USERS,users) $(if $(call on,YES),--yes)
+
+##slurm-down: end it; nothing is left
+slurm-down: $(STAMP)
+	@$(CLUSTER) down
+
+##slurm-shell: a shell on its login node, as WHO=ada; there `make lab-43 NODES=2` works as on any cluster
+slurm-shell: $(STAMP)
+	@exec $(CLUSTER) shell $(call option,WHO,user)
+
+##slurm-exec: one command there: make slurm-exec CMD='sinfo'
+slurm-exec: $(STAMP)
+	@exec $(CLUSTER) exec $(call option,WHO,user) -- "$$CMD"
+
+##slurm-node: give a node bad luck: ACTION=kill, cut, heal or restart, NODE=node2
+slurm-node: $(STAMP)
+	@$(CLUSTER) node "$$ACTION" "$$NODE"
+
+##test-slurm: the Slurm launcher on such a cluster: runs, faults, two people beside one another
+test-slurm: $(STAMP)
+	@set -f; $(VENV)/bin/pytest tests/cluster $$ARGS
+
 ##: Variables
 ##NODES=2: nodes
 ##PROCS=2: processes per node
@@ -154,6 +182,7 @@ lock:
 ##SMOKE=1: a tiny run
 ##DRYRUN=1: print what would be submitted
 ##ARGS='--rows 8': flags of the lab itself, or of pytest
+##CMD=sinfo: what make slurm-exec runs; WHO=ada says as whom
 ##PORT=6006: where TensorBoard listens
 ##TORCH=cpu: auto, cpu, cuda, or cu126 for older drivers; on a login node without a GPU say cuda
 ##PYTHON=python3.12: the Python that makes .venv

@@ -1,6 +1,7 @@
 """The `labs` command. It imports torch only when a lab is run in this very process."""
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -192,7 +193,11 @@ def preflight(
     place = launch.choose(launcher)
     folder = home.unused(home.home() / "runs" / f".preflight-{os.getpid()}")
     spec = launch.RunSpec(0, "labs.kit.preflight", place.name, folder, *sizes, flags=("--json",) if json_ else (), request=request)
-    _end(start(spec, asked=bool(launcher), dry_run=dry_run))
+    try:
+        _end(start(spec, asked=bool(launcher), dry_run=dry_run))
+    finally:
+        if not request.detach:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @app.command()

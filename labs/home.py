@@ -1,5 +1,6 @@
 """Where things lie: the checkout, and the person's own folder with `runs/` and `work/` in it."""
 
+import glob
 import json
 import os
 import re
@@ -45,14 +46,25 @@ def run_folder(number: int, launcher: str) -> Path:
 
 def find_run(which: str) -> Path:
     """Return a run's folder by its path, its name, or its lab's number (the newest of that lab). Raises UsageError where there is none."""
-    found = re.fullmatch(r"(?:lab)?[-_]?0*(\d{1,2})", which.strip().lower())
-    if found:
-        folders = sorted(path for path in runs_folder(int(found[1])).glob("*") if path.is_dir())
+    number = re.fullmatch(r"(?:lab)?[-_]?0*(\d{1,2})", which.strip().lower())
+    if number:
+        folders = [path for path in found_runs(f"lab{int(number[1]):02d}/*") if path.is_dir()]
     else:
-        folders = [path for path in (Path(which), *(home() / "runs").glob(f"lab*/{Path(which).name}")) if (path / "run.json").exists()]
+        folders = [path for path in (Path(which), *found_runs(f"lab*/{glob.escape(Path(which).name)}")) if _is_run(path)]
     if not folders:
         raise UsageError(f"there is no run {which} under {home() / 'runs'}\nname a lab by its number, or a run by its folder")
     return folders[-1]
+
+
+def found_runs(pattern: str) -> list[Path]:
+    """Return what matches below runs/, sorted by time. What belongs to somebody else is no error: it is not there."""
+    top = home() / "runs"
+    return sorted(top / name for name in glob.glob(pattern, root_dir=top))  # not Path.glob, which stumbles over such folders
+
+
+def _is_run(folder: Path) -> bool:
+    """Tell whether a run has begun here, or waits as a job."""
+    return any(os.path.exists(folder / name) for name in ("run.json", "job.json"))
 
 
 def unused(path: Path) -> Path:

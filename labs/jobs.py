@@ -15,7 +15,7 @@ app = typer.Typer()
 @app.command()
 def status(which: RunName = "") -> None:
     """Say how runs are doing, and why those wait that wait: all that have not ended, or one."""
-    folders = [home.find_run(which)] if which else sorted((home.home() / "runs").glob("lab*/*/job.json"))
+    folders = [home.find_run(which)] if which else home.found_runs("lab*/*/job.json")
     shown = 0
     for folder in (path.parent if path.is_file() else path for path in folders):
         state = _launcher_of(folder).state(folder)

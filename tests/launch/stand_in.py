@@ -18,7 +18,8 @@ LINES = 3000
 
 def note(**facts: object) -> None:
     """Write this rank's note so that a reader sees none or the whole."""
-    facts |= {"pid": os.getpid(), "environment": dict(os.environ), "terminal": sys.stdout.isatty()}
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 0
+    facts |= {"cores": cores, "pid": os.getpid(), "environment": dict(os.environ), "terminal": sys.stdout.isatty()}
     part = NOTES / f"part{RANK}"
     part.write_text(json.dumps(facts))
     part.replace(NOTES / f"rank{RANK}.json")
@@ -119,9 +120,44 @@ def early() -> None:
     note()
 
 
-VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in (note, stay, listen, linger, shout, odd, end, follow, early)} | {
-    "deaf": partial(stay, deaf=True)
-}
+def wait(seconds: str) -> None:
+    """End well, after a while."""
+    note()
+    time.sleep(float(seconds))
+
+
+def tick(seconds: str) -> None:
+    """Say a line twice a second."""
+    note()
+    for count in range(2 * int(seconds)):
+        print(f"tick {count} of rank {RANK}", flush=True)
+        time.sleep(0.5)
+
+
+def train(steps: str) -> None:
+    """Take steps, and begin behind the last one that an attempt before has noted."""
+    note()
+    checkpoint = NOTES / f"step{RANK}"
+    begun = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    print(f"rank {RANK} begins at step {begun}", flush=True)
+    for step in range(begun, int(steps)):
+        time.sleep(0.2)
+        checkpoint.write_text(str(step + 1))
+    print(f"rank {RANK} is done", flush=True)
+
+
+def eat(which: str) -> None:
+    """Take more and more memory in one rank; the others stay."""
+    note()
+    taken = []
+    while str(RANK) == which:
+        taken.append(bytearray(b"x" * 2**24))
+        time.sleep(0.01)
+    time.sleep(60)
+
+
+KNOWN = (note, stay, listen, linger, shout, odd, end, follow, early, wait, eat, tick, train)
+VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in KNOWN} | {"deaf": partial(stay, deaf=True)}
 
 if __name__ == "__main__":
     verb, *rest = sys.argv[-1].split(":")

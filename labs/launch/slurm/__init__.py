@@ -56,7 +56,9 @@ class Slurm:
         noted = noted_job(folder)
         job = cluster.job(noted["id"])
         if job is None:
-            return State(noted["id"], "unknown", "Slurm no longer knows it")
+            return State(noted["id"], "unknown", "no controller answers now")
+        if job.state == cluster.LOST:
+            return State(job.id, "unknown", "Slurm no longer knows it", ended=True)
         return State(job.id, job.state.lower(), job.waits if job.state == "PENDING" else job.nodes, ended=job.ended)
 
     def cancel(self, folder: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from labs.errors import UsageError
 
 ANSWER_S = 20.0
-ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED", "DEADLINE", "BOOT_FAIL", "REVOKED"}
+LOST = "LOST"  # our own word: no controller knows it, and no accounting its end
+ENDED = {LOST, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED", "DEADLINE", "BOOT_FAIL", "REVOKED"}
 WAITS = {
     "Resources": "all nodes that fit are busy",
     "Priority": "jobs of a higher priority are before it",
@@ -94,7 +95,7 @@ def why_not() -> str:
 
 
 def job(id_: str) -> Job | None:
-    """Return what is known of a job: from the controller, and for long ended ones from the accounting. None where nobody knows it."""
+    """Return what is known of a job: from the controller, and for long ended ones from the accounting. None where nobody answers."""
     try:
         said = ask("scontrol", "show", "job", id_, "--oneliner")
     except UsageError as error:
@@ -103,13 +104,25 @@ def job(id_: str) -> Job | None:
     return Job(id_, found.get("JobState", "UNKNOWN"), found.get("Reason", ""), found.get("NodeList", ""), int(found.get("Restarts", 0)))
 
 
-def _long_ended(id_: str) -> Job | None:
+def _long_ended(id_: str) -> Job:
     try:
         lines = ask("sacct", "-n", "-X", "-P", "-j", id_, "-o", "State,NodeList").splitlines()
     except UsageError:  # no accounting
-        return None
+        lines = []
     state, _, nodes = lines[-1].partition("|") if lines else ("", "", "")
-    return Job(id_, state.split()[0], nodes=nodes) if state else None
+    found = Job(id_, (state.split() or [LOST])[0], nodes=nodes)
+    return found if found.ended else Job(id_, LOST, nodes=nodes)  # the accounting was not told of its end
+
+
+def dead(nodes: str) -> str:
+    """Return which of these nodes do not answer, or an empty string."""
+    if nodes in ("", "(null)"):
+        return ""
+    try:
+        lines = ask("sinfo", "-h", "-N", "-n", nodes, "-o", "%N %T").splitlines()
+    except UsageError:
+        return ""
+    return ", ".join(sorted({line.split()[0] for line in lines if line.endswith("*") or "down" in line.split()[1]}))
 
 
 def partitions() -> dict[str, Partition]:

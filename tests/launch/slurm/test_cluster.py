@@ -56,10 +56,12 @@ def test_a_job_is_read_and_why_it_waits_is_said_in_words(answers: dict[str, str]
     assert dataclasses.replace(job, reason="Strange").waits == "Strange"
 
 
-def test_a_job_that_nobody_knows_is_none(answers: dict[str, str]) -> None:
+def test_a_job_that_nobody_knows_is_lost(answers: dict[str, str]) -> None:
     answers["scontrol show job"] = "error: scontrol failed: slurm_load_jobs error: Invalid job id specified"
     answers["sacct"] = "error: Slurm accounting storage is disabled"
-    assert cluster.job("7") is None
+    assert cluster.job("7") == cluster.Job("7", cluster.LOST)
+    answers["sacct"] = "RUNNING|node[1-2]\n"
+    assert cluster.job("7") == cluster.Job("7", cluster.LOST, nodes="node[1-2]")
     answers["sacct"] = "CANCELLED by 0|node[1-2]\n"
     assert cluster.job("7") == cluster.Job("7", "CANCELLED", nodes="node[1-2]")
 
@@ -126,11 +128,17 @@ def test_no_sbatch_and_no_controller_are_told_apart(answers: dict[str, str], mon
         ("OUT_OF_MEMORY", {1: 137}, 137, "out of memory on node1 (host h1)"),
         ("FAILED", {0: 1}, 1, ""),
         ("FAILED", {1: 137, 0: 143}, 137, "node1 (host h1) ended with status 137"),
+        ("FAILED", {1: 1, 0: 137}, 137, "node0 (host h0) ended with status 137"),
         ("FAILED", {}, 1, "the job left not even a log"),
+        (cluster.LOST, {0: 0, 1: 0}, 0, ""),
+        (cluster.LOST, {0: 0, 1: 3}, 3, "node1 (host h1) ended with status 3"),
+        (cluster.LOST, {0: 143}, 1, "Slurm has lost the job"),
+        (cluster.LOST, {}, 1, "Slurm has lost the job"),
     ],
 )
 def test_an_ended_job_has_a_status_and_words(tmp_path: Path, state: str, notes: dict[int, int], status: int, words: str) -> None:
     (tmp_path / "slurm").mkdir()
+    (tmp_path / "job.json").write_text('{"nodes": 2}')
     for order, (node, ended) in enumerate(notes.items()):
         note = f'{{"host": "h{node}", "status": {ended}, "ended": {order}}}'
         (tmp_path / "slurm" / f"node{node}.json").write_text(note)
@@ -138,3 +146,21 @@ def test_an_ended_job_has_a_status_and_words(tmp_path: Path, state: str, notes: 
     assert found == status
     assert words in said
     assert bool(words) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ("srun: error: h1: task 1: Out Of Memory", 137, "out of memory on node1 (host h1)"),
+        ("srun: error: h[1-2]: tasks 1-2: Out Of Memory", 137, "out of memory on node1 (host h[1-2])"),
+        ("srun: error: h1: task 1: Killed", 137, "the starter of node1 (host h1) was killed"),
+        ("srun: error: h0: task 0: Killed", 143, "node0 (host h0) ended with status 143"),
+    ],
+)
+def test_what_srun_saw_of_a_task_counts_where_the_task_could_note_nothing(tmp_path: Path, line: str, status: int, words: str) -> None:
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "slurm" / "node0.json").write_text('{"host": "h0", "status": 143, "ended": 1}')
+    (tmp_path / "slurm" / "7_0_log.err").write_text(f"{line}\n")
+    found, said = live.verdict(tmp_path, cluster.Job("7", "FAILED", nodes="h[0-1]"))
+    assert found == status
+    assert words in said

@@ -1,0 +1,69 @@
+"""What the cluster needs from Debian, installed on demand. No daemon of the machine is started by that."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.slurm_cluster.trouble import ClusterError
+
+# Each package by a program or file that shows that it is there.
+NEEDED = {
+    "slurmctld": "/usr/sbin/slurmctld",
+    "slurmd": "/usr/sbin/slurmd",
+    "slurmdbd": "/usr/sbin/slurmdbd",
+    "slurm-client": "/usr/bin/sbatch",
+    "slurm-wlm-mysql-plugin": "/usr/lib/*-linux-gnu/slurm-wlm/accounting_storage_mysql.so",
+    "munge": "/usr/sbin/munged",
+    "mariadb-server": "/usr/sbin/mariadbd",
+    "iproute2": "/usr/sbin/ip",
+    "bubblewrap": "/usr/bin/bwrap",
+    "util-linux": "/usr/bin/nsenter",
+}
+POLICY = Path("/usr/sbin/policy-rc.d")  # Debian asks it before a package may start a daemon
+
+
+def missing() -> list[str]:
+    """Return the packages that are not there yet."""
+    return [name for name, shown_by in NEEDED.items() if not any(Path("/").glob(shown_by.lstrip("/")))]
+
+
+def install(*, yes: bool) -> None:
+    """Install what is missing, after saying so, and asking where nobody has agreed beforehand."""
+    wanted = missing()
+    if not wanted:
+        return
+    if not shutil.which("apt-get"):
+        raise ClusterError(f"these programs are missing: {', '.join(NEEDED[name] for name in wanted)}\ninstall them as your system does")
+    print(f"to be installed by apt-get, and not started: {' '.join(wanted)}", file=sys.stderr)
+    if not yes and not _agreed():
+        raise ClusterError("nothing was installed; say YES=1 to install without being asked")
+    with _nothing_starts():
+        for words in (["update", "-qq"], ["install", "-qq", "--yes", "--no-install-recommends", *wanted]):
+            done = subprocess.run(
+                ["apt-get", *words], stdout=sys.stderr, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, check=False
+            )
+            if done.returncode:
+                raise ClusterError(f"apt-get {words[0]} ended with status {done.returncode}; its own words are above")
+
+
+def _agreed() -> bool:
+    return sys.stdin.isatty() and input("install them? [y/N] ").strip().lower() in ("y", "yes")
+
+
+@contextmanager
+def _nothing_starts() -> Iterator[None]:
+    """Forbid daemons to be started meanwhile, where the machine does not do so by itself."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(POLICY.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    try:
+        yield
+    finally:
+        POLICY.unlink()

@@ -1,0 +1,40 @@
+"""The people of the cluster: ordinary users whom the machine itself does not know."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FIRST_UID = 20001
+NAMES = ("ada", "bob", "eve")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user with a home folder that all hosts share."""
+
+    name: str
+    uid: int
+
+    @property
+    def home(self) -> str:
+        return f"/home/{self.name}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"HOME": self.home, "USER": self.name, "LOGNAME": self.name, "SHELL": "/bin/bash"}
+
+
+ROOT = Person("root", 0)
+
+
+def people(count: int) -> list[Person]:
+    """Return so many people: ada, bob, eve, learner04 …"""
+    names = [*NAMES, *(f"learner{number:02d}" for number in range(len(NAMES) + 1, count + 1))][:count]
+    return [Person(name, FIRST_UID + place) for place, name in enumerate(names)]
+
+
+def write_accounts(folder: Path, them: list[Person]) -> None:
+    """Write passwd and group for all hosts: the machine's own, and these."""
+    users = "".join(f"{one.name}:x:{one.uid}:{one.uid}::{one.home}:/bin/bash\n" for one in them)
+    groups = "".join(f"{one.name}:x:{one.uid}:\n" for one in them)
+    (folder / "passwd").write_text(Path("/etc/passwd").read_text() + users)
+    (folder / "group").write_text(Path("/etc/group").read_text() + groups)

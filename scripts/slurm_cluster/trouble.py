@@ -1,0 +1,33 @@
+"""Running commands, and the one kind of failure that a person can do something about."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+class ClusterError(Exception):
+    """Says in one or two sentences what is wrong, and what to do."""
+
+
+def run(words: Sequence[str], *, what: str = "", input_: str | None = None) -> str:
+    """Run a command and return what it prints. Raises ClusterError with its last words where it fails."""
+    done = subprocess.run(words, capture_output=True, text=True, input=input_, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()[-1]
+        raise ClusterError(f"{what or words[0]} failed: {said}")
+    return done.stdout
+
+
+def let_run(words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    """Start what is to outlive this command."""
+    with log.open("wb") as out:
+        _children.append(
+            subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True, cwd="/")
+        )
+
+
+def bury() -> None:
+    """Reap those of them that have ended, where this command is still their parent."""
+    _children[:] = [child for child in _children if child.poll() is None]

@@ -1,0 +1,119 @@
+"""Labs on the cluster, as a participant runs them: submitted, followed, left alone and found again."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from labs import catalog
+from scripts.slurm_cluster import daemons
+from scripts.slurm_cluster.cluster import Cluster
+from tests.cluster.desk import Desk, until
+
+# One lab of each class: one process, data workers, compiled code, several processes, sharded training.
+CLASSES = {1: (), 15: (), 33: (), 43: ("--nodes", "2"), 44: ("--nodes", "2")}
+THERE = [number for number in CLASSES if catalog.all_labs()[number].ready]
+LAB_S = 200.0
+
+
+@pytest.mark.parametrize("number", THERE)
+def test_a_lab_of_each_class_runs_and_its_claims_hold(ada: Desk, number: int) -> None:
+    ended = ada.labs("run", str(number), *CLASSES[number], "--smoke", limit_s=LAB_S)
+    assert ended.status == 0, ended
+    assert "launcher: slurm (a Slurm controller answers here)" in ended.err
+    assert re.search(r"job \d+: .* its files: /home/ada/labs/runs/", ended.err)
+    assert re.search(r"\d+ held", ended.out)
+    record = json.loads((ada.runs(number)[-1] / "run.json").read_text())
+    nodes = 2 if CLASSES[number] else 1
+    assert (record["lab"], record["launcher"], record["nodes"]) == (number, "slurm", nodes)
+    assert record["status"] in ("held", "passed", "ok"), record["status"]
+    assert len({rank["host"] for rank in record["ranks"]}) == nodes
+    assert all(rank["host"].startswith("node") for rank in record["ranks"])
+
+
+def test_make_on_the_login_node(ada: Desk) -> None:
+    ended = ada.start("make", "-o", ".venv/.stamp", "lab-01", "SMOKE=1").ended(LAB_S)
+    assert ended.status == 0, ended
+    assert "launcher: slurm" in ended.err
+
+
+def test_what_ranks_print_is_seen_while_they_run_and_marked(ada: Desk) -> None:
+    run = ada.begin("tick:20")
+    run.says("tick 0 of rank 0")
+    run.says(r"\[node1 rank 1\] tick 0 of rank 1")
+    assert ada.state(run.job) == "RUNNING"
+    assert re.search(r"^tick 0 of rank 0$", run.out, re.MULTILINE), "rank 0 speaks on stdout, unmarked"
+
+
+def test_a_detached_run_is_found_again_from_any_shell(ada: Desk) -> None:
+    begun = ada.begin("tick:6", detach="1")
+    ended = begun.ended()
+    assert ended.status == 0
+    assert "labs status 99" in ended.err
+    ada.ranks(2)
+    said = ada.labs("status")
+    assert (said.status, f"{begun.job} running: node[1-2]" in said.out) == (0, True), said
+    followed = ada.labs("logs", "99", limit_s=60)
+    assert followed.status == 0
+    assert "tick 11 of rank 0" in followed.out
+    assert "tick 11 of rank 1" in ada.labs("logs", "99", "1").out
+    assert "completed" in ada.labs("status", "99").out
+    assert "no job of yours" in ada.labs("status").out
+
+
+def test_a_detached_run_is_cancelled_from_another_shell(ada: Desk) -> None:
+    begun = ada.begin("stay", detach="1")
+    begun.ended()
+    ada.ranks(2)
+    assert "is cancelled" in ada.labs("cancel", "99").out
+    assert ada.state(begun.job) == "CANCELLED"
+    again = ada.labs("cancel", "99")
+    assert (again.status, "has ended already" in again.err) == (2, True)
+    ada.nothing_left()
+
+
+def test_a_run_of_an_earlier_day_is_still_known(ada: Desk, cluster: Cluster) -> None:
+    """The controller forgets jobs after some minutes; the accounting does not."""
+    begun = ada.begin("end:3:all")
+    assert begun.ended().status == 3
+    until(lambda: "FAILED" in ada.slurm("sacct", "-n", "-X", "-j", begun.job, "-o", "State"), "the accounting")
+    daemons.stop(cluster.controller, "slurmctld")
+    ada.slurm("rm", "-f", "/var/spool/slurmctld/job_state", "/var/spool/slurmctld/job_state.old")
+    daemons.slurmctld(cluster.controller)
+    daemons.wait_idle(cluster.controller, cluster.nodes)
+    assert "nvalid job id" in cluster.controller.run("scontrol", "show", "job", begun.job).stderr
+    assert f"{begun.job} failed" in ada.labs("status", "99").out
+    assert ada.labs("logs", "99").status == 3
+
+
+def test_the_list_shows_how_the_last_run_ended(ada: Desk) -> None:
+    ada.labs("run", "1", "--smoke", limit_s=LAB_S)
+    line = next(line for line in ada.labs("list").out.splitlines() if line.startswith("  01"))
+    assert not line.endswith("not run yet"), line
+
+
+def test_a_learners_file_is_judged_on_the_cluster(ada: Desk) -> None:
+    assert ada.labs("exercise", "43").status == 0
+    ended = ada.labs("check", "43", "--nodes", "2", "--smoke", limit_s=LAB_S)
+    assert ended.status == 1, ended
+    assert "not written yet" in ended.out + ended.err
+
+
+def test_preflight_meets_on_all_nodes(ada: Desk) -> None:
+    ended = ada.labs("preflight", "--launcher", "slurm", "--nodes", "2", "--json", limit_s=60)
+    assert ended.status == 0, ended
+    assert {"node1", "node2"} <= set(re.findall(r"node\d", ended.out))
+
+
+def test_a_login_node_without_torch_can_submit(ada: Desk, cluster: Cluster) -> None:
+    torch = Path(sys.prefix).resolve().glob("lib/python*/site-packages/torch")
+    hidden = str(next(torch))
+    cluster.login.ask("mount", "-t", "tmpfs", "tmpfs", hidden)
+    try:
+        assert cluster.login.run(sys.executable, "-c", "import torch; torch.ones(1)").returncode == 1
+        ended = ada.labs("run", "1", "--smoke", limit_s=LAB_S)
+    finally:
+        cluster.login.ask("umount", hidden)
+    assert ended.status == 0, ended
