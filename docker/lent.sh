@@ -4,6 +4,7 @@ set -eu
 
 lent=/run/secrets
 if [ -s $lent/environment ]; then
+    # shellcheck source=/dev/null
     . $lent/environment
 fi
 if [ -s $lent/certificates ]; then
