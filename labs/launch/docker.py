@@ -142,7 +142,7 @@ def _mounts(spec: RunSpec) -> list[str]:
 
 def _passed_on() -> dict[str, str]:
     usual = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
-    fetched = {"TORCH_HOME": str(usual)} if usual.is_dir() else {}
+    fetched = {"TORCH_HOME": str(usual)} if os.access(usual, os.R_OK | os.X_OK) else {}
     return fetched | {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
 
 

@@ -19,7 +19,7 @@ def test_a_lab_runs_as_it_does_elsewhere(stage: Stage, lab: int) -> None:
     assert "launcher: docker (as asked)" in ended.err
     (path,) = (stage.home / "runs" / f"lab{lab:02d}").glob("*-docker/run.json")
     record = json.loads(path.read_text(encoding="utf-8"))
-    assert (record["lab"], record["launcher"], record["nodes"], record["status"]) == (lab, "docker", nodes, "passed")
+    assert (record["lab"], record["launcher"], record["nodes"], record["status"]) == (lab, "docker", nodes, "held")
     assert {claim["verdict"] for claim in record["claims"]} <= {"held", "not measured here"}
     assert {rank["host"] for rank in record["ranks"]} == {f"node{node}" for node in range(nodes)}
     assert stage.left() == ""
@@ -47,5 +47,5 @@ def test_preflight_says_whether_nodes_meet(stage: Stage) -> None:
 def test_a_lab_runs_in_the_bare_image_too(engine: Engine, image: str) -> None:
     """Without a checkout: the image has its own copy of the labs, and needs no writable place but /tmp."""
     rights = ["--user", "4321:4321", "--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--network", "none"]
-    assert "13 held" in engine("run", "--rm", *rights, image, "labs", "run", "1") or True
+    assert " held" in engine("run", "--rm", *rights, image, "labs", "run", "1", "--smoke")
     assert "01  Storage vs. view" in engine("run", "--rm", *rights, image)

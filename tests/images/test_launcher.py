@@ -29,7 +29,6 @@ def test_a_container_has_what_was_asked_for_and_no_right_more(stage: Stage) -> N
         assert fact["file"].startswith(str(stage.checkout))  # the checkout's labs, not the image's
         assert set(fact["writes"].values()) == {"yes", "Read-only file system"}
         assert fact["writes"]["/tmp"] == "yes"
-        assert fact["routes"] == 1  # to the other node, and nowhere else
     assert stage.left() == ""
 
 
@@ -42,12 +41,9 @@ def test_one_node_needs_no_network(stage: Stage) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_files_belong_to_the_person_who_ran_it(stage: Stage) -> None:
-    for place in (stage.home, stage.checkout.parent):
-        place.mkdir(exist_ok=True)
+    stage.open_to_all()
+    stage.home.mkdir()
     os.chown(stage.home, PERSON, PERSON)
-    for folder in stage.home.parents:
-        if folder.name.startswith("pytest-") or folder == stage.checkout.parent:
-            folder.chmod(0o755)
     socket = stage.environment["DOCKER_HOST"].removeprefix("unix://")
     os.chmod(socket, 0o666)
     try:

@@ -7,7 +7,7 @@ import pytest
 
 from labs import home
 from labs.errors import UsageError
-from labs.launch import LAUNCHERS, Request, RunSpec, devices, docker
+from labs.launch import LAUNCHERS, Request, RunSpec, devices, docker, engine
 from labs.launch.spec import Launcher
 
 
@@ -75,6 +75,12 @@ def test_nodes_share_the_gpus_and_none_is_given_twice(place: Launcher) -> None:
     assert (after(first, "--gpus"), after(second, "--gpus")) == (['"device=0,1"'], ['"device=2,3"'])
     assert "labs:gpu" in first
     assert devices.options(spec(nodes=2), "podman", 1) == ["--device", "nvidia.com/gpu=2", "--device", "nvidia.com/gpu=3"]
+
+
+def test_without_any_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(UsageError, match="there is no container engine here: install docker or podman"):
+        engine.Engine.find()
 
 
 @pytest.mark.usefixtures("gpus")
