@@ -6,13 +6,15 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
 LABS := $(VENV)/bin/labs
+IMAGE_SCRIPT := $(VENV)/bin/python scripts/image.py
 SETUP := scripts/setup.py $(wildcard scripts/environment/*.py scripts/torchvision_cpu/*.p*)
 FILES := labs scripts tests
 YAML_RULES := {extends: default, rules: {line-length: {max: 140}, document-start: disable, truthy: {check-keys: false}}}
 
 # What a person types is taken as it stands, never run: neither by make (hence `value`) nor by the shell, which gets it from the environment.
 WISHES := TIME MEMORY CPUS IMAGE RUNTIME PARTITION ACCOUNT QOS RESERVATION CONSTRAINT SHM DETACH
-USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB PORT TORCH PYTHON CMD WHO USERS NODE ACTION YES $(WISHES)
+USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB PORT TORCH PYTHON CMD WHO USERS NODE ACTION YES \
+    TARGET FILE REGISTRY DIR $(WISHES)
 $(foreach name,$(USER_VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(USER_VARIABLES)
 
@@ -24,16 +26,18 @@ where = $(foreach name,NODES PROCS GPUS LAUNCHER $(WISHES),$(if $($(name)),$(cal
     $(if $(call on,DRYRUN),--dry-run)
 quoted = '$(subst ','\'',$1)'
 
-# A wish for another torch than .venv has is a reason to set up again.
+# A wish for another torch than .venv has is a reason to set up again, unless it is meant for an image.
 ifneq ($(TORCH),)
+ifeq ($(filter image%,$(MAKECMDGOALS)),)
 ifneq ($(TORCH),$(firstword $(shell cat $(STAMP) 2>/dev/null)))
 $(STAMP): FORCE
+endif
 endif
 endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE \
-    slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm
+    image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -100,6 +104,31 @@ fetch: $(STAMP)
 bundle: $(STAMP)
 	@set -f; exec $(VENV)/bin/python scripts/bundle.py $$ARGS
 
+##: Images
+##image: build the image labs:cpu, or with TARGET=gpu labs:gpu
+image: $(STAMP)
+	@set -f; exec $(IMAGE_SCRIPT) build "$${TARGET:-cpu}" $$ARGS
+
+##image-save: write an image into FILE=, by default dist/labs-cpu.tar
+image-save: $(STAMP)
+	@exec $(IMAGE_SCRIPT) save "$${TARGET:-cpu}" "$$FILE"
+
+##image-load: take an image from FILE=
+image-load: $(STAMP)
+	@exec $(IMAGE_SCRIPT) load "$$FILE"
+
+##image-push: send an image to REGISTRY=
+image-push: $(STAMP)
+	@exec $(IMAGE_SCRIPT) push "$${TARGET:-cpu}" "$$REGISTRY"
+
+##image-unpack: unpack an image into DIR=, as RUNTIME=bwrap wants it
+image-unpack: $(STAMP)
+	@exec $(IMAGE_SCRIPT) unpack "$${TARGET:-cpu}" "$$DIR"
+
+##pin-digests: write into versions.env which very images the bases' tags mean today
+pin-digests: $(STAMP)
+	@exec $(IMAGE_SCRIPT) pin
+
 ##: Development
 ##check: format, lint, types, import contracts: what CI checks
 check: $(STAMP)
@@ -118,6 +147,10 @@ format: $(STAMP)
 ##test: all tests, two at a time; ARGS='-k setup' for some of them
 test: $(STAMP)
 	@set -f; $(VENV)/bin/pytest -n 2 $$ARGS
+
+##test-docker: images and the docker launcher on a real engine, one of its own where none is there
+test-docker: $(STAMP)
+	@set -f; $(VENV)/bin/pytest tests/images $$ARGS
 
 ##mutants: prove that the claims can fail; LAB=29 for one lab
 mutants: $(STAMP)
@@ -178,6 +211,10 @@ test-slurm: $(STAMP)
 ##RESERVATION=lab: Slurm's reservation
 ##CONSTRAINT=h100: features that Slurm's nodes must have
 ##SHM=1G: size of /dev/shm in a container
+##TARGET=gpu: which image: cpu or gpu
+##FILE=labs.tar: where an image is written to or taken from
+##REGISTRY=registry.example.org/course: where an image is sent to
+##DIR=/scratch/labs-image: where an image is unpacked
 ##DETACH=1: return once it is submitted; go on with labs status, logs and cancel
 ##SMOKE=1: a tiny run
 ##DRYRUN=1: print what would be submitted

@@ -1,4 +1,7 @@
-"""Run a lab in containers: one for each node, on a network that leads nowhere else, with the node starter inside."""
+"""Run a lab in containers: one for each node, on a network that leads nowhere else, with the node starter inside.
+
+The image brings Python and the packages, this checkout the labs, so that a lab runs as it stands in the checkout, edits included.
+"""
 
 import os
 import re
@@ -6,24 +9,28 @@ import secrets
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from labs import home
 from labs.errors import UsageError
-from labs.launch import local
+from labs.launch import devices, image, local
 from labs.launch.crew import GRACE_S, Crew
-from labs.launch.engine import Engine
-from labs.launch.spec import RunSpec, State, node_starter, whole_number
+from labs.launch.engine import CLIENTS, Engine
+from labs.launch.spec import RunSpec, State, node_starter, note_job, noted_job, whole_number
+from labs.launch.tail import Tail, pump
 
 PORT = "29500"  # each run has a network of its own
 SIZE = re.compile(r"\d+[kmg]", re.IGNORECASE)
 USUAL_SHM = "1g"  # docker's own 64 MiB are too little for data workers
 CONTAINERS_GRACE_S = GRACE_S + 5  # the starter inside has its own grace, and the engine takes its time
 BY_ITSELF = range(137)  # a container that ends with a status has named the rank that broke; 137 may be the memory's end
-KILLED = 137
+REFUSED, KILLED = 125, 137  # of `docker run`: the engine could not make the container, and said why; SIGKILL ended it
 LABEL = "labs.run"
+PASSED_ON = ("LABS_TIMEOUT", "NCCL_", "GLOO_", "TORCH_")  # beginnings of variables that mean something to the ranks
+LOOK_S = 0.5
 
 
 class Docker:
@@ -37,89 +44,117 @@ class Docker:
         return "never by itself; say LAUNCHER=docker"
 
     def check(self, spec: RunSpec) -> None:
-        """Refuse what this machine or its engine cannot do, before anything is made."""
+        """Refuse what this machine cannot do, before anything is made. The engine is asked only when it is needed."""
         local.check_size(spec)
+        devices.check(spec)
         for name, size in {"MEMORY": spec.request.memory, "SHM": spec.request.shm}.items():
             if size and not SIZE.fullmatch(size):
-                raise UsageError(f"{name}={size} is not possible; give a number with k, m or g, such as {name}=2g")
-        if spec.request.cpus:
-            whole_number("CPUS", spec.request.cpus)
-        Engine.find().size(image_of(spec))
+                raise UsageError(f"{name}={size[:20]} is not possible; give a number with k, m or g, such as {name}=2g")
+        cores = os.cpu_count() or 1
+        if spec.request.cpus and whole_number("CPUS", spec.request.cpus) > cores:
+            raise UsageError(f"CPUS={spec.request.cpus} is more than this machine has\nask for {cores} at the most")
 
     def render(self, spec: RunSpec) -> str:
-        engine, run = Engine.find(), "labs-run"
-        lines = [shlex.join([engine.name, *words]) for words in _network(spec, run)]
-        nodes = [shlex.join([engine.name, *_container(spec, engine, run, node)]) for node in range(spec.nodes)]
+        run, client = "labs-run", CLIENTS[0]
+        lines = [shlex.join([client, *words]) for words in _network(spec, run)]
+        nodes = [shlex.join([client, *_container(spec, client, run, node)]) for node in range(spec.nodes)]
         return "\n".join([*lines, *(f"{line} &" for line in nodes[1:]), nodes[0]]) + "\n"
 
     def submit(self, spec: RunSpec) -> int:
         """Run the containers to their end, and leave none of them, whatever happens."""
         assert spec.folder is not None
-        home.writable(spec.folder)
         engine, run = Engine.find(), f"labs-{secrets.token_hex(4)}"
+        image.check(engine, image_of(spec))
+        home.writable(spec.folder)
+        note_job(spec, run)
         with _made(engine, spec, run), Crew(BY_ITSELF, CONTAINERS_GRACE_S) as crew:
             for node in reversed(range(spec.nodes)):
-                command = [engine.client, *_container(spec, engine, run, node)]
+                command = [engine.client, *_container(spec, engine.name, run, node)]
                 crew.start(f"the container of node{node}", command, os.environ, leash=True)
-            status = crew.wait()
-            return _explained(engine, spec, run, status)
+            return _explained(engine, spec, run, crew.wait())
 
     def state(self, folder: Path) -> State:
-        """Return what the run's own record says."""
-        return local.Local().state(folder)
+        """Return what the run's own record says, unless its containers went without a word."""
+        state, run = local.Local().state(folder), str(noted_job(folder).get("id", ""))
+        if state.ended or (run and _containers(Engine.find(), folder)):
+            return State(run, "running" if state.word == "unknown" else state.word, state.detail, state.ended)
+        return State(run, "gone", "its containers ended before it could say how", ended=True)
 
     def cancel(self, folder: Path) -> None:
-        """End the containers of a run."""
+        """End the containers of a run. The command that started them tidies up."""
         engine = Engine.find()
-        found = engine.ask("ps", "--quiet", "--filter", f"label={LABEL}={folder}").split()
-        engine.ask("kill", "--signal", "TERM", *found)
+        engine.ask("kill", "--signal", "TERM", *_containers(engine, folder))
 
     def follow(self, folder: Path) -> int:
-        """Show what the run has printed so far."""
-        return local.Local().follow(folder)
+        """Show what the run prints, until it ends."""
+        tail, ended = Tail(folder / "log.txt", local.STDOUT), False
+        while pump([tail]) or not ended:
+            ended = self.state(folder).ended
+            time.sleep(0 if ended else LOOK_S)
+        return 0
 
 
 def image_of(spec: RunSpec) -> str:
     """Return the image that was asked for, else the one for what this machine has."""
-    return spec.request.image or ("labs:gpu" if _gpus(spec) else "labs:cpu")
-
-
-def _gpus(spec: RunSpec) -> str:
-    """Return how many GPUs a container gets, `all` of them, or an empty string."""
-    if spec.gpus == "auto":
-        return "all" if Path("/dev/nvidia0").exists() else ""
-    return "" if spec.gpus == "0" else spec.gpus
+    return spec.request.image or image.name_of("gpu" if devices.of_node(spec, 0) else "cpu")
 
 
 def _network(spec: RunSpec, run: str) -> list[list[str]]:
     """The engine's own addresses; nothing outside can be reached, and nothing outside can come in."""
-    return [["network", "create", "--internal", run]] if spec.nodes > 1 else []
+    return [["network", "create", "--internal", "--label", LABEL, run]] if spec.nodes > 1 else []
 
 
-def _container(spec: RunSpec, engine: Engine, run: str, node: int) -> list[str]:
-    place = spec.folder
+def _container(spec: RunSpec, client: str, run: str, node: int) -> list[str]:
     name = f"node{node}"
     network = ["--network", run, "--network-alias", name] if spec.nodes > 1 else ["--network", "none"]
-    limits = [
-        word
-        for option, value in {"--memory": spec.request.memory, "--cpus": spec.request.cpus}.items()
-        if value
-        for word in (option, value)
-    ]
-    gpus = ["--gpus", _gpus(spec)] if _gpus(spec) else []
-    # Files belong to the person who runs it. podman without root maps that person to root inside, unless told otherwise.
-    user = ["--user", f"{os.getuid()}:{os.getgid()}", *(["--userns", "keep-id"] if engine.name == "podman" and os.getuid() else [])]
-    mounts = [f"type=bind,source={place},target={place}"]
-    if spec.attempt:
-        mounts.append(f"type=bind,source={spec.attempt},target={spec.attempt},readonly")
-    threads = max(1, int(spec.request.cpus or (os.cpu_count() or 1) // spec.nodes) // spec.procs)
+    environment = {"PYTHONPATH": str(home.CHECKOUT), "OMP_NUM_THREADS": str(_threads(spec)), **_passed_on()}
+    starter = node_starter(spec, image.PYTHON, str(node), "node0" if spec.nodes > 1 else local.LOOPBACK, PORT, "--leash")
     return [
-        "run", "--interactive", "--name", f"{run}-{name}", "--hostname", name, "--label", f"{LABEL}={place}",
-        *network, *user, *limits, *gpus, "--shm-size", spec.request.shm or USUAL_SHM,
-        "--read-only", "--tmpfs", "/tmp:exec,mode=1777", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-        *(word for mount in mounts for word in ("--mount", mount)), "--env", f"OMP_NUM_THREADS={threads}", "--workdir", "/opt/labs",
-        image_of(spec), *node_starter(spec, "python", str(node), "node0" if spec.nodes > 1 else local.LOOPBACK, PORT, "--leash"),
+        "run", "--interactive", "--name", f"{run}-{name}", "--hostname", name, "--label", f"{LABEL}={spec.folder}",
+        *network, *_user(client), *_limits(spec), *devices.options(spec, client, node),
+        "--read-only", "--tmpfs", "/tmp:exec,mode=1777", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", *_mounts(spec),
+        *(word for pair in environment.items() for word in ("--env", "=".join(pair))), "--workdir", str(home.CHECKOUT),
+        image_of(spec), *starter,
     ]  # fmt: skip
+
+
+def _user(client: str) -> list[str]:
+    """Files belong to the person who runs it. podman without root maps that person to root inside, unless told otherwise."""
+    kept = ["--userns", "keep-id"] if Path(client).name == "podman" and os.getuid() else []
+    return ["--user", f"{os.getuid()}:{os.getgid()}", *kept]
+
+
+def _limits(spec: RunSpec) -> list[str]:
+    # Without a limit on swap of its own, docker would let a container have as much swap again.
+    memory = ["--memory", spec.request.memory, "--memory-swap", spec.request.memory] if spec.request.memory else []
+    cpus = ["--cpus", spec.request.cpus] if spec.request.cpus else []
+    return [*memory, *cpus, "--shm-size", spec.request.shm or USUAL_SHM]
+
+
+def _mounts(spec: RunSpec) -> list[str]:
+    """The run's folder to write to; the labs, a learner's file and fetched weights to read. All stand where they stand outside."""
+    read = [home.CHECKOUT / "labs", spec.attempt, Path(_passed_on().get("TORCH_HOME", "/"))]
+    mounts = [f"type=bind,source={spec.folder},target={spec.folder}"]
+    mounts += [f"type=bind,source={place},target={place},readonly" for place in read if place and place != Path("/")]
+    # Labels of SELinux would have to be changed for a container to read a person's files: leave them.
+    return [*(word for mount in mounts for word in ("--mount", mount)), "--security-opt", "label=disable"]
+
+
+def _passed_on() -> dict[str, str]:
+    usual = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
+    fetched = {"TORCH_HOME": str(usual)} if os.access(usual, os.R_OK | os.X_OK) else {}
+    return fetched | {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+
+
+def _threads(spec: RunSpec) -> int:
+    """A limit on processor time is no limit on threads: torch would start one for each core that the machine has."""
+    cores = int(spec.request.cpus or (os.cpu_count() or 1) // spec.nodes)
+    return max(1, cores // spec.procs)
+
+
+def _containers(engine: Engine, folder: Path) -> list[str]:
+    """Return the ids of a run's containers that run."""
+    return engine.ask("ps", "--quiet", "--filter", f"label={LABEL}={folder.absolute()}").split()
 
 
 @contextmanager
@@ -134,12 +169,19 @@ def _made(engine: Engine, spec: RunSpec, run: str) -> Iterator[None]:
         engine.try_("rm", "--force", "--volumes", *(f"{run}-node{node}" for node in range(spec.nodes)))
         for _ in _network(spec, run):
             engine.try_("network", "rm", run)
+        _sweep(engine)
         signal.signal(signal.SIGINT, before)
+
+
+def _sweep(engine: Engine) -> None:
+    """Remove what earlier runs left that could not do so themselves, because they were killed."""
+    for kind in ("container", "network"):
+        engine.try_(kind, "prune", "--force", "--filter", f"label={LABEL}", "--filter", "until=1h")
 
 
 def _explained(engine: Engine, spec: RunSpec, run: str, status: int) -> int:
     """Say where the memory of a container was not enough: the rank itself cannot."""
     for node in range(spec.nodes):
-        if status == KILLED and engine.ask("inspect", "--format", "{{.State.OOMKilled}}", f"{run}-node{node}").strip() == "true":
-            print(f"exit {status}: out of memory in the container of node{node}: ask for more with MEMORY=", file=sys.stderr)
-    return status
+        if status == KILLED and engine.answer("inspect", "--format", "{{.State.OOMKilled}}", f"{run}-node{node}") == "true":
+            print(f"exit {status}: out of memory in the container of node{node}\nask for more with MEMORY=", file=sys.stderr)
+    return UsageError.exit_status if status == REFUSED else status

@@ -50,16 +50,24 @@ class Engine:
             raise UsageError(f"`{self.name} {words[0]}` failed: {last_line(done.stderr)}")
         return done.stdout
 
+    def answer(self, *words: str) -> str:
+        """Return the one line of a command's output, or nothing where it failed."""
+        return subprocess.run([self.client, *words], capture_output=True, text=True).stdout.strip()
+
     def try_(self, *words: str) -> None:
         """Run a command that may fail, such as removing what may be gone already."""
         subprocess.run([self.client, *words], capture_output=True)
 
-    def size(self, name: str) -> int:
-        """Return an image's size in bytes. Raises UsageError where there is no such image."""
-        done = subprocess.run([self.client, "image", "inspect", "--format", "{{.Size}}", name], capture_output=True, text=True)
+    def fact(self, image: str, form: str) -> str:
+        """Return what the engine knows of an image. Raises UsageError where there is no such image."""
+        done = subprocess.run([self.client, "image", "inspect", "--format", form, image], capture_output=True, text=True)
         if done.returncode:
-            raise UsageError(f"there is no image {name} here: make it with `make image`, or fetch one with `make image-load FILE=`")
-        return int(done.stdout)
+            raise UsageError(f"there is no image {image[:80]} here\nmake it with `make image`, or fetch one with `make image-load FILE=`")
+        return done.stdout.strip()
+
+    def size(self, image: str) -> int:
+        """Return an image's size in bytes. Raises UsageError where there is no such image."""
+        return int(self.fact(image, "{{.Size}}"))
 
     def storage(self) -> Path:
         """Return the folder in which the engine keeps its images; it may be on another machine."""

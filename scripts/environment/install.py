@@ -15,6 +15,10 @@ from scripts.environment.torch_source import OWN_INDEX, Source, source
 # What .venv takes, and room for the wheels while pip unpacks them.
 NEEDED_GB = {"cpu": 4, "cuda": 10}
 
+# Extras of pyproject.toml: what labs need to run, and what the project's development needs too.
+RUNTIME = ("torch", "labs")
+DEVELOPMENT = (*RUNTIME, "dev")
+
 DESCRIBE = """
 import json, platform, torch
 have = {"python": platform.python_version(), "torch": torch.__version__}
@@ -22,7 +26,7 @@ print(json.dumps(have | {"cuda": torch.version.cuda, "gpu": torch.cuda.is_availa
 """
 
 
-def install(root: Path, venv: Path, flavour: str, versions: dict[str, str]) -> str:
+def install(root: Path, venv: Path, flavour: str, versions: dict[str, str], extras: tuple[str, ...] = DEVELOPMENT) -> str:
     """Fill .venv, and say in words what it has now."""
     pip = Pip(venv)
     pip.log.write_text("")
@@ -30,7 +34,7 @@ def install(root: Path, venv: Path, flavour: str, versions: dict[str, str]) -> s
     project = read_project(root)
     constraints = ("--constraint", str(root / "constraints.txt"))
     with Phase("the labs' packages") as phase:
-        pip.install(phase, *packages(project, flavour, versions), *constraints)
+        pip.install(phase, *packages(project, flavour, versions, extras), *constraints)
     extra = install_deepspeed(pip, project, constraints)
     with Phase("the labs") as phase:
         pip.install(phase, "--no-deps", "--no-build-isolation", "--editable", str(root))
@@ -75,12 +79,12 @@ def look_before_leaping(root: Path, pip: Pip, torch: Source) -> None:
         say("  pip's own index has only the CUDA build of torch: it works without a GPU too, but takes about 5 GB.")
 
 
-def packages(project: dict[str, Any], flavour: str, versions: dict[str, str]) -> list[str]:
+def packages(project: dict[str, Any], flavour: str, versions: dict[str, str], extras: tuple[str, ...]) -> list[str]:
     """List what pyproject.toml asks for, torch's own needs included: `--no-deps` may have left them out."""
-    extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
+    optional: dict[str, list[str]] = project["project"]["optional-dependencies"]
     names = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    for extra in ("torch", "labs", "cpu" if flavour == "cpu" else "cuda", "dev"):
-        names += extras[extra]
+    for extra in (*extras, "cpu" if flavour == "cpu" else "cuda"):
+        names += optional[extra]
     pins = {"torch": f"torch=={versions['TORCH_VERSION']}", "torchvision": f"torchvision=={versions['TORCHVISION_VERSION']}"}
     return [pins.get(name, name) for name in names]
 
@@ -93,7 +97,7 @@ def install_deepspeed(pip: Pip, project: dict[str, Any], constraints: tuple[str,
     try:
         with Phase("DeepSpeed") as phase:
             # Its operators compile when a lab needs one; compiling all of them here would take many minutes.
-            pip.install(phase, "--no-build-isolation", *names, *constraints, DS_BUILD_OPS="0")
+            pip.install(phase, "--use-pep517", "--no-build-isolation", *names, *constraints, DS_BUILD_OPS="0")
     except SetupError as error:
         say(f"  DeepSpeed could not be installed, its labs will say so: {error}")
         return "no DeepSpeed"

@@ -95,7 +95,7 @@ def test_never_both_builds_of_onnxruntime() -> None:
     project = install.read_project(Path(__file__).parents[2])
     versions = {"TORCH_VERSION": "2.13.0", "TORCHVISION_VERSION": "0.28.0"}
     for flavour in ("cpu", "cuda", "cu126"):
-        names = install.packages(project, flavour, versions)
+        names = install.packages(project, flavour, versions, install.DEVELOPMENT)
         on_intel = [name for name in names if name.startswith("onnxruntime") and "!=" not in name]
         assert len(on_intel) == 1
         assert ("gpu" in on_intel[0]) == (flavour != "cpu")

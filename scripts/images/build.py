@@ -1,0 +1,63 @@
+"""Build a target of docker/Dockerfile, with everything that versions.env says."""
+
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+from time import monotonic
+
+from labs.errors import UsageError
+from labs.launch import image
+from labs.launch.engine import Engine, require_room
+from scripts.environment.screen import duration, say
+from scripts.environment.torch_source import choose, read_versions
+from scripts.images.lent import lent
+
+ROOT = Path(__file__).parents[2]
+NEEDED_GB = {"cpu": 6.0, "gpu": 16.0}  # the image, and what pip unpacks on the way
+FROM_VERSIONS = ("CPU_BASE", "GPU_BASE", "TORCH_VERSION", "CUDA_VERSION")
+
+
+def build(target: str, *words: str) -> None:
+    """Build a target; further words go to the engine."""
+    versions = read_versions(ROOT / "versions.env")
+    facts = facts_of(image.require_target(target), versions)
+    engine, name, started = Engine.find(building=True), image.name_of(target), monotonic()
+    require_room(engine.storage(), NEEDED_GB[target])
+    arguments = [word for fact, value in facts.items() for word in ("--build-arg", f"{fact}={value}")]
+    say(f"image: building {name} on {facts[f'{target.upper()}_BASE']}, TORCH={facts['TORCH']}")
+    with lent(ROOT / "docker" / "wheels") as secrets:
+        file = str(ROOT / "docker" / "Dockerfile")
+        engine.build("--file", file, "--target", target, "--tag", name, *arguments, *secrets, *words, str(ROOT))
+    say(f"image: {name} is there, {engine.size(name) / 1e9:.2f} GB, in {duration(monotonic() - started)}")
+
+
+def facts_of(target: str, versions: dict[str, str]) -> dict[str, str]:
+    """Return the build's arguments. CPU_BASE= and GPU_BASE= put an image on something else."""
+    own = {name: os.environ.get(name) or versions[name] for name in FROM_VERSIONS}
+    made_from = {"PINS": image.pins(ROOT), "VERSION": version(), "REVISION": revision()}
+    return {"TARGET": target, "TORCH": flavour(target, versions), **own, **made_from}
+
+
+def flavour(target: str, versions: dict[str, str]) -> str:
+    """Return which torch a target gets; TORCH= chooses between those for GPUs."""
+    wanted = os.environ.get("TORCH", "")
+    allowed = ("", "auto", "cpu") if target == "cpu" else ("", "auto", "cuda", "cu130", "cu126")
+    if wanted not in allowed:
+        choices = ", ".join(filter(None, allowed))
+        raise UsageError(f"TORCH={wanted[:20]} is no choice for TARGET={target}\ntake one of {choices}, or leave it out")
+    return choose({"cpu": "cpu", "gpu": "cuda"}[target] if wanted in ("", "auto") else wanted, "", versions)
+
+
+def version() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
+def revision() -> str:
+    """Return the checkout's git revision, or nothing where it has none."""
+    try:
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

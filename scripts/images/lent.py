@@ -1,0 +1,65 @@
+"""What a build is lent, and no layer keeps: indexes, proxies, certificates and wheels, the same that set-up would use here."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ENVIRONMENT = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_NO_INDEX", "http_proxy", "https_proxy", "no_proxy")
+CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE")
+PIP_CONFS = ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf")
+
+
+@contextmanager
+def lent(wheels: Path) -> Iterator[list[str]]:
+    """Yield the options of a build that lend it this person's configuration, and show it the wheels of PIP_FIND_LINKS."""
+    with TemporaryDirectory() as folder, linked(wheels):
+        environment = Path(folder) / "environment"
+        environment.write_text(settings(), encoding="utf-8")
+        files = {"environment": environment, "certificates": certificates(), "pip.conf": pip_conf(), "apt.conf": named("APT_CONFIG")}
+        yield [word for id_, file in files.items() if file for word in ("--secret", f"id={id_},src={file}")]
+
+
+def settings() -> str:
+    """Return the variables that decide where pip and apt look, as a shell script. A proxy's name counts in either case."""
+    names = [name for wanted in ENVIRONMENT for name in {wanted, wanted.upper()} if os.environ.get(name)]
+    return "".join(f"export {name}={shlex.quote(os.environ[name])}\n" for name in sorted(names))
+
+
+def certificates() -> Path | None:
+    return next(filter(None, map(named, CERTIFICATES)), None)
+
+
+def pip_conf() -> Path | None:
+    found = [Path(place).expanduser() for place in PIP_CONFS]
+    return named("PIP_CONFIG_FILE") or next((file for file in found if file.is_file()), None)
+
+
+def named(variable: str) -> Path | None:
+    """Return the file that a variable names, if it is there."""
+    file = Path(os.environ.get(variable, "")).expanduser()
+    return file if file.is_file() else None
+
+
+@contextmanager
+def linked(wheels: Path) -> Iterator[None]:
+    """Put the wheels of PIP_FIND_LINKS beside those that lie in docker/wheels, as long as the build lasts."""
+    folders = [Path(place) for place in os.environ.get("PIP_FIND_LINKS", "").split()]
+    new = [(wheel, wheels / wheel.name) for folder in folders for wheel in folder.glob("*.whl") if not (wheels / wheel.name).exists()]
+    try:
+        for wheel, here in new:
+            put(wheel, here)
+        yield
+    finally:
+        for _, here in new:
+            here.unlink(missing_ok=True)
+
+
+def put(wheel: Path, here: Path) -> None:
+    try:
+        os.link(wheel, here)
+    except OSError:  # another disk
+        shutil.copy(wheel, here)

@@ -1,0 +1,51 @@
+"""Labs of every kind in containers, as a person runs them: one process, data workers, a compiler, several nodes."""
+
+import json
+
+import pytest
+
+from labs import catalog
+from tests.images.conftest import Engine, Stage
+
+READY = {number for number, entry in catalog.all_labs().items() if entry.ready}
+ONE_OF_EACH_KIND = {1: 1, 15: 1, 33: 1, 43: 2, 44: 2}  # a lab, and its nodes
+
+
+@pytest.mark.parametrize("lab", sorted(READY & set(ONE_OF_EACH_KIND)))
+def test_a_lab_runs_as_it_does_elsewhere(stage: Stage, lab: int) -> None:
+    nodes = ONE_OF_EACH_KIND[lab]
+    ended = stage.labs("run", str(lab), "--smoke", "--launcher", "docker", "--nodes", str(nodes))
+    assert ended.status == 0, ended.out + ended.err
+    assert "launcher: docker (as asked)" in ended.err
+    (path,) = (stage.home / "runs" / f"lab{lab:02d}").glob("*-docker/run.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert (record["lab"], record["launcher"], record["nodes"], record["status"]) == (lab, "docker", nodes, "held")
+    assert {claim["verdict"] for claim in record["claims"]} <= {"held", "not measured here"}
+    assert {rank["host"] for rank in record["ranks"]} == {f"node{node}" for node in range(nodes)}
+    assert stage.left() == ""
+
+
+def test_an_edited_lab_runs_as_edited(stage: Stage) -> None:
+    file = next((stage.checkout / "labs" / "m1_tensors").glob("lab01_*.py"))
+    file.write_text(file.read_text(encoding="utf-8").replace("Storage vs. view", "Storage against view"), encoding="utf-8")
+    assert "Storage against view" in stage.labs("run", "1", "--smoke", "--launcher", "docker").out
+
+
+def test_a_learners_steps_are_judged_in_a_container(stage: Stage) -> None:
+    assert stage.labs("exercise", "1").status == 0
+    ended = stage.labs("check", "1", "--smoke", "--launcher", "docker")
+    assert "exercise 1.1 not written yet" in ended.out
+    assert ended.status == 1
+
+
+def test_preflight_says_whether_nodes_meet(stage: Stage) -> None:
+    ended = stage.labs("preflight", "--launcher", "docker", "--nodes", "2", "--json")
+    assert ended.status == 0, ended.out + ended.err
+    assert stage.left() == ""
+
+
+def test_a_lab_runs_in_the_bare_image_too(engine: Engine, image: str) -> None:
+    """Without a checkout: the image has its own copy of the labs, and needs no writable place but /tmp."""
+    rights = ["--user", "4321:4321", "--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--network", "none"]
+    assert " held" in engine("run", "--rm", *rights, image, "labs", "run", "1", "--smoke")
+    assert "01  Storage vs. view" in engine("run", "--rm", *rights, image)

@@ -1,0 +1,109 @@
+"""The docker launcher on a real engine: what a node's container may do and have, and how a run ends, whatever happens to it."""
+
+import os
+import signal
+
+import pytest
+
+from tests.images.conftest import Stage
+
+MIB = 2**20
+PERSON = 20001  # anybody: no name, no home, no rights
+
+
+def test_a_container_has_what_was_asked_for_and_no_right_more(stage: Stage) -> None:
+    ended = stage.ended(stage.start("facts", "memory=300m", "cpus=1", "shm=96m", procs=2))
+    assert ended.status == 0, ended.err
+    facts = stage.facts(4)
+    assert [fact["host"] for fact in facts] == ["node0", "node0", "node1", "node1"]
+    assert len({fact["master"] for fact in facts if fact["host"] == "node1"}) == 1
+    for fact in facts:
+        assert fact["ids"] == [os.getuid(), os.getgid()]
+        assert fact["init"] == "tini"
+        assert fact["capabilities"] == 0
+        assert (fact["no_new_privileges"], fact["seccomp"]) == ("1", "2")
+        assert fact["memory"] == str(300 * MIB)
+        assert fact["cpus"] == "100000"  # of every 100,000 microseconds
+        assert fact["shm"] == 96 * MIB
+        assert fact["threads"] == "1"
+        assert fact["file"].startswith(str(stage.checkout))  # the checkout's labs, not the image's
+        assert set(fact["writes"].values()) == {"yes", "Read-only file system"}
+        assert fact["writes"]["/tmp"] == "yes"
+    assert stage.left() == ""
+
+
+def test_one_node_needs_no_network(stage: Stage) -> None:
+    ended = stage.ended(stage.start("facts", nodes=1))
+    assert ended.status == 0, ended.err
+    (fact,) = stage.facts(1)
+    assert (fact["routes"], fact["master"]) == (0, "127.0.0.1")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_files_belong_to_the_person_who_ran_it(stage: Stage) -> None:
+    stage.open_to_all()
+    stage.home.mkdir()
+    os.chown(stage.home, PERSON, PERSON)
+    socket = stage.environment["DOCKER_HOST"].removeprefix("unix://")
+    os.chmod(socket, 0o666)
+    try:
+        ended = stage.ended(stage.start("facts", user=PERSON))
+    finally:
+        os.chmod(socket, 0o660)
+    assert ended.status == 0, ended.err
+    assert [fact["ids"] for fact in stage.facts(2)] == [[PERSON, PERSON]] * 2
+    assert {path.stat().st_uid for path in stage.run_folder.rglob("*")} == {PERSON}
+    assert [fact["name"] for fact in stage.facts(2)] == ["labs"] * 2
+
+
+def test_output_comes_live_marked_by_node_and_rank(stage: Stage) -> None:
+    process = stage.start("wait")
+    assert process.stderr is not None
+    marked = next(line for line in process.stderr if "rank 1" in line)
+    assert marked == "[node1 rank 1] rank 1 is there\n"
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all(stage: Stage, number: signal.Signals) -> None:
+    process = stage.start("wait")
+    stage.facts(2)
+    process.send_signal(number)
+    assert stage.ended(process).status == 128 + number
+    assert stage.left() == ""
+
+
+def test_killed_itself_it_takes_its_containers_along(stage: Stage) -> None:
+    process = stage.start("wait")
+    stage.facts(2)
+    process.kill()
+    stage.until(lambda: not stage.engine("ps", "--quiet"), "the end of all containers")
+
+
+def test_a_killed_rank_is_named_and_ends_the_run(stage: Stage) -> None:
+    ended = stage.ended(stage.start("die"))
+    assert ended.status == 137
+    assert "rank 1 on node1 (host node1) was killed by signal 9 (SIGKILL)" in ended.err
+    assert "out of memory" not in ended.err
+    assert stage.left() == ""
+
+
+def test_too_little_memory_is_named_with_its_node(stage: Stage) -> None:
+    ended = stage.ended(stage.start("hog", "memory=200m"))
+    assert ended.status == 137
+    assert "exit 137: out of memory in the container of node1" in ended.err
+    assert "node0" not in ended.err.partition("exit 137")[2]
+    assert stage.left() == ""
+
+
+def test_status_logs_and_cancel_from_another_shell(stage: Stage) -> None:
+    process = stage.start("wait")
+    stage.facts(2)
+    run = str(stage.run_folder)
+    assert " running" in stage.labs("status").out
+    assert "rank 1 is there" in stage.labs("logs", run, "1").out
+    assert stage.labs("cancel", run).status == 0
+    assert stage.ended(process).status == 128 + signal.SIGTERM
+    assert stage.left() == ""
+    assert "no job of yours" in stage.labs("status").out
+    assert stage.labs("cancel", run).status == 2
