@@ -16,7 +16,7 @@ Run:
     python -m labs.m4_architecture.lab27_gradient_checkpointing --smoke
 
 Needs:
-    1 process, a GPU for two of the claims, 1 GiB of memory, 1 minute
+    1 process, a GPU for two of the claims, 2 GiB of memory, 1 minute
 
 Builds on:
     nothing; lab 05 shows which operations keep what, lab 12 when it is let go
