@@ -1,18 +1,25 @@
-"""What labs about `torch.compile` lean on: a backend that counts, a cache of their own, a C++ compiler or the lack of one."""
+"""What labs about `torch.compile` lean on: things to compile, a backend that counts, a cache of their own, a C++ compiler or its lack."""
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+import torch.distributed as dist
+from torch import Tensor, fx, nn
 
+from labs.kit.memory import allocations
+from labs.kit.timing import torch_threads
 from labs.kit.unheard import unheard
+
+Function = Callable[..., Tensor]
 
 
 class Counting:
@@ -80,3 +87,84 @@ def missing_compiler(device: torch.device) -> str:
     """Say what inductor lacks here, or return an empty string."""
     names = (os.environ.get("CXX"), "g++", "c++", "clang++") if device.type == "cpu" else (os.environ.get("CC"), "gcc", "cc", "clang")
     return "" if any(shutil.which(name) for name in names if name) else f"no {'C++' if device.type == 'cpu' else 'C'} compiler"
+
+
+@cache
+def compiled_in(function: Function, mode: str) -> Function:
+    """Return a function compiled by inductor in a mode; the same one for the same mode."""
+    own_cache()
+    return torch.compile(function, mode=mode)
+
+
+def compiled_anew(function: Function, *arguments: Any) -> None:
+    """Compile and call a function as if it were the first time in this process."""
+    with forgotten():
+        torch.compile(function)(*arguments)
+
+
+def told_first_call(function: Function, *arguments: Any) -> None:
+    """Print the seconds of the first call in this process, and what the cache gave, as one line of JSON."""
+    own_cache()
+    with torch_threads(1):
+        begun = time.perf_counter()
+        torch.compile(function)(*arguments)
+        seconds = time.perf_counter() - begun
+    hits, misses = cache_counts()
+    print(json.dumps({"seconds": seconds, "hits": hits, "misses": misses}))
+
+
+def allocated_by(call: Callable[[], object]) -> int:
+    """Return the bytes that a call allocates in all, once it is warm."""
+    call()
+    return sum(change for change in allocations(call) if change > 0)
+
+
+def kernel_in(code: str) -> str:
+    """Cut the first kernel out of the module that inductor wrote."""
+    begin = max(code.find('extern "C"'), code.find("@triton.jit"), 0)
+    return code[begin : code.find("''')", begin)].replace("    ", "  ")
+
+
+def noted(sent: list[int], bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+    """Note a bucket's bytes, and add it up over all ranks, as a communication hook of DDP."""
+    sent.append(bucket.buffer().nbytes)
+    summed: torch.futures.Future[Any] = dist.all_reduce(bucket.buffer(), async_op=True).get_future()
+    return summed.then(lambda done: done.value()[0])
+
+
+class Blocks(nn.Module):
+    """Equal blocks, one after the other, as in a transformer."""
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(width) for _ in range(count))
+
+    def forward(self, x_BD: Tensor) -> Tensor:
+        for block in self.blocks:
+            x_BD = block(x_BD)
+        return x_BD
+
+
+class Block(nn.Module):
+    """One linear layer and a shortcut around it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width, bias=False)
+
+    def forward(self, x_BD: Tensor) -> Tensor:
+        out: Tensor = x_BD + self.linear(x_BD).relu()
+        return out
+
+
+class Counted(nn.Module):
+    """Multiplies by the number of its call: kept as a Python number, or in a tensor."""
+
+    def __init__(self, *, in_tensor: bool) -> None:
+        super().__init__()
+        self.calls: Any = torch.zeros(()) if in_tensor else 0
+
+    def forward(self, x_N: Tensor) -> Tensor:
+        self.calls = self.calls + 1
+        out: Tensor = x_N * self.calls
+        return out

@@ -159,7 +159,7 @@ class Lab:
     ) -> bool:
         """Claim a bound on seconds of `first` over seconds of `second`, timed in turn. Judged in full runs only."""
         if self._setting.timer is None:
-            arms = timing.in_turn(first, second, rounds=rounds if self._judges_noisy else 5, agree=self.world.agreed)
+            arms = timing.in_turn(first, second, rounds=rounds if self._judges_noisy else min(rounds, 5), agree=self.world.agreed)
         else:
             arms = self._setting.timer(first, second, at_least=at_least, at_most=at_most)
         return self._claim(id_, text, "ratio", claims.ratio(*arms, at_least=at_least, at_most=at_most), because)
