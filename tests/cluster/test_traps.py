@@ -9,15 +9,25 @@ from tests.cluster.desk import Desk, until
 WARNING = "Slurm says that this job ends soon"
 
 
-def test_the_warning_signal_kills_nobody(ada: Desk) -> None:
-    """SIGUSR2 reaches every process of the step, and by default ends those that do not handle it."""
+def test_the_warning_requeues_nothing_and_is_passed_on_in_words(ada: Desk) -> None:
+    """submitit would take it as a time-out, and requeue the job or give it up."""
     run = ada.begin("wait:6", procs=2)
     ada.ranks(4)
     ada.slurm("scancel", "--signal=USR2", run.job)
     run.says(WARNING)
     ended = run.ended()
     assert ended.status == 0, ended
-    assert "Restarts=0" in ada.slurm("scontrol", "show", "job", run.job, "--oneliner"), "submitit would have requeued it"
+    assert "Restarts=0" in ada.slurm("scontrol", "show", "job", run.job, "--oneliner")
+
+
+def test_the_warning_kills_nobody_where_it_reaches_every_process(ada: Desk, cluster: Cluster) -> None:
+    """It does so with proctrack/linuxproc, and with SignalChildrenProcesses=yes; by default it ends whoever does not handle it."""
+    run = ada.begin("wait:6", procs=2)
+    ada.ranks(4)
+    for node in cluster.nodes[:2]:
+        assert node.run("pkill", "-USR2", "-f", r"labs\.launch\.node|tests\.launch\.stand_in").returncode == 0
+    ended = run.ended()
+    assert ended.status == 0, ended
 
 
 def test_a_variable_of_another_launcher_changes_nothing(ada: Desk) -> None:
@@ -46,12 +56,20 @@ def test_the_variables_of_an_outer_job_change_nothing(ada: Desk) -> None:
     ada.ranks(2)
 
 
-def test_ranks_share_all_cores_that_the_job_has(ada: Desk) -> None:
-    """Bound as Slurm does by itself, all ranks of a task would sit on its first cores."""
-    cores = ada.cluster.size.cores
-    run = ada.begin("note", nodes=1, procs=2, cpus=str(cores))
-    assert run.ended().status == 0
-    assert [rank["cores"] for rank in ada.ranks(2)] == [cores, cores]
+def test_ranks_share_all_cores_that_the_job_has(ada: Desk, cluster: Cluster) -> None:
+    """Where a site binds tasks to cores, all ranks of a task would sit on its first one."""
+    cores = cluster.size.cores
+    conf = cluster.folder / "etc" / "slurm" / "slurm.conf"
+    before = conf.read_text()
+    conf.write_text(before + "TaskPluginParam=Cores\n")
+    ada.slurm("scontrol", "reconfigure")
+    try:
+        run = ada.begin("note", nodes=1, procs=2, cpus=str(cores))
+        assert run.ended().status == 0
+        assert [rank["cores"] for rank in ada.ranks(2)] == [cores, cores]
+    finally:
+        conf.write_text(before)
+        ada.slurm("scontrol", "reconfigure")
 
 
 def test_a_job_gets_no_more_cores_than_it_asked_for(ada: Desk) -> None:

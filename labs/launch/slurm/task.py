@@ -19,7 +19,6 @@ from labs.launch.spec import RunSpec, node_starter
 
 FIRST_PORT, PORTS = 20000, 10000  # below what Linux gives out by itself (32768 up)
 AFTER_FAILURE_S = 3.0  # a task's failure ends the others at once: time for their ranks to say what they saw
-STALE = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK")
 
 
 @dataclass
@@ -47,11 +46,10 @@ class NodeTask:
 
     def _run(self, command: list[str], files: Path) -> int:
         """Run the starter and return its status. submitit's own handlers are replaced: they would requeue, or give up, on SIGUSR2."""
-        clean = {name: value for name, value in os.environ.items() if name not in STALE}
         with files.with_suffix(".out").open("ab") as out, files.with_suffix(".err").open("ab") as err:
             # What is ignored stays ignored in all that is started: the warning reaches every process of the step, and would kill it.
             signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-            starter = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=clean)
+            starter = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
             signal.signal(
                 signal.SIGUSR2,
                 lambda *_: _say(err.fileno(), "Slurm says that this job ends soon: its time is up, or another one goes first"),
