@@ -67,10 +67,10 @@ def unpack(target: str, folder: str) -> None:
     require_room(root, engine.size(name) / GB)
     container = engine.ask("create", name).strip()
     try:
-        files = subprocess.Popen([engine.client, "export", container], stdout=subprocess.PIPE)
-        # Owners are those who unpack it: nobody but root could give files away, and nobody needs it.
-        tar = subprocess.run(["tar", "-x", "--no-same-owner", "-C", str(root)], stdin=files.stdout, stderr=subprocess.PIPE, text=True)
-        if tar.returncode or files.wait():
+        with subprocess.Popen([engine.client, "export", container], stdout=subprocess.PIPE) as files:
+            # Owners are those who unpack it: nobody but root could give files away, and nobody needs it.
+            tar = subprocess.run(["tar", "-x", "--no-same-owner", "-C", str(root)], stdin=files.stdout, stderr=subprocess.PIPE, text=True)
+        if tar.returncode or files.returncode:
             shutil.rmtree(root)
             raise UsageError(f"{name} could not be unpacked into {root}: {last_line(tar.stderr)}")
     finally:
