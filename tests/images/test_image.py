@@ -30,8 +30,8 @@ torch.testing.assert_close(f(x), (x.sin() + 1).sum())
 print(torch.__version__)
 """
 EXTENDS = """
-import deepspeed.ops.op_builder as builders
-print(builders.ShmCommBuilder().load().__name__)
+import deepspeed.ops.op_builder.cpu.comm as builders
+print(builders.ShareMemCommBuilder().load().__name__)
 """
 
 Inside = Callable[..., str]
