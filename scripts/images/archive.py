@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from labs import home
 from labs.errors import UsageError
 from labs.launch import image
 from labs.launch.engine import Engine, last_line, require_room
@@ -75,6 +76,8 @@ def unpack(target: str, folder: str) -> None:
             raise UsageError(f"{name} could not be unpacked into {root}: {last_line(tar.stderr)}")
     finally:
         engine.try_("rm", container)
+    for place in (home.CHECKOUT, home.home()):  # bwrap can make no mount points in a root that is read-only
+        (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
     say(f"image: {name} is unpacked; run it with RUNTIME=bwrap IMAGE={root.resolve()}")
 
 
