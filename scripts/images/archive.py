@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from labs import home
 from labs.errors import UsageError
 from labs.launch import image
 from labs.launch.engine import Engine, last_line, require_room
@@ -67,14 +68,16 @@ def unpack(target: str, folder: str) -> None:
     require_room(root, engine.size(name) / GB)
     container = engine.ask("create", name).strip()
     try:
-        files = subprocess.Popen([engine.client, "export", container], stdout=subprocess.PIPE)
-        # Owners are those who unpack it: nobody but root could give files away, and nobody needs it.
-        tar = subprocess.run(["tar", "-x", "--no-same-owner", "-C", str(root)], stdin=files.stdout, stderr=subprocess.PIPE, text=True)
-        if tar.returncode or files.wait():
+        with subprocess.Popen([engine.client, "export", container], stdout=subprocess.PIPE) as files:
+            # Owners are those who unpack it: nobody but root could give files away, and nobody needs it.
+            tar = subprocess.run(["tar", "-x", "--no-same-owner", "-C", str(root)], stdin=files.stdout, stderr=subprocess.PIPE, text=True)
+        if tar.returncode or files.returncode:
             shutil.rmtree(root)
             raise UsageError(f"{name} could not be unpacked into {root}: {last_line(tar.stderr)}")
     finally:
         engine.try_("rm", container)
+    for place in (home.CHECKOUT, home.home()):  # bwrap can make no mount points in a root that is read-only
+        (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
     say(f"image: {name} is unpacked; run it with RUNTIME=bwrap IMAGE={root.resolve()}")
 
 
