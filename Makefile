@@ -13,8 +13,7 @@ YAML_RULES := {extends: default, rules: {line-length: {max: 140}, document-start
 
 # What a person types is taken as it stands, never run: neither by make (hence `value`) nor by the shell, which gets it from the environment.
 WISHES := TIME MEMORY CPUS IMAGE RUNTIME PARTITION ACCOUNT QOS RESERVATION CONSTRAINT SHM DETACH
-USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB PORT TORCH PYTHON CMD WHO USERS NODE ACTION YES \
-    TARGET FILE REGISTRY DIR $(WISHES)
+USER_VARIABLES := NODES PROCS GPUS SMOKE LAUNCHER DRYRUN ARGS LAB PORT TORCH PYTHON CMD WHO USERS NODE ACTION YES TARGET FILE REGISTRY DIR $(WISHES)
 $(foreach name,$(USER_VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(USER_VARIABLES)
 
@@ -36,8 +35,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE \
-    image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm
+.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
