@@ -47,7 +47,8 @@ def events_of(starter: list[str], module: str, folder: Path, *flags: str) -> lis
     before = len(noted.read_text().splitlines()) if noted.exists() else 0
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     command = [*starter, module, "--folder", str(folder), *flags]
-    ended = subprocess.run(command, env={**clean, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    apart = {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}  # torchrun leaves its own folders where temporary files go
+    ended = subprocess.run(command, env={**clean, **apart}, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     if not noted.exists():
         raise RuntimeError(f"{module} noted nothing and ended with status {ended.returncode}: {ended.stderr.strip()[-300:]}")
     return [json.loads(line) for line in noted.read_text().splitlines()[before:]]
