@@ -1,6 +1,7 @@
 """What a build is lent, and no layer keeps: indexes, proxies, certificates and wheels, the same that set-up would use here."""
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -34,8 +35,14 @@ def certificates() -> Path | None:
 
 
 def pip_conf() -> Path | None:
+    """Return pip's configuration: the one that is named, else the first that means something in a container."""
     found = [Path(place).expanduser() for place in PIP_CONFS]
-    return named("PIP_CONFIG_FILE") or next((file for file in found if file.is_file()), None)
+    return named("PIP_CONFIG_FILE") or next((file for file in found if file.is_file() and not names_folders(file)), None)
+
+
+def names_folders(conf: Path) -> bool:
+    """Tell whether a configuration points to folders of this machine, which a build does not see."""
+    return re.search(r"file:/|find-links\s*=\s*/", conf.read_text(encoding="utf-8")) is not None
 
 
 def named(variable: str) -> Path | None:
