@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from scripts.slurm_cluster import daemons
 from scripts.slurm_cluster.cluster import Cluster
 from scripts.slurm_cluster.host import CHECKOUT, Host, environment_of
 from scripts.slurm_cluster.people import Person
@@ -122,6 +123,16 @@ class Desk:
     def slurm(self, *words: str) -> str:
         """Ask Slurm as the administrator."""
         return self.cluster.controller.ask(*words)
+
+    def forget_jobs(self, signal: str = "TERM") -> None:
+        """Start the controller anew without any memory of jobs. New ones get other ids: nodes refuse one that they have seen."""
+        newest = max([0, *(int(word) for word in self.slurm("squeue", "-h", "--states=all", "-o", "%A").split())])
+        daemons.stop(self.cluster.controller, "slurmctld", signal)
+        self.slurm("rm", "-f", "/var/spool/slurmctld/job_state", "/var/spool/slurmctld/job_state.old")
+        conf = self.cluster.folder / "etc" / "slurm" / "slurm.conf"
+        lines = [line for line in conf.read_text().splitlines() if not line.startswith("FirstJobId=")]
+        conf.write_text("\n".join([*lines, f"FirstJobId={newest + 100}"]) + "\n")
+        daemons.slurmctld(self.cluster.controller)
 
     def state(self, job: str) -> str:
         """Return what the controller says of a job."""

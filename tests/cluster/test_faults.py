@@ -139,10 +139,7 @@ def test_a_restarted_controller_disturbs_nobody(ada: Desk, cluster: Cluster) -> 
 def test_a_controller_that_forgot_the_job_is_no_reason_to_wait_for_ever(ada: Desk, cluster: Cluster) -> None:
     run = ada.begin("stay")
     ada.ranks(2)
-    daemons.stop(cluster.controller, "slurmctld", "KILL")
-    for what in ("job_state", "job_state.old"):
-        cluster.controller.run("rm", "-f", f"/var/spool/slurmctld/{what}")
-    daemons.slurmctld(cluster.controller)
+    ada.forget_jobs("KILL")
     ended = run.ended(60)
     assert "Slurm has lost the job" in ended.err or "the job was cancelled" in ended.err  # as the accounting saw it
     assert ended.status in (1, 143), ended
@@ -171,7 +168,7 @@ def test_a_preempted_job_makes_room_is_requeued_and_goes_on(ada: Desk) -> None:
 
 
 def test_after_a_nodes_death_the_job_goes_on_from_its_checkpoint(ada: Desk, cluster: Cluster) -> None:
-    run = ada.begin("train:50")
+    run = ada.begin("train:150")  # half a minute: longer than Slurm takes to notice
     _has_begun(ada)
     node = cluster.node("node2")
     node.kill()
@@ -188,8 +185,12 @@ def _has_begun(desk: Desk) -> None:
 
 
 def _goes_on(desk: Desk, run: Started) -> None:
-    """See that a requeued run ends well, behind its checkpoint. Slurm would let it wait for two minutes first."""
+    """See that a requeued run ends well, behind its checkpoint. Slurm would let it wait for two minutes first.
+
+    It does so for a reason: what it still kills of the first attempt it finds by the job's id, which the second one has too.
+    """
     until(lambda: desk.state(run.job) == "PENDING", "the job waits again")
+    desk.nothing_left()
     desk.slurm("scontrol", "update", f"jobid={run.job}", "starttime=now")
     ended = run.ended(60)
     assert ended.status == 0, ended

@@ -79,9 +79,7 @@ def test_a_run_of_an_earlier_day_is_still_known(ada: Desk, cluster: Cluster) -> 
     begun = ada.begin("end:3:all")
     assert begun.ended().status == 3
     until(lambda: "FAILED" in ada.slurm("sacct", "-n", "-X", "-j", begun.job, "-o", "State"), "the accounting")
-    daemons.stop(cluster.controller, "slurmctld")
-    ada.slurm("rm", "-f", "/var/spool/slurmctld/job_state", "/var/spool/slurmctld/job_state.old")
-    daemons.slurmctld(cluster.controller)
+    ada.forget_jobs()
     daemons.wait_idle(cluster.controller, cluster.nodes)
     assert "nvalid job id" in cluster.controller.run("scontrol", "show", "job", begun.job).stderr
     assert f"{begun.job} failed" in ada.labs("status", "99").out
