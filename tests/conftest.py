@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "kit" / "tiny_lab.py"
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads of one that spin would starve the other
 settings.register_profile("labs", deadline=None)  # machines differ; a test's time is bounded elsewhere
 settings.load_profile("labs")
 

@@ -1,6 +1,7 @@
 """The batch script, as a whole text, and what a node's task starts."""
 
 import dataclasses
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ WHOLE = f"""\
 
 export SUBMITIT_EXECUTOR=slurm
 srun --unbuffered --cpu-bind=none --kill-on-bad-exit=1 --cpus-per-task=4 --output=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.out \
---error=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.err {sys.executable} -u -m submitit.core._submit /shared/runs/lab43/now-slurm/slurm
+--error=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.err {shlex.quote(sys.executable)} -u -m submitit.core._submit /shared/runs/lab43/now-slurm/slurm
 """
 
 
