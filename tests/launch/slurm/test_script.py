@@ -16,6 +16,7 @@ SPEC = RunSpec(
     43, "labs.m6_production.lab43_ddp_concepts", "slurm", FOLDER, nodes=2, procs=4, gpus="0", request=Request(time="15", cpus="4")
 )
 
+PYTHON = shlex.quote(sys.executable)
 WHOLE = f"""\
 #!/bin/bash
 #SBATCH --job-name=lab43
@@ -31,7 +32,7 @@ WHOLE = f"""\
 
 export SUBMITIT_EXECUTOR=slurm
 srun --unbuffered --cpu-bind=none --kill-on-bad-exit=1 --cpus-per-task=4 --output=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.out \
---error=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.err {shlex.quote(sys.executable)} -u -m submitit.core._submit /shared/runs/lab43/now-slurm/slurm
+--error=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.err {PYTHON} -u -m submitit.core._submit /shared/runs/lab43/now-slurm/slurm
 """
 
 
