@@ -24,7 +24,7 @@ from labs.kit.lesson import Lesson
 from labs.kit.screen import Screen
 from labs.kit.session import blank, describe_machine, perform
 from labs.kit.setting import Setting
-from labs.kit.world import World
+from labs.kit.world import World, leave
 
 
 def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
@@ -34,7 +34,7 @@ def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # all is imported; see labs/__init__.py
     signal.signal(signal.SIGTERM, _terminated)
     status = _status(lambda: command(lesson, sys.argv[1:]))
-    sys.exit(status)
+    leave(status)
 
 
 def _status(action: Callable[[], int]) -> int:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from labs.kit.lesson import Lesson
 from labs.kit.mutants import DoesNotHold, Matrix, load, matrix
-from labs.kit.world import World
+from labs.kit.world import World, leave
 
 JSON = "LABS_MATRIX"  # names a file that takes the matrix as JSON too
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -64,4 +64,4 @@ def _show(result: Matrix, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(show_matrices(sys.argv[1:], World.from_environment()))
+    leave(show_matrices(sys.argv[1:], World.from_environment()))
