@@ -35,7 +35,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm
+.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm test-slurm-load
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -192,6 +192,10 @@ slurm-node: $(STAMP)
 ##test-slurm: the Slurm launcher on such a cluster: runs, faults, two people beside one another
 test-slurm: $(STAMP)
 	@set -f; $(VENV)/bin/pytest tests/cluster $$ARGS
+
+##test-slurm-load: two hundred jobs of fifty people on eight nodes of such a cluster
+test-slurm-load: $(STAMP)
+	@$(VENV)/bin/pytest tests/cluster/load.py
 
 ##: Variables
 ##NODES=2: nodes
