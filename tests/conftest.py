@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "kit" / "tiny_lab.py"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads of one that spin would starve the other
+# In the background of a shell SIGINT is ignored, and whatever the tests start would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("labs", deadline=None)  # machines differ; a test's time is bounded elsewhere
 settings.load_profile("labs")
 

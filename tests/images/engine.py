@@ -29,6 +29,9 @@ BASE_PACKAGES = "python3,python3-venv,python3-dev"  # what stands in for the pub
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+STARTED: list[subprocess.Popen[bytes]] = []  # it outlives this function, and Python warns of a process whose object is gone
+
+
 class EngineError(Exception):
     """Why no engine can be had here, in one sentence."""
 
@@ -59,10 +62,11 @@ def start(environment: dict[str, str]) -> None:
         f"{HERE}/pid",
     ]
     with (HERE / "log").open("wb") as log:
-        subprocess.Popen(
+        daemon = subprocess.Popen(
             ["dockerd", *places, *FIREWALL, "--default-address-pool", POOL],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
+    STARTED.append(daemon)
     end = time.monotonic() + READY_S
     while not answers(environment):
         if time.monotonic() > end:
