@@ -38,6 +38,7 @@ class Figure(NamedTuple):
     unit: str
     target: str
     samples: list[float]
+    note: str = ""
 
 
 def main() -> int:

@@ -21,8 +21,9 @@ ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "kit" / "tiny_lab.py"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads of one that spin would starve the other
-# In the background of a shell SIGINT is ignored, and whatever the tests start would ignore it too.
+# In the background of a shell SIGINT is ignored, under nohup SIGHUP, and whatever the tests start would ignore them too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 settings.register_profile("labs", deadline=None)  # machines differ; a test's time is bounded elsewhere
 settings.load_profile("labs")
 

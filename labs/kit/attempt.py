@@ -3,6 +3,7 @@
 import ast
 import functools
 import importlib.util
+import sys
 import traceback
 from pathlib import Path
 from types import FunctionType
@@ -152,5 +153,6 @@ def _names_in(path: Path) -> dict[str, Any]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # pickle and torch.compile look a function's module up by its name
     spec.loader.exec_module(module)
     return vars(module)
