@@ -99,6 +99,9 @@ def down() -> None:
     if pid.exists():
         number = int(pid.read_text())
         os.kill(number, signal.SIGTERM)
+        for daemon in STARTED:  # a child that nobody waits for stays, as a zombie
+            daemon.wait(READY_S)
+        STARTED.clear()
         end = time.monotonic() + READY_S
         while Path(f"/proc/{number}").exists() and time.monotonic() < end:
             time.sleep(0.1)
