@@ -208,10 +208,10 @@ def document(measured: list[Figure], record: dict[str, Any], load: list[tuple[fl
     return {"date": f"{datetime.now():%Y-%m-%d}", **about, "load": load, "figures": [asdict(figure) for figure in measured]}
 
 
-def keep(found: dict[str, Any]) -> Path:
-    """Write a run's figures; a later run of the same day on a like machine takes their place."""
+def keep(found: dict[str, Any], about: str = "") -> Path:
+    """Write a run's figures; a later run about the same labs, of the same day on a like machine, takes their place."""
     BENCH.mkdir(exist_ok=True)
-    path = BENCH / f"{found['date']}-{machine_name()}.json"
+    path = BENCH / f"{found['date']}-{about}{machine_name()}.json"
     home.write_whole(path, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return path
 
@@ -220,7 +220,7 @@ def main(arguments: list[str]) -> int:
     """Measure, showing each figure as soon as it is there, and keep them all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of everything, no default runs, nothing kept")
-    parser.add_argument("labs", nargs="*", metavar="N", help="only these labs, and nothing kept")
+    parser.add_argument("labs", nargs="*", metavar="N", help="only these labs, kept under their numbers")
     words = parser.parse_args(arguments)
     quick = words.quick
     entries = [catalog.find_ready(lab) for lab in words.labs] or [entry for entry in catalog.all_labs().values() if entry.ready]
@@ -234,8 +234,10 @@ def main(arguments: list[str]) -> int:
             print(line(figure), flush=True)
             measured.append(figure)
         record = bench.record(entries[0])
-    if not quick and not words.labs:
-        path = keep(document(measured, record, [*load, os.getloadavg()]))
+    if not quick:
+        path = keep(
+            document(measured, record, [*load, os.getloadavg()]), "".join(f"lab{entry.number:02d}-" for entry in entries if words.labs)
+        )
         print(f"kept in {path.parent.name}/{path.name}")
     return 0
 
