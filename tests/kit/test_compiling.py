@@ -1,0 +1,42 @@
+"""A backend that counts, a beginning without compiled code, a kernel cut out of its module. No compiler is called."""
+
+import torch
+from torch import Tensor
+
+from labs.kit.compiling import Blocks, Counted, Counting, forgotten, kernel_in
+
+
+def twice(x: Tensor) -> Tensor:
+    return x + x
+
+
+def test_each_graph_is_kept_and_run_as_it_is() -> None:
+    backend = Counting()
+    with forgotten():
+        assert torch.compile(twice, backend=backend)(torch.ones(2)).tolist() == [2, 2]
+    assert backend.operators == [1]
+
+
+def test_what_was_compiled_is_forgotten_before_and_after() -> None:
+    backend = Counting()
+    compiled = torch.compile(twice, backend=backend)
+    for _ in range(2):
+        with forgotten():
+            compiled(torch.ones(2))
+            compiled(torch.ones(2))
+    assert len(backend.graphs) == 2
+
+
+def test_a_block_adds_to_what_it_gets() -> None:
+    x_BD = torch.ones(2, 4)
+    assert (Blocks(3, 4)(x_BD) >= x_BD).all()
+
+
+def test_both_counters_count() -> None:
+    for in_tensor in (False, True):
+        counted = Counted(in_tensor=in_tensor)
+        assert [counted(torch.ones(1)).item() for _ in range(3)] == [1, 2, 3]
+
+
+def test_the_kernel_is_what_stands_between_the_quotes() -> None:
+    assert kernel_in("before '''\nextern \"C\"  void kernel()\n{\n    end\n}\n''') behind") == 'extern "C"  void kernel()\n{\n  end\n}\n'
