@@ -20,7 +20,7 @@ def test_a_library_is_not_heard(module: str) -> None:
 
 @pytest.mark.parametrize("module", ["labs.m1_tensors.lab01_storage_vs_view", "torchlike"])
 def test_everybody_else_is(module: str) -> None:
-    with unheard(), pytest.warns(UserWarning, match="said"):
+    with pytest.warns(UserWarning, match="said"), unheard():
         warn_from(module)
 
 
