@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,6 +54,25 @@ def labs() -> Command:
 
 
 @pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mount disks of a size, such as 256k, to fill them up; only root can."""
+    mounted: list[Path] = []
+
+    def mount(size: str) -> Path:
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True, check=False)
+        if made.returncode:
+            pytest.skip("only root can mount a small disk")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
 def tiny_file(tmp_path: Path) -> Path:
     """The tiny lab in a file that is named as a lab's is."""
     folder = tmp_path / "m7_bonus"
@@ -77,9 +97,18 @@ def tiny(tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> "Lesson":
 
 @pytest.fixture
 def tiny_checkout(tmp_path: Path) -> Path:
-    """A copy of the package with the tiny lab as its lab 99. Started there with `-m`, Python finds this copy first."""
-    copy = tmp_path / "checkout"
+    """A copy of the package with the tiny lab as its lab 99."""
+    return checkout_with(TINY, "lab99_tiny_things.py", tmp_path / "checkout")
+
+
+@pytest.fixture
+def troubled_checkout(tmp_path: Path) -> Path:
+    """A copy of the package with the troubled lab as its lab 98."""
+    return checkout_with(TINY.with_name("troubled_lab.py"), "lab98_troubles.py", tmp_path / "checkout")
+
+
+def checkout_with(lab: Path, name: str, copy: Path) -> Path:
+    """Copy the package, and a lab into it under a name. Started there with `-m`, Python finds this copy first."""
     shutil.copytree(ROOT / "labs", copy / "labs", ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "labs" / "m7_bonus").mkdir(exist_ok=True)
-    shutil.copy(TINY, copy / "labs" / "m7_bonus" / "lab99_tiny_things.py")
+    shutil.copy(lab, copy / "labs" / "m7_bonus" / name)
     return copy

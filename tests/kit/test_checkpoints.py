@@ -1,8 +1,6 @@
 """Checkpoints in a run folder: whole or not at all, and the newest that is whole is the one to go on from."""
 
-import os
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -115,16 +113,8 @@ def test_a_rank_that_cannot_write_ends_the_training_with_one_sentence(tmp_path: 
     assert names(tmp_path) == ["step-000005"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)], check=True)
-    yield tmp_path
-    subprocess.run(["umount", str(tmp_path)], check=True)
-
-
-def test_a_full_disk_leaves_the_checkpoint_that_was_there(small_disk: Path) -> None:
+def test_a_full_disk_leaves_the_checkpoint_that_was_there(disk_of: Callable[[str], Path]) -> None:
+    small_disk = disk_of("256k")
     model = nn.Linear(100, 100)
     form, kept = Plain(model=model), Checkpoints(small_disk, EVERY)
     kept.resume(form)
