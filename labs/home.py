@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,18 @@ def work_file(number: int) -> Path:
 def runs_folder(number: int) -> Path:
     """Return the folder of all runs of a lab, `runs/lab07`."""
     return home() / "runs" / f"lab{number:02d}"
+
+
+def revision() -> str:
+    """Return the checkout's git revision, `-dirty` behind it where files differ; empty where there is no git.
+
+    A container has neither git nor the checkout's history: it is told, by LABS_REVISION.
+    """
+    try:
+        command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return os.environ.get("LABS_REVISION", "")
 
 
 def run_folder(number: int, launcher: str) -> Path:

@@ -20,12 +20,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from labs import catalog, home
 from labs.catalog import Entry
+from scripts.measure import measuring
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
-MEASURE = ROOT / "scripts" / "measure.py"
 LABS = Path(sys.executable).with_name("labs")
 TORCHX_VERSION = "0.7.0"
 ALONE, TOGETHER = 1, 43  # the labs on which launching one process, and two, is compared with other ways
@@ -72,9 +74,8 @@ class Bench:
         """Run a command to its end, without its output, and measure it."""
         progress(" ".join((Path(command[0]).name, *command[1:])))
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as report:
-            measured = [sys.executable, "-IS", str(MEASURE), str(report.fileno()), *command]
             files: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, "pass_fds": [report.fileno()]}
-            child = subprocess.Popen(measured, cwd=ROOT, env=self.environ, process_group=0, **files)
+            child = subprocess.Popen(measuring(report.fileno(), list(command)), cwd=ROOT, env=self.environ, process_group=0, **files)
             try:
                 child.wait()
             except BaseException:

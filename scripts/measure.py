@@ -9,6 +9,13 @@ import os
 import sys
 import time
 
+MIB = 2**20 if sys.platform == "darwin" else 2**10  # in the units of ru_maxrss
+
+
+def measuring(report: int, command: list[str]) -> list[str]:
+    """Return the command that runs this command, and writes to the open file `report`."""
+    return [sys.executable, "-IS", __file__, str(report), *command]
+
 
 def main(report: int, command: list[str]) -> None:
     """Run the command, with the report's file closed in it, and write the report."""
@@ -17,8 +24,7 @@ def main(report: int, command: list[str]) -> None:
     child = os.posix_spawnp(command[0], command, os.environ)
     _, status, usage = os.wait4(child, 0)
     took = time.perf_counter() - begun
-    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    found = [took, usage.ru_utime + usage.ru_stime, peak, os.waitstatus_to_exitcode(status)]
+    found = [took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB, os.waitstatus_to_exitcode(status)]
     os.write(report, json.dumps(found).encode())
 
 

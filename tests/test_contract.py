@@ -4,12 +4,14 @@ import ast
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import jsonschema
@@ -26,6 +28,7 @@ from labs.kit.mutants import distinct_arms, load, matrix, mutated_source
 from labs.kit.recall import Recall, callers_of
 from labs.kit.session import rehearse
 from labs.kit.setting import Setting
+from scripts.measure import measuring
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
 MAX_LINES = 450
@@ -257,7 +260,7 @@ class Ended(NamedTuple):
     status: int
     stdout: str
     stderr: str
-    peak_bytes: int
+    peak_bytes: float
 
 
 def surroundings(folder: Path) -> dict[str, str]:
@@ -266,19 +269,19 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 def to_its_end(command: list[str], folder: Path) -> Ended:
     """Run a command with a bound on its time, and return what it said and how much memory it took."""
-    with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=folder, env=surroundings(folder))
-        watchdog = threading.Timer(MAX_SMOKE_S, process.kill)
+    with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr, TemporaryFile() as report:
+        files: dict[str, Any] = {"stdout": stdout, "stderr": stderr, "pass_fds": [report.fileno()]}
+        process = subprocess.Popen(measuring(report.fileno(), command), cwd=folder, env=surroundings(folder), process_group=0, **files)
+        watchdog = threading.Timer(MAX_SMOKE_S, os.killpg, (process.pid, signal.SIGKILL))
         watchdog.start()
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
         finally:
             watchdog.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        stdout.seek(0)
-        stderr.seek(0)
-        unit = 1 if sys.platform == "darwin" else 1024
-        return Ended(process.returncode, stdout.read(), stderr.read(), usage.ru_maxrss * unit)
+        for file in (stdout, stderr, report):
+            file.seek(0)
+        *_, peak_mib, status = json.loads(report.read() or f"[0, {-signal.SIGKILL}]")
+        return Ended(status, stdout.read(), stderr.read(), peak_mib * 2**20)
 
 
 @every_lab

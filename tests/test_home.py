@@ -199,3 +199,33 @@ def test_a_small_file_of_ours_is_read_or_as_good_as_empty(tmp_path: Path, text: 
 @pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False), (None, False)])
 def test_a_full_disk_is_told_from_other_troubles(number: int | None, full: bool) -> None:
     assert no_space(OSError(number, "text") if number else OSError("text")) is full
+
+
+def test_revision_names_the_commit_and_says_where_files_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "CHECKOUT", tmp_path)
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    file = tmp_path / "file"
+    file.write_text("one")
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "one"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    clean = home.revision()
+    assert len(clean) == 12
+    file.write_text("two")
+    assert home.revision() == f"{clean}-dirty"
+
+
+def test_without_git_there_is_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert home.revision() == ""
+
+
+def test_outside_a_repository_there_is_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "CHECKOUT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert home.revision() == ""
+
+
+def test_a_container_is_told_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LABS_REVISION", "0123456789ab")
+    assert home.revision() == "0123456789ab"

@@ -132,31 +132,6 @@ def noted(sent: list[int], bucket: dist.GradBucket) -> torch.futures.Future[Tens
     return summed.then(lambda done: done.value()[0])
 
 
-class Blocks(nn.Module):
-    """Equal blocks, one after the other, as in a transformer."""
-
-    def __init__(self, count: int, width: int) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(Block(width) for _ in range(count))
-
-    def forward(self, x_BD: Tensor) -> Tensor:
-        for block in self.blocks:
-            x_BD = block(x_BD)
-        return x_BD
-
-
-class Block(nn.Module):
-    """One linear layer and a shortcut around it."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(width, width, bias=False)
-
-    def forward(self, x_BD: Tensor) -> Tensor:
-        out: Tensor = x_BD + self.linear(x_BD).relu()
-        return out
-
-
 class Counted(nn.Module):
     """Multiplies by the number of its call: kept as a Python number, or in a tensor."""
 

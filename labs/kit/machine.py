@@ -2,14 +2,11 @@
 
 import os
 import platform
-import subprocess
 from importlib import metadata
 from typing import Any
 
 import psutil
 import torch
-
-from labs.home import CHECKOUT
 
 PACKAGES = ("torch", "torchvision", "numpy", "lightning", "deepspeed", "onnxruntime", "onnxruntime-gpu", "kornia", "webdataset")
 
@@ -35,15 +32,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def revision() -> str:
-    """Return the checkout's git revision, `-dirty` behind it where files differ; empty where there is no git."""
-    try:
-        command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def _processor() -> str:

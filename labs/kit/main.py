@@ -140,7 +140,7 @@ def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, att
         perform(lesson, cfg, notes, setting)
     except KeyboardInterrupt as signal_:
         stopped = signal_
-    except Exception:
+    except Exception:  # `perform` has noted what broke, which is said in the end; the log gets all of it
         for copy in screen.copies:
             copy.print(traceback.format_exc(), markup=False)
     if attempt and not stopped:

@@ -22,7 +22,7 @@ import torch.distributed as dist
 from rich.console import Console
 from rich.markup import escape
 
-from labs.kit.machine import revision
+from labs.home import revision
 from labs.kit.timing import seconds
 from labs.kit.world import World
 

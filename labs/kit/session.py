@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from labs import record
+from labs import home, record
 from labs.kit import machine
 from labs.kit.lab import Lab
 from labs.kit.lesson import Lesson
@@ -72,7 +72,7 @@ def rehearse(lesson: Lesson, cfg: Any, setting: Setting, *, smoke: bool) -> reco
 
 def describe_machine(notes: record.Run) -> None:
     """Add hardware, versions and revision to the record."""
-    notes.machine, notes.versions, notes.git = machine.hardware(), machine.versions(), machine.revision()
+    notes.machine, notes.versions, notes.git = machine.hardware(), machine.versions(), home.revision()
 
 
 def _named(error: Exception, notes: record.Run, world: World) -> str:

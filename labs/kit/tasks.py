@@ -128,6 +128,11 @@ class Stack(nn.Module):
         return nn.functional.layer_norm(x_BI, x_BI.shape[-1:])
 
 
+def stacked(layers: int, width: int) -> Stack:
+    """Return a stack of so many linear layers without bias, two in each block, so that every parameter has width² elements of float32."""
+    return Stack(layers // 2, width, width, dtype=torch.float32, bias=False)
+
+
 def fingerprint(weights_P: Tensor) -> str:
     """Return a short hash of weights, to the last bit."""
     return hashlib.sha256(weights_P.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]

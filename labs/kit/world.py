@@ -135,8 +135,10 @@ class World:
 
 
 def leave(status: int) -> NoReturn:
-    """End this process with a status. A rank ends without C++'s own clean-up: a thread of gloo that waits there for a collective
-    which never came would abort it, after all has been said and kept."""
+    """End this process with a status, and a rank without C++'s own clean-up.
+
+    A thread of gloo that waits for a collective which never came would abort it there, after all has been said and kept.
+    """
     if "RANK" not in os.environ:
         sys.exit(status)
     atexit._run_exitfuncs()

@@ -109,7 +109,7 @@ def _container(spec: RunSpec, client: str, run: str, node: int) -> list[str]:
     # Names that only the world outside knows are looked up in vain: a second is enough to find that out, not ten.
     hasty = ["--dns-option", "timeout:1", "--dns-option", "attempts:1"]
     network = ["--network", run, "--network-alias", name, *hasty] if spec.nodes > 1 else ["--network", "none"]
-    environment = {"PYTHONPATH": str(home.CHECKOUT), "OMP_NUM_THREADS": str(_threads(spec)), **_passed_on()}
+    environment = {**image.surroundings(), "OMP_NUM_THREADS": str(_threads(spec)), **_passed_on()}
     starter = node_starter(spec, image.PYTHON, str(node), "node0" if spec.nodes > 1 else local.LOOPBACK, PORT, "--leash")
     return [
         "run", "--interactive", "--name", f"{run}-{name}", "--hostname", name, "--label", f"{LABEL}={spec.folder}",

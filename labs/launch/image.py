@@ -27,6 +27,11 @@ def pins(checkout: Path) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
+def surroundings() -> dict[str, str]:
+    """Return what a container is told of the checkout whose labs it runs."""
+    return {"PYTHONPATH": str(home.CHECKOUT), "LABS_REVISION": home.revision()}
+
+
 def check(engine: Engine, image: str) -> None:
     """Raise UsageError where the image is missing; say so where it was made from other versions than the checkout asks for."""
     made_from = engine.fact(image, f'{{{{index .Config.Labels "{PINS_LABEL}"}}}}')

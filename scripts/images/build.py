@@ -1,11 +1,11 @@
 """Build a target of docker/Dockerfile, with everything that versions.env says."""
 
 import os
-import subprocess
 import tomllib
 from pathlib import Path
 from time import monotonic
 
+from labs import home
 from labs.errors import UsageError
 from labs.launch import image
 from labs.launch.engine import Engine, require_room
@@ -35,7 +35,7 @@ def build(target: str, *words: str) -> None:
 def facts_of(target: str, versions: dict[str, str]) -> dict[str, str]:
     """Return the build's arguments. CPU_BASE= and GPU_BASE= put an image on something else."""
     own = {name: os.environ.get(name) or versions[name] for name in FROM_VERSIONS}
-    made_from = {"PINS": image.pins(ROOT), "VERSION": version(), "REVISION": revision()}
+    made_from = {"PINS": image.pins(ROOT), "VERSION": version(), "REVISION": home.revision()}
     return {"TARGET": target, "TORCH": flavour(target, versions), **own, **made_from}
 
 
@@ -52,12 +52,3 @@ def flavour(target: str, versions: dict[str, str]) -> str:
 def version() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return str(project["version"])
-
-
-def revision() -> str:
-    """Return the checkout's git revision, or nothing where it has none."""
-    try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""

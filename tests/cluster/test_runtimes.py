@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labs.launch.slurm.runtime import IMAGE_PYTHON
+from labs.launch.image import PYTHON
 from scripts.slurm_cluster.cluster import Cluster
 from scripts.slurm_cluster.host import CHECKOUT
 from tests.cluster import image
@@ -35,7 +35,7 @@ def test_the_ranks_are_the_images_python_and_see_little_of_the_node(ada: Desk, r
     run = ada.begin("stay", runtime="bwrap", image="/home/image", environment={"STAND_IN_NOTES": "/home/ada/labs"})
     run.says("runs on")
     node = ada.cluster.node("node2")
-    pid = _waiting(ada, f"{IMAGE_PYTHON} -m tests.launch.stand_in")
+    pid = _waiting(ada, f"{PYTHON} -m tests.launch.stand_in")
     root = node.run("ls", f"/proc/{pid}/root").stdout.split()
     assert "opt" in root
     assert "boot" not in root
@@ -46,7 +46,7 @@ def test_the_ranks_are_the_images_python_and_see_little_of_the_node(ada: Desk, r
 
 def test_a_killed_rank_in_bwrap_is_named(ada: Desk, rootfs: str) -> None:
     run = ada.begin("stay", runtime="bwrap", image="/home/image", environment={"STAND_IN_NOTES": "/home/ada/labs"})
-    pid = _waiting(ada, f"{IMAGE_PYTHON} -m tests.launch.stand_in")
+    pid = _waiting(ada, f"{PYTHON} -m tests.launch.stand_in")
     ada.cluster.node("node2").run("kill", "-KILL", str(pid))
     ended = run.ended()
     assert ended.status == 137, ended

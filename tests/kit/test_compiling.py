@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from labs.kit.compiling import Blocks, Counted, Counting, forgotten, kernel_in
+from labs.kit.compiling import Counted, Counting, forgotten, kernel_in
 
 
 def twice(x: Tensor) -> Tensor:
@@ -27,11 +27,6 @@ def test_what_was_compiled_before_is_forgotten_and_what_was_inside_afterwards() 
         assert len(backend.graphs) == 2
     compiled(torch.ones(2))
     assert len(backend.graphs) == 3
-
-
-def test_a_block_adds_to_what_it_gets() -> None:
-    x_BD = torch.ones(2, 4)
-    assert (Blocks(3, 4)(x_BD) >= x_BD).all()
 
 
 def test_both_counters_count() -> None:

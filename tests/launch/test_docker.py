@@ -69,6 +69,11 @@ def test_limits(place: Launcher) -> None:
     assert "OMP_NUM_THREADS=1" in after(words, "--env")
 
 
+def test_a_container_is_told_which_labs_it_runs(place: Launcher) -> None:
+    (words,) = containers(place.render(spec()))
+    assert {f"PYTHONPATH={home.CHECKOUT}", f"LABS_REVISION={home.revision()}"} <= set(after(words, "--env"))
+
+
 @pytest.mark.usefixtures("gpus")
 def test_nodes_share_the_gpus_and_none_is_given_twice(place: Launcher) -> None:
     second, first = containers(place.render(spec(nodes=2)))

@@ -3,13 +3,12 @@
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from labs import home
 from labs.errors import UsageError
+from labs.launch.image import PYTHON, surroundings
 from labs.launch.spec import RunSpec, one_of
 
-IMAGE_PYTHON = "/opt/venv/bin/python"
 Wrap = Callable[[RunSpec, list[str]], list[str]]
 
 
@@ -69,8 +68,8 @@ def check(spec: RunSpec) -> None:
         raise UsageError(f"IMAGE={image} needs a runtime that can start it\nadd RUNTIME=bwrap, RUNTIME=apptainer or RUNTIME=pyxis")
     if name != "none" and not image:
         raise UsageError(f"RUNTIME={name} needs an image\nadd IMAGE=, {_kind_of_image(name)}")
-    if name == "bwrap" and not (Path(image) / IMAGE_PYTHON.lstrip("/")).is_symlink() | (Path(image) / IMAGE_PYTHON.lstrip("/")).exists():
-        raise UsageError(f"IMAGE={image} holds no {IMAGE_PYTHON}\ngive {_kind_of_image(name)}")
+    if name == "bwrap" and not os.path.lexists(f"{image}{PYTHON}"):  # a link, which leads somewhere only inside
+        raise UsageError(f"IMAGE={image} holds no {PYTHON}\ngive {_kind_of_image(name)}")
 
 
 def wrapped(spec: RunSpec, starter: Callable[[str], list[str]]) -> list[str]:
@@ -78,7 +77,7 @@ def wrapped(spec: RunSpec, starter: Callable[[str], list[str]]) -> list[str]:
     name = spec.request.runtime or "none"
     if name == "none":
         return starter(sys.executable)
-    return RUNTIMES[name](spec, ["/usr/bin/env", f"PYTHONPATH={home.CHECKOUT}", *starter(IMAGE_PYTHON)])
+    return RUNTIMES[name](spec, ["/usr/bin/env", *map("=".join, surroundings().items()), *starter(PYTHON)])
 
 
 def _shared() -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from labs import home
 from labs.errors import UsageError
-from labs.launch import Request, RunSpec
+from labs.launch import Request, RunSpec, image
 from labs.launch.slurm import runtime
 
 STARTER = ["-m", "labs.launch.node"]
@@ -29,7 +29,8 @@ def own_home(monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("name", ["bwrap", "apptainer", "pyxis"])
 def test_a_container_runs_the_images_python_on_the_checkouts_labs(name: str, own_home: str) -> None:
     command = wrapped(name)
-    assert command[-5:] == ["/usr/bin/env", f"PYTHONPATH={home.CHECKOUT}", runtime.IMAGE_PYTHON, *STARTER]
+    told = [f"PYTHONPATH={home.CHECKOUT}", f"LABS_REVISION={home.revision()}"]
+    assert command[-6:] == ["/usr/bin/env", *told, image.PYTHON, *STARTER]
     text = " ".join(command)
     assert own_home in text
     assert str(home.CHECKOUT) in text
