@@ -5,25 +5,21 @@
 Needs an engine and labs:cpu. Results are kept in bench/.
 """
 
-import json
 import os
-import platform
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from statistics import median
 from time import perf_counter
-from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from labs import home
 from labs.launch.engine import Engine
+from scripts.bench import Figure, document, keep, line
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 5
@@ -32,45 +28,31 @@ LABS = [sys.executable, "-m", "labs.cli", "run", "1", "--smoke", "--launcher", "
 BIG_ONES = "du -sm /opt/venv/lib/python3*/site-packages/* /usr/lib/gcc | sort -rn | head -12"
 
 
-class Figure(NamedTuple):
-    what: str
-    value: float
-    unit: str
-    target: str
-    samples: list[float]
-    note: str = ""
-
-
 def main() -> int:
-    engine = Engine.find(building=True)
-    measured = [*start(), *rebuild(engine, sys.argv[1:]), *size(engine)]
-    for figure in measured:
-        print(f"{figure.what:<60} {figure.value:>8.3g} {figure.unit:<3} {figure.target}")
-    path = ROOT / "bench" / f"{datetime.now():%Y-%m-%d}-docker-{platform.system()}-{platform.machine()}-{os.cpu_count()}-cores.json".lower()
-    about = {
-        "date": f"{datetime.now():%Y-%m-%d}",
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-        "engine": engine.ask("version", "--format", "{{.Server.Version}}").strip(),
-    }
-    home.write_whole(path, json.dumps(about | {"figures": [figure._asdict() for figure in measured]}, indent=2) + "\n")
+    engine, load = Engine.find(building=True), [os.getloadavg()]
+    with tempfile.TemporaryDirectory() as folder:
+        measured = [*start(Path(folder)), *rebuild(engine, sys.argv[1:]), *size(engine)]
+        ran = home.read_json(max(Path(folder).glob("runs/lab01/*/run.json"), key=os.path.getmtime))
+    ran["versions"]["engine"] = engine.ask("version", "--format", "{{.Server.Version}}").strip()
+    print(*map(line, measured), sep="\n")
+    path = keep(document(measured, ran, [*load, os.getloadavg()]), "docker-")
+    print(f"kept in {path.parent.name}/{path.name}")
     return 0
 
 
-def start() -> Iterator[Figure]:
+def start(folder: Path) -> Iterator[Figure]:
     """Run a lab by our command, and the very container that it starts by hand, in turn."""
-    with tempfile.TemporaryDirectory() as folder:
-        environ = os.environ | {"LABS_HOME": folder, "PYTHONPATH": str(ROOT)}
-        pairs = []
-        for _ in range(ROUNDS):
-            by_hand = subprocess.run([*LABS, "--dry-run"], env=environ, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-            words = shlex.split(by_hand.replace("--interactive", "--rm").replace(" --leash", ""))
-            run_folder = Path(words[words.index("--folder") + 1])
-            ours = timed(LABS, environ)
-            run_folder.mkdir(parents=True, exist_ok=True)
-            pairs.append((ours, timed(words, environ)))
-    yield figure("lab 01 --smoke in a container, by labs run", "s", "", [ours for ours, _ in pairs])
-    yield figure("lab 01 --smoke in a container: labs run against docker run", "×", "≤ 1.1", [ours / theirs for ours, theirs in pairs])
+    environ = os.environ | {"LABS_HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    pairs = []
+    for _ in range(ROUNDS):
+        by_hand = subprocess.run([*LABS, "--dry-run"], env=environ, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        words = shlex.split(by_hand.replace("--interactive", "--rm").replace(" --leash", ""))
+        run_folder = Path(words[words.index("--folder") + 1])
+        ours = timed(LABS, environ)
+        run_folder.mkdir(parents=True, exist_ok=True)
+        pairs.append((ours, timed(words, environ)))
+    yield Figure("lab 01 --smoke in a container, by labs run", "s", "", [ours for ours, _ in pairs])
+    yield Figure("lab 01 --smoke in a container: labs run against docker run", "×", "≤ 1.1", [ours / theirs for ours, theirs in pairs])
 
 
 def rebuild(engine: Engine, words: list[str]) -> Iterator[Figure]:
@@ -86,18 +68,18 @@ def rebuild(engine: Engine, words: list[str]) -> Iterator[Figure]:
         for number in range(3):
             lab.write_text(f"{lab.read_text(encoding='utf-8')}# {number}\n", encoding="utf-8")
             samples.append(timed(build, environ))
-    yield figure("rebuild after a change in a lab", "s", "≤ 10", samples)
+    yield Figure("rebuild after a change in a lab", "s", "≤ 10", samples)
     sizes = engine.ask("history", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", IMAGE).splitlines()
     small = sum(int(line.split()[0]) for line in sizes if "COPY labs" in line or "compileall" in line)
-    yield figure("layers that such a change moves", "MB", "", [small / 1e6])
+    yield Figure("layers that such a change moves", "MB", "", [small / 1e6])
 
 
 def size(engine: Engine) -> Iterator[Figure]:
     """Say where the image's bytes are."""
-    yield figure(f"{IMAGE}, all layers", "GB", "≤ 2.2", [engine.size(IMAGE) / 1e9])
-    for line in engine.ask("run", "--rm", "--network", "none", IMAGE, "sh", "-c", BIG_ONES).splitlines():
-        mib, place = line.split()
-        yield figure(f"  {Path(place).name}", "MiB", "", [float(mib)])
+    yield Figure(f"{IMAGE}, all layers", "GB", "≤ 2.2", [engine.size(IMAGE) / 1e9])
+    for row in engine.ask("run", "--rm", "--network", "none", IMAGE, "sh", "-c", BIG_ONES).splitlines():
+        mib, place = row.split()
+        yield Figure(f"  {Path(place).name}", "MiB", "", [float(mib)])
 
 
 def timed(command: list[str], environ: dict[str, str]) -> float:
@@ -107,10 +89,6 @@ def timed(command: list[str], environ: dict[str, str]) -> float:
     if done.returncode:
         sys.exit(f"{shlex.join(command)} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
     return took
-
-
-def figure(what: str, unit: str, target: str, samples: list[float]) -> Figure:
-    return Figure(what, round(median(samples), 4), unit, target, [round(sample, 4) for sample in samples])
 
 
 if __name__ == "__main__":
