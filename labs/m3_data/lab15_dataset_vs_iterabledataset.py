@@ -333,13 +333,13 @@ def held() -> tuple[int, int | None]:
 
 def watched(batches: Iterable[Tensor], before: tuple[int, int | None]) -> Read:
     """Take every batch, keep its samples' numbers alone, and look at every eighth batch how much memory has grown."""
-    numbers, looks = [], []
+    numbers, looks = list[int](), []
     for place, batch_BF in enumerate(batches):
-        numbers.append(batch_BF[:, 0].long())
+        numbers += batch_BF[:, 0].long().tolist()  # no small tensors that stay between large ones that go: the heap would be full of holes
         looks += [held()] if place % 8 == 0 else []
     anonymous = max(now for now, _ in looks) - before[0]
     mapped = None if before[1] is None else max(now or 0 for _, now in looks) - before[1]
-    return Read(torch.cat(numbers), anonymous, mapped)
+    return Read(torch.tensor(numbers), anonymous, mapped)
 
 
 def worker_start() -> BaseContext:
