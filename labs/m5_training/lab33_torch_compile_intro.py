@@ -356,7 +356,7 @@ def compiled_each(cfg: Config, lab: Lab, device: torch.device) -> None:
     cold = (FRESH + place / 2**12 for place in count(1))
     lab.ratio("33.cold", "compiling without the cache takes longer", timed(lambda: compiling.compiled_anew(chain, x_N, next(cold))),
               timed(lambda: compiling.compiled_anew(chain, x_N, FRESH)),
-              at_least=1, rounds=1 if lab.smoke else 3, because="both capture and guard; one alone generates code and compiles it")  # fmt: skip
+              at_least=1, rounds=1 if lab.smoke else 3, because="both capture and guard; one alone compiles C++")  # fmt: skip
 
 
 def run(cfg: Config, lab: Lab) -> None:
