@@ -1,5 +1,8 @@
 """Processes that agree: here threads on one store, since what is said goes through the store alone."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -90,3 +93,11 @@ def test_a_claim_holds_only_if_it_holds_on_all_ranks(outcomes: list[claims.Outco
 
 def test_what_is_noisy_is_judged_on_rank_0() -> None:
     assert claims.together([HELD, FAILED], first_only=True).held is True
+
+
+@pytest.mark.parametrize("rank", [{}, {"RANK": "0"}])
+def test_who_leaves_has_said_all_and_tidied_up(rank: dict[str, str]) -> None:
+    program = "import atexit; from labs.kit.world import leave; atexit.register(print, 'tidied'); print('said'); leave(3)"
+    environment = {name: value for name, value in os.environ.items() if name != "RANK"} | rank
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "said\ntidied\n", "")
