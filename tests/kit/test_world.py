@@ -98,6 +98,6 @@ def test_what_is_noisy_is_judged_on_rank_0() -> None:
 @pytest.mark.parametrize("rank", [{}, {"RANK": "0"}])
 def test_who_leaves_has_said_all_and_tidied_up(rank: dict[str, str]) -> None:
     program = "import atexit; from labs.kit.world import leave; atexit.register(print, 'tidied'); print('said'); leave(3)"
-    environment = {name: value for name, value in os.environ.items() if name != "RANK"} | rank
+    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "PYTHONUNBUFFERED")} | rank
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "said\ntidied\n", "")
