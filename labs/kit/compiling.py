@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -75,12 +75,24 @@ def own_cache() -> str:
     import torch._inductor.config
 
     torch._inductor.config.compile_threads = 1
-    if folder := os.environ.get("LABS_COMPILE_CACHE"):
-        return folder
-    folder = tempfile.mkdtemp(prefix="labs-compile-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ.update(LABS_COMPILE_CACHE=folder, TORCHINDUCTOR_CACHE_DIR=folder, TRITON_CACHE_DIR=os.path.join(folder, "triton"))
+    folder = os.environ.get("LABS_COMPILE_CACHE", "")
+    if not folder:
+        folder = tempfile.mkdtemp(prefix="labs-compile-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ.update(LABS_COMPILE_CACHE=folder, TORCHINDUCTOR_CACHE_DIR=folder, TRITON_CACHE_DIR=os.path.join(folder, "triton"))
+    name_without_spaces(folder)
     return folder
+
+
+def name_without_spaces(folder: str) -> None:
+    """Give torch's libraries another name, a link in this folder, where theirs has a space: inductor does not quote it for the linker."""
+    from torch.utils import cpp_extension
+
+    if " " in cpp_extension.TORCH_LIB_PATH:
+        link = os.path.join(folder, "torch-libraries")
+        with suppress(FileExistsError):
+            os.symlink(cpp_extension.TORCH_LIB_PATH, link)
+        cpp_extension.TORCH_LIB_PATH = link
 
 
 def missing_compiler(device: torch.device) -> str:
