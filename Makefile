@@ -191,7 +191,7 @@ slurm-node: $(STAMP)
 
 ##test-slurm: the Slurm launcher on such a cluster: runs, faults, two people beside one another
 test-slurm: $(STAMP)
-	@set -f; $(VENV)/bin/pytest tests/cluster $$ARGS
+	@set -f; $(VENV)/bin/pytest -n 2 --dist loadfile tests/cluster $$ARGS
 
 ##test-slurm-load: two hundred jobs of fifty people on eight nodes of such a cluster
 test-slurm-load: $(STAMP)

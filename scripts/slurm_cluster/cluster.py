@@ -1,6 +1,5 @@
 """The whole cluster: up, down, and one node's bad luck."""
 
-import contextlib
 import json
 import os
 import secrets
@@ -22,7 +21,7 @@ from scripts.slurm_cluster.host import Host, inits, with_pid_gone
 from scripts.slurm_cluster.people import Person, people, write_accounts
 from scripts.slurm_cluster.trouble import ClusterError
 
-PLACE = Path("/var/lib/labs-slurm")  # on disk, and in no folder that a host hides
+PLACE = Path("/var/lib")  # on disk, and in no folder that a host hides
 SYSTEM_HOSTS = ("ctl", "login")  # before the nodes, in the order of their addresses
 
 
@@ -43,7 +42,7 @@ class Cluster:
     def __init__(self, name: str = os.environ.get("SLURM_CLUSTER", "labs")) -> None:
         if not name.isalnum():
             raise ClusterError(f"SLURM_CLUSTER={name} is not possible; give letters and digits")
-        self.name, self.folder = name, PLACE / name
+        self.name, self.folder = name, PLACE / f"labs-slurm-{name}"
 
     @cached_property
     def size(self) -> Size:
@@ -201,8 +200,6 @@ class Cluster:
         if cgroups.kind() == "v1":
             cgroups.remove(self._cgroup)
         shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another cluster is there, or it never was
-            PLACE.rmdir()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

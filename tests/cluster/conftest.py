@@ -1,4 +1,4 @@
-"""One cluster for all tests of this folder, which only `make test-slurm` runs: a cluster that cannot start is a failure, not a skip."""
+"""Clusters for the tests of this folder, which only `make test-slurm` runs: one that cannot start is a failure, not a skip."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ import pytest
 
 from scripts.slurm_cluster import packages
 from scripts.slurm_cluster.cluster import Cluster, Size
+from scripts.slurm_cluster.trouble import ClusterError
 from tests.cluster.desk import Desk, until
 
 NODES = 3
@@ -18,10 +19,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if any("cluster" in word for word in config.args) else True
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    """Install what a cluster needs before any test runs, and once where tests run side by side."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and any("cluster" in word for word in session.config.args):
+        try:
+            packages.install(yes=True)
+        except ClusterError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
+
+
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    packages.install(yes=True)
-    made = Cluster("tests")
+def cluster(worker_id: str) -> Iterator[Cluster]:
+    """A cluster for each of the processes that share the tests; they know nothing of one another."""
+    made = Cluster(f"tests{worker_id}")
     made.up(Size(nodes=NODES, users=3), owner=os.getpid())
     yield made
     made.down()

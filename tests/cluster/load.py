@@ -12,7 +12,6 @@ from statistics import median
 
 import pytest
 
-from scripts.slurm_cluster import packages
 from scripts.slurm_cluster.cluster import Cluster, Size
 from tests.cluster.desk import Desk, Started, until
 
@@ -25,7 +24,6 @@ EACH_FAILS = 4  # every fourth one
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Desk]]:
-    packages.install(yes=True)
     made = Cluster("load")
     made.up(Size(nodes=NODES, users=PEOPLE), owner=os.getpid())
     folder = tmp_path_factory.mktemp("load")

@@ -1,12 +1,11 @@
 """What goes wrong on clusters, caused for real. Each ends in time, with what happened and where, and leaves nothing on any node."""
 
-import re
 import signal
 import time
 
 from scripts.slurm_cluster import daemons, network
 from scripts.slurm_cluster.cluster import Cluster
-from tests.cluster.desk import Desk, Started, until
+from tests.cluster.desk import Desk
 
 NOTICED_S = 40.0  # SlurmdTimeout=10 here, and Slurm's own polls
 
@@ -155,47 +154,3 @@ def test_no_controller_is_said_at_once(ada: Desk, cluster: Cluster) -> None:
         assert len(ended.err.splitlines()) <= 3
     finally:
         daemons.slurmctld(cluster.controller)
-
-
-def test_a_preempted_job_makes_room_is_requeued_and_goes_on(ada: Desk) -> None:
-    low = ada.begin("train:50", nodes=3, qos="low", memory="3900M")
-    _has_begun(ada)
-    high = ada.begin("wait:3", nodes=3, qos="high", memory="3900M", environment={"STAND_IN_NOTES": "/home/ada"})
-    low.says("was requeued, since it had to make room", NOTICED_S)
-    low.says("Slurm says that this job ends soon")
-    assert high.ended(60).status == 0
-    _goes_on(ada, low)
-
-
-def test_after_a_nodes_death_the_job_goes_on_from_its_checkpoint(ada: Desk, cluster: Cluster) -> None:
-    run = ada.begin("train:150")  # half a minute: longer than Slurm takes to notice
-    _has_begun(ada)
-    node = cluster.node("node2")
-    node.kill()
-    try:
-        run.says("was requeued, since node2 failed", NOTICED_S)
-    finally:
-        cluster.start_node(node)
-    _goes_on(ada, run)
-
-
-def _has_begun(desk: Desk) -> None:
-    checkpoint = desk.notes / "step0"
-    until(lambda: checkpoint.exists() and int(checkpoint.read_text() or 0) > 2, "a checkpoint")
-
-
-def _goes_on(desk: Desk, run: Started) -> None:
-    """See that a requeued run ends well, behind its checkpoint. Slurm would let it wait for two minutes first.
-
-    It does so for a reason: what it still kills of the first attempt it finds by the job's id, which the second one has too.
-    """
-    until(lambda: desk.state(run.job) == "PENDING", "the job waits again")
-    desk.nothing_left()
-    desk.slurm("scontrol", "update", f"jobid={run.job}", "starttime=now")
-    ended = run.ended(60)
-    assert ended.status == 0, ended
-    begun = [int(step) for step in re.findall(r"^rank 0 begins at step (\d+)$", ended.out, re.MULTILINE)]
-    assert len(begun) == 2
-    assert begun[0] == 0 < begun[1]
-    assert "rank 0 is done" in ended.out
-    assert "rank 1 is done" in ended.err

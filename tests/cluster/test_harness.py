@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from scripts.slurm_cluster import cgroups, daemons, network
-from scripts.slurm_cluster.cluster import PLACE, Cluster, Size
+from scripts.slurm_cluster.cluster import Cluster, Size
 from scripts.slurm_cluster.host import CHECKOUT
 from scripts.slurm_cluster.trouble import ClusterError
 from tests.cluster.desk import until
@@ -43,7 +43,7 @@ def traces() -> set[str]:
     links = {path.name for path in Path("/sys/class/net").glob("to-*")}  # others may make links of their own meanwhile
     devices = {str(path) for path in Path("/dev").glob("*gpu*")}
     groups = {str(path) for path in cgroups.MOUNT.glob(f"*/*{NAME}*")}
-    return ours | mounts | links | devices | groups | {str(path) for path in [PLACE / NAME] if path.exists()}
+    return ours | mounts | links | devices | groups | {str(path) for path in [Cluster(NAME).folder] if path.exists()}
 
 
 @pytest.fixture

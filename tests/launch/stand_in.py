@@ -134,18 +134,6 @@ def tick(seconds: str) -> None:
         time.sleep(0.5)
 
 
-def train(steps: str) -> None:
-    """Take steps, and begin behind the last one that an attempt before has noted."""
-    note()
-    checkpoint = NOTES / f"step{RANK}"
-    begun = int(checkpoint.read_text()) if checkpoint.exists() else 0
-    print(f"rank {RANK} begins at step {begun}", flush=True)
-    for step in range(begun, int(steps)):
-        time.sleep(0.2)
-        checkpoint.write_text(str(step + 1))
-    print(f"rank {RANK} is done", flush=True)
-
-
 def eat(which: str) -> None:
     """Take more and more memory in one rank; the others stay."""
     note()
@@ -156,7 +144,7 @@ def eat(which: str) -> None:
     time.sleep(60)
 
 
-KNOWN = (note, stay, listen, linger, shout, odd, end, follow, early, wait, eat, tick, train)
+KNOWN = (note, stay, listen, linger, shout, odd, end, follow, early, wait, eat, tick)
 VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in KNOWN} | {"deaf": partial(stay, deaf=True)}
 
 if __name__ == "__main__":
