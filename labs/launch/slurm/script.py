@@ -40,9 +40,8 @@ def _srun(spec: RunSpec) -> str:
     folder = job_folder(spec)
     options = [
         "--unbuffered",
-        "--cpu-bind=none",  # ranks share the node's cores; else all of them would sit on the task's first ones
+        "--cpu-bind=none",  # else, where a site binds tasks, all ranks would sit on one core: srun inherits no --cpus-per-task
         "--kill-on-bad-exit=1",
-        *([f"--cpus-per-task={spec.request.cpus}"] if spec.request.cpus else []),  # since Slurm 22.05 srun does not inherit it
         f"--output={folder}/%j_%t_log.out",
         f"--error={folder}/%j_%t_log.err",
     ]

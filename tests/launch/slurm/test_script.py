@@ -31,7 +31,7 @@ WHOLE = f"""\
 #SBATCH --requeue
 
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --cpu-bind=none --kill-on-bad-exit=1 --cpus-per-task=4 --output=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.out \
+srun --unbuffered --cpu-bind=none --kill-on-bad-exit=1 --output=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.out \
 --error=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.err {PYTHON} -u -m submitit.core._submit /shared/runs/lab43/now-slurm/slurm
 """
 
