@@ -35,7 +35,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench readme lock clean distclean FORCE image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm test-slurm-load
+.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench bench-slurm readme lock clean distclean FORCE image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm test-slurm-load
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -157,6 +157,10 @@ mutants: $(STAMP)
 ##bench: measure, and keep the results as files
 bench: $(STAMP)
 	@$(VENV)/bin/python scripts/bench.py
+
+##bench-slurm: lab 43 on a Slurm cluster of its own, beside a batch script by hand and TorchX
+bench-slurm: $(STAMP)
+	@set -f; $(VENV)/bin/python scripts/bench_slurm.py $$ARGS
 
 ##readme: make the README's tables anew
 readme: $(STAMP)
