@@ -36,7 +36,7 @@ def down(wanted: argparse.Namespace) -> None:
 
 def shell(wanted: argparse.Namespace) -> NoReturn:
     """Become a shell on the login node."""
-    _become(wanted.user, ["bash", "-i"])
+    _become(wanted.user, ["bash", "-c", "bash -i || true"])  # what a person did last in it is no failure of the shell
 
 
 def exec_(wanted: argparse.Namespace) -> NoReturn:
