@@ -35,7 +35,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test mutants bench bench-slurm readme lock clean distclean FORCE image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm test-slurm-load
+.PHONY: help setup list report open notebooks jupyter tensorboard fetch bundle doctor preflight check format test test-all mutants bench bench-slurm readme lock clean distclean FORCE image image-save image-load image-push image-unpack pin-digests test-docker slurm-up slurm-down slurm-shell slurm-exec slurm-node test-slurm test-slurm-load
 
 ##: Labs
 ##lab-01..lab-50: run a lab; `make lab-43 NODES=2` on two nodes
@@ -150,6 +150,10 @@ test: $(STAMP)
 test-docker: $(STAMP)
 	@set -f; $(VENV)/bin/pytest tests/images $$ARGS
 
+##test-all: every lab by every launcher, and the image with CUDA; ARGS='local slurm' for some of it. Takes an hour or more
+test-all: $(STAMP)
+	@set -f; $(VENV)/bin/python scripts/test_all.py $$ARGS
+
 ##mutants: prove that the claims can fail; LAB=29 for one lab
 mutants: $(STAMP)
 	@$(LABS) mutants $(if $(LAB),"$$LAB")
@@ -199,7 +203,7 @@ test-slurm: $(STAMP)
 
 ##test-slurm-load: two hundred jobs of fifty people on eight nodes of such a cluster
 test-slurm-load: $(STAMP)
-	@$(VENV)/bin/pytest tests/cluster/load.py
+	@set -f; $(VENV)/bin/pytest tests/cluster/load.py $$ARGS
 
 ##: Variables
 ##NODES=2: nodes

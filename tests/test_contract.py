@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -285,7 +285,10 @@ def to_its_end(command: list[str], folder: Path) -> Ended:
 
 
 @every_lab
-def test_a_smoke_run_holds_in_little_time_and_memory_without_a_warning(entry: Entry, tmp_path: Path) -> None:
+def test_a_smoke_run_holds_in_little_time_and_memory_without_a_warning(
+    entry: Entry, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("lab", entry.number)
     command = ["labs.cli", "run", str(entry.number)] if entry.distributed else [entry.import_name]
     ended = to_its_end([sys.executable, "-m", *command, "--smoke"], tmp_path)
     assert ended.status == 0, ended.stdout + ended.stderr

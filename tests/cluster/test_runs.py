@@ -3,30 +3,29 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from labs import catalog
 from scripts.slurm_cluster import daemons
 from scripts.slurm_cluster.cluster import Cluster
+from tests import classes
 from tests.cluster.desk import Desk, until
 
-# One lab of each class: one process, data workers, compiled code, several processes, sharded training.
-CLASSES = {1: (), 15: (), 33: (), 43: ("--nodes", "2"), 44: ("--nodes", "2")}
-THERE = [number for number in CLASSES if catalog.all_labs()[number].ready]
 LAB_S = 200.0
 
 
-@pytest.mark.parametrize("number", THERE)
-def test_a_lab_of_each_class_runs_and_its_claims_hold(ada: Desk, number: int) -> None:
-    ended = ada.labs("run", str(number), *CLASSES[number], "--smoke", limit_s=LAB_S)
+@pytest.mark.parametrize("number", classes.labs())
+def test_a_lab_runs_and_its_claims_hold(ada: Desk, number: int, record_property: Callable[[str, object], None]) -> None:
+    record_property("lab", number)
+    nodes = classes.nodes_of(number)
+    ended = ada.labs("run", str(number), "--nodes", str(nodes), "--smoke", limit_s=LAB_S)
     assert ended.status == 0, ended
     assert "launcher: slurm (a Slurm controller answers here)" in ended.err
     assert re.search(r"job \d+: .* its files: /home/ada/labs/runs/", ended.err)
     assert re.search(r"\d+ held", ended.out)
     record = json.loads((ada.runs(number)[-1] / "run.json").read_text())
-    nodes = 2 if CLASSES[number] else 1
     assert (record["lab"], record["launcher"], record["nodes"]) == (number, "slurm", nodes)
     assert record["status"] in ("held", "passed", "ok"), record["status"]
     assert len({rank["host"] for rank in record["ranks"]}) == nodes
