@@ -29,6 +29,7 @@ from labs.kit.recall import Recall, callers_of
 from labs.kit.session import rehearse
 from labs.kit.setting import Setting
 from scripts.measure import measuring
+from tests.solutions import solved
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
 MAX_LINES = 450
@@ -368,10 +369,7 @@ def test_so_it_is_on_several_processes_and_two_mistakes_fail_in_each_exercise(en
 def test_the_labs_own_steps_pass_as_a_solution_on_several_processes(entry: Entry, tmp_path: Path) -> None:
     work = tmp_path / "home" / "work" / f"{name_of(entry)}.py"
     work.parent.mkdir(parents=True)
-    text = Source(entry).work_text
-    for exercise in Source(entry).exercises:
-        text = text.replace(exercise.stub, exercise.solution)
-    work.write_text(text, encoding="utf-8")
+    work.write_text(solved(entry.number), encoding="utf-8")
     ended = to_its_end(
         [sys.executable, "-m", "labs.cli", "check", str(entry.number), "--smoke", "--procs", str(MUTANT_PROCESSES)], tmp_path
     )
