@@ -43,6 +43,18 @@ class Engine:
         if status:
             raise UsageError(f"`{self.name} {words[0]}` ended with status {status}; its own words are above")
 
+    def write(self, file: Path, *words: str) -> None:
+        """Run a command whose output is a file. The file is there when all of it is, and not before."""
+        part = file.with_name(f".{file.name}.part")
+        try:
+            with part.open("wb") as output:
+                done = subprocess.run([self.client, *words], stdout=output, stderr=subprocess.PIPE, text=True)
+            if done.returncode:
+                raise UsageError(f"`{self.name} {words[0]}` failed: {last_line(done.stderr)}")
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+
     def ask(self, *words: str) -> str:
         """Run a command for its output."""
         done = subprocess.run([self.client, *words], capture_output=True, text=True)

@@ -1,5 +1,6 @@
 """Images on the move: to a file and back, to a registry, into a folder that bwrap takes as its root."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from labs import home
 from labs.errors import UsageError
 from labs.launch import image
-from labs.launch.engine import Engine, last_line, require_room
+from labs.launch.engine import Engine, require_room
 from scripts.environment.screen import say
 
 GB = 1e9
@@ -21,20 +22,10 @@ def save(target: str, file: str) -> None:
     needed = engine.size(name) / GB
     path.parent.mkdir(parents=True, exist_ok=True)
     require_room(path.parent, needed)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        engine.run("save", "--output", str(part), name)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    listed = path.with_suffix(".packages.txt")
-    listed.write_text(packages(engine, name), encoding="utf-8")
+    packages, listed = engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES), path.with_suffix(".packages.txt")
+    engine.write(path, "save", name)
+    home.write_whole(listed, packages)
     say(f"image: {name} is in {path}, {path.stat().st_size / GB:.2f} GB; its packages are in {listed}")
-
-
-def packages(engine: Engine, name: str) -> str:
-    """Return the list of an image's packages, Python's and the system's, that its build made."""
-    return engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES)
 
 
 def load(file: str) -> None:
@@ -58,27 +49,35 @@ def push(target: str, registry: str) -> None:
         engine.run("push", there)
     finally:
         engine.try_("rmi", there)
-    say(f"image: {name} is at {there}; run it with IMAGE={there}")
+    say(f"image: {name} is at {there}\nfetch it with `{engine.name} pull {there}`, and run it with IMAGE={there}")
 
 
 def unpack(target: str, folder: str) -> None:
     """Unpack an image's files into a folder, which RUNTIME=bwrap takes as IMAGE=."""
     engine, name = Engine.find(), image.name_of(image.require_target(target))
     root = empty_folder(folder)
-    require_room(root, engine.size(name) / GB)
-    container = engine.ask("create", name).strip()
     try:
-        with subprocess.Popen([engine.client, "export", container], stdout=subprocess.PIPE) as files:
-            # Owners are those who unpack it: nobody but root could give files away, and nobody needs it.
-            tar = subprocess.run(["tar", "-x", "--no-same-owner", "-C", str(root)], stdin=files.stdout, stderr=subprocess.PIPE, text=True)
-        if tar.returncode or files.returncode:
-            shutil.rmtree(root)
-            raise UsageError(f"{name} could not be unpacked into {root}: {last_line(tar.stderr)}")
-    finally:
-        engine.try_("rm", container)
+        require_room(root, engine.size(name) / GB)
+        extract(engine, name, root)
+    except BaseException:  # half an image is none
+        shutil.rmtree(root)
+        raise
     for place in (home.CHECKOUT, home.home()):  # bwrap can make no mount points in a root that is read-only
         (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
     say(f"image: {name} is unpacked; run it with RUNTIME=bwrap IMAGE={root.resolve()}")
+
+
+def extract(engine: Engine, name: str, root: Path) -> None:
+    container = engine.ask("create", name).strip()
+    # All belongs to who unpacks it, and devices come from the node: nobody but root could give files away, or make a device.
+    tar = ["tar", "-x", "--no-same-owner", "--anchored", "--exclude", "dev/*", "-C", str(root)]
+    try:
+        with subprocess.Popen([engine.client, "export", container], stdout=subprocess.PIPE) as files:
+            done = subprocess.run(tar, stdin=files.stdout, stderr=subprocess.PIPE, text=True)
+        if done.returncode or files.returncode:
+            raise UsageError(f"{name} could not be unpacked into {root}: {done.stderr.partition(os.linesep)[0]}")
+    finally:
+        engine.try_("rm", container)
 
 
 def empty_folder(folder: str) -> Path:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -117,6 +118,25 @@ def script(harness: ModuleType) -> Script:
         return ended(done)
 
     return run
+
+
+@pytest.fixture
+def engine_for_all(harness: ModuleType) -> Iterator[None]:
+    """The engine, for those too who are not in its group."""
+    socket = Path(os.environ["DOCKER_HOST"].removeprefix("unix://"))
+    before = socket.stat().st_mode
+    socket.chmod(0o666)
+    yield
+    socket.chmod(before)
+
+
+@pytest.fixture
+def folder_for_all() -> Iterator[Path]:
+    """A folder in which anybody may write: pytest's own are its owner's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
 
 
 def ended(done: "subprocess.CompletedProcess[str]") -> Ended:
