@@ -1,7 +1,6 @@
-"""A registry of our own, on this machine alone. Its program is unpacked, not installed: that would start one that all can reach."""
+"""A registry of images, of our own, on this machine alone."""
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PACKAGE = "docker-registry"
 READY_S = 20.0
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -41,7 +39,7 @@ class Registry:
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[Registry]:
+def registry(folder: Path, program: Path) -> Iterator[Registry]:
     """Serve an empty registry from a folder, and end it."""
     found = Registry(free_port())
     environment = {
@@ -52,7 +50,7 @@ def registry(folder: Path) -> Iterator[Registry]:
     config = folder / "config.yml"
     config.write_text("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {}}\nhttp: {}\n", encoding="utf-8")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program(folder), "serve", str(config)], env=os.environ | environment, stdout=log, stderr=log)
+        process = subprocess.Popen([program, "serve", str(config)], env=os.environ | environment, stdout=log, stderr=log)
     try:
         end = time.monotonic() + READY_S
         while not found.answers():
@@ -62,17 +60,6 @@ def registry(folder: Path) -> Iterator[Registry]:
     finally:
         process.terminate()
         process.wait()
-
-
-def program(folder: Path) -> str:
-    """Return the registry's program: the machine's own, else the one of Debian's package."""
-    there = shutil.which(PACKAGE)
-    if there:
-        return there
-    subprocess.run(["apt-get", "download", "--quiet", PACKAGE], cwd=folder, check=True, capture_output=True)
-    (package,) = folder.glob("*.deb")
-    subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
-    return str(folder / "usr" / "bin" / PACKAGE)
 
 
 def free_port() -> int:

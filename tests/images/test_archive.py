@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,6 +19,7 @@ from labs.launch import engine as engines
 from labs.launch.slurm import runtime
 from scripts.images import archive, pin
 from tests.images.conftest import SCRIPT, Engine
+from tests.images.programs import unpacked
 from tests.images.registry import Registry, registry
 
 WHO = os.geteuid() or 20001  # root becomes somebody without rights
@@ -57,8 +59,9 @@ def small(engine: Engine, image: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("registry")) as found:
+def server(harness: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    program = unpacked(harness.HERE / "programs", "docker-registry", "usr/bin/docker-registry")
+    with registry(tmp_path_factory.mktemp("registry"), program) as found:
         yield found
 
 
