@@ -56,7 +56,7 @@ class Docker:
 
     def render(self, spec: RunSpec) -> str:
         run, client = "labs-run", CLIENTS[0]
-        lines = [shlex.join([client, *words]) for words in _network(spec, run)]
+        lines = [shlex.join([client, *words]) for words in _network(spec, client, run)]
         nodes = [shlex.join([client, *_container(spec, client, run, node)]) for node in range(spec.nodes)]
         return "\n".join([*lines, *(f"{line} &" for line in nodes[1:]), nodes[0]]) + "\n"
 
@@ -99,9 +99,11 @@ def image_of(spec: RunSpec) -> str:
     return spec.request.image or image.name_of("gpu" if devices.of_node(spec, 0) else "cpu")
 
 
-def _network(spec: RunSpec, run: str) -> list[list[str]]:
+def _network(spec: RunSpec, client: str, run: str) -> list[list[str]]:
     """The engine's own addresses; nothing outside can be reached, and nothing outside can come in."""
-    return [["network", "create", "--internal", "--label", LABEL, run]] if spec.nodes > 1 else []
+    # The host would keep an address on it, and docker would lead there all that a container sends: to every service of the host.
+    hidden = [] if Path(client).name == "podman" else ["--opt", "com.docker.network.bridge.inhibit_ipv4=true"]
+    return [["network", "create", "--internal", *hidden, "--label", LABEL, run]] if spec.nodes > 1 else []
 
 
 def _container(spec: RunSpec, client: str, run: str, node: int) -> list[str]:
@@ -163,13 +165,13 @@ def _containers(engine: Engine, folder: Path) -> list[str]:
 def _made(engine: Engine, spec: RunSpec, run: str) -> Iterator[None]:
     """Make the network, and remove it and all containers in the end. A second Ctrl-C does not keep us from that."""
     try:
-        for words in _network(spec, run):
+        for words in _network(spec, engine.client, run):
             engine.ask(*words)
         yield
     finally:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         engine.try_("rm", "--force", "--volumes", *(f"{run}-node{node}" for node in range(spec.nodes)))
-        for _ in _network(spec, run):
+        if spec.nodes > 1:
             engine.try_("network", "rm", run)
         _sweep(engine)
         signal.signal(signal.SIGINT, before)

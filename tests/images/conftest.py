@@ -203,11 +203,10 @@ class Stage:
         for process in self.started:
             process.kill()
             process.communicate()
-        ours = ("--quiet", "--filter", f"label={LABEL}")
-        for id_ in self.engine("ps", "--all", *ours).split():
-            self.engine("rm", "--force", id_)
-        for id_ in self.engine("network", "ls", *ours).split():
-            self.engine("network", "rm", id_)
+        ours = f"--quiet --filter label={LABEL}"
+        for kind, all_, force in (("container", "--all", "--force"), ("network", "", "")):  # what is gone meanwhile is no error
+            sweep = f"docker {kind} ls {all_} {ours} | xargs --no-run-if-empty docker {kind} rm {force}"
+            subprocess.run(sweep, shell=True, capture_output=True, check=False)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(os.environ.get("LABS_TEST_ENGINE", "/tmp/labs-engine"))  # short: a socket's path has at most 108 bytes
 SOCKET = HERE / "docker.sock"
-PACKAGES = ("docker.io", "containerd", "runc", "iptables", "debootstrap", "bubblewrap", "docker-compose")
+PACKAGES = ("docker.io", "containerd", "runc", "iptables", "debootstrap", "iproute2", "bubblewrap", "docker-compose")
 NEEDED_GB = 9.0
 READY_S = 30.0
 POOL = "base=198.18.0.0/16,size=24"
@@ -83,7 +83,7 @@ def answers(environment: dict[str, str]) -> bool:
 
 def require_programs(*, install: bool) -> None:
     """Install what is missing, or say how."""
-    if all(map(shutil.which, ("dockerd", "containerd", "runc", "debootstrap", "bwrap", "docker-compose"))):
+    if all(map(shutil.which, ("dockerd", "containerd", "runc", "debootstrap", "ss", "bwrap", "docker-compose"))):
         return
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
     if not install or os.geteuid():

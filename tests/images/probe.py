@@ -14,6 +14,8 @@ from pathlib import Path
 
 RANK = int(os.environ["RANK"])
 CGROUP = Path("/sys/fs/cgroup")
+UP = 1  # IFF_UP
+SERVED = 7007
 
 
 def first_of(*paths: str) -> str:
@@ -48,7 +50,7 @@ def facts() -> dict[str, object]:
         "threads": os.environ["OMP_NUM_THREADS"],
         "timeout": os.environ.get("LABS_TIMEOUT", ""),
         "file": __file__,
-        "routes": len(Path("/proc/net/route").read_text().splitlines()) - 1,
+        "interfaces": [place.name for place in Path("/sys/class/net").iterdir() if int((place / "flags").read_text(), 16) & UP],
     }
 
 
@@ -74,4 +76,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with socket.create_server(("", SERVED + int(os.environ["LOCAL_RANK"]))):  # for others to try
+        main()
