@@ -92,14 +92,14 @@ def image(harness: ModuleType) -> str:
 @pytest.fixture(scope="session")
 def gpu_image(request: pytest.FixtureRequest, harness: ModuleType) -> str:
     """The name of the image with CUDA."""
-    if not request.config.getoption("--gpu"):
+    if not (request.config.getoption("--gpu") or os.environ.get("LABS_TEST_ALL")):
         pytest.skip("the image with CUDA takes 12 GB: ask for it with ARGS=--gpu")
     return build(harness, "gpu")
 
 
 def build(harness: ModuleType, target: str) -> str:
-    if os.environ.get("LABS_TEST_IMAGE"):  # one that is there already
-        return os.environ["LABS_TEST_IMAGE"]
+    if os.environ.get("LABS_TEST_IMAGE"):  # labs:cpu, or labs:gpu, is there already
+        return f"labs:{target}"
     base = harness.make_base()
     lent = {"PIP_TRUSTED_HOST": CANARY, "CPU_BASE": base, "GPU_BASE": base}
     # A bridge of our engine's leads nowhere, so the build uses the machine's own network.
