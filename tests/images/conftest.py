@@ -25,6 +25,18 @@ ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
 SCRIPT = [sys.executable, str(ROOT / "scripts" / "image.py")]
 CANARY = "canary-7f3a.invalid"  # lent to the build, and looked for in all that it made
 LIMIT_S = 120.0
+ANYBODY = (
+    "--rm",
+    "--user",
+    "4321:4321",
+    "--read-only",
+    "--tmpfs",
+    "/tmp:exec",
+    "--cap-drop",
+    "ALL",
+    "--network",
+    "none",
+)  # and nothing allowed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

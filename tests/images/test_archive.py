@@ -160,7 +160,7 @@ def test_the_registry_listens_on_this_machine_alone(server: Registry) -> None:
 
 
 @pytest.fixture
-def versions(engine: Engine, image: str, server: Registry, tmp_path: Path) -> Path:
+def versions(engine: Engine, image: str, server: Registry, tmp_path: Path) -> Iterator[Path]:
     """versions.env with bases that come from our registry, each an image of its own."""
     text = pin.VERSIONS.read_text(encoding="utf-8")
     for number, name in enumerate(pin.BASES):
@@ -171,7 +171,8 @@ def versions(engine: Engine, image: str, server: Registry, tmp_path: Path) -> Pa
         text = "".join(f"{name}={there}\n" if line.startswith(f"{name}=") else line for line in text.splitlines(keepends=True))
     file = tmp_path / "versions.env"
     file.write_text(text, encoding="utf-8")
-    return file
+    yield file
+    engine("rmi", "--force", *engine("images", "--format", "{{.Repository}}:{{.Tag}}", f"{server.name}/bases/*").split())
 
 
 def test_digests_are_those_that_the_registry_gives(server: Registry, versions: Path) -> None:
