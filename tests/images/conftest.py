@@ -5,38 +5,22 @@ they fail in CI, and are skipped on a person's machine.
 """
 
 import importlib.util
-import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
 
 import pytest
 
-from labs.launch.docker import LABEL
+from labs.launch import engine as launch_engine
+from tests.images.stage import HERE, LIMIT_S, ROOT, Ended, Engine, Stage, ended
 
-ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
 SCRIPT = [sys.executable, str(ROOT / "scripts" / "image.py")]
 CANARY = "canary-7f3a.invalid"  # lent to the build, and looked for in all that it made
-LIMIT_S = 120.0
-ANYBODY = (
-    "--rm",
-    "--user",
-    "4321:4321",
-    "--read-only",
-    "--tmpfs",
-    "/tmp:exec",
-    "--cap-drop",
-    "ALL",
-    "--network",
-    "none",
-)  # and nothing allowed
+ANYBODY = ("--rm", "--user", "4321:4321", "--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--network", "none")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,14 +43,11 @@ def by_path(name: str) -> ModuleType:
     return module
 
 
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Engine = Callable[..., str]
 Script = Callable[..., Ended]
+
+
+def may_install(config: pytest.Config) -> bool:
+    return bool(config.getoption("--yes") or os.environ.get("CI"))
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +56,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     harness = by_path("engine")
     ours = not harness.SOCKET.exists()
     try:
-        os.environ.update(harness.up(install=bool(request.config.getoption("--yes") or os.environ.get("CI"))))
+        os.environ.update(harness.up(install=may_install(request.config)))
     except harness.EngineError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
     yield harness
@@ -87,8 +68,13 @@ def harness(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 def engine(harness: ModuleType) -> Engine:
     """The client, with a command's words: returns what it printed, and fails the test where it failed."""
 
+    return client_of("docker", {})
+
+
+def client_of(name: str, environment: dict[str, str]) -> Engine:
     def client(*words: str) -> str:
-        done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        everything = os.environ | environment
+        done = subprocess.run([name, *words], env=everything, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -151,78 +137,29 @@ def folder_for_all() -> Iterator[Path]:
         yield folder
 
 
-def ended(done: "subprocess.CompletedProcess[str]") -> Ended:
-    return Ended(done.returncode, done.stdout, done.stderr)
-
-
-class Stage:
-    """A checkout with the probe in it, whose runs the docker launcher starts, and what became of them."""
-
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        self.checkout, self.home, self.engine = folder / "checkout", folder / "home", engine
-        self.run_folder = self.home / "runs" / "lab43" / "2026-01-01T00-00-00-docker"
-        self.environment = os.environ | {"LABS_HOME": str(self.home), "PYTHONPATH": str(self.checkout)}
-        shutil.copytree(ROOT / "labs", self.checkout / "labs", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(HERE / "probe.py", self.checkout / "labs")
-        self.started: list[subprocess.Popen[str]] = []
-
-    def start(self, verb: str, *wishes: str, nodes: int = 2, procs: int = 1, user: int | None = None) -> "subprocess.Popen[str]":
-        # Launching needs the standard library alone; this interpreter may lie where nobody else can read.
-        python = sys.executable if user is None else "/usr/bin/python3"
-        command = [python, str(HERE / "command.py"), str(nodes), str(procs), str(self.run_folder), verb, *wishes]
-        process = subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.checkout,
-            user=user, group=user, extra_groups=None if user is None else [],
-        )  # fmt: skip
-        self.started.append(process)
-        return process
-
-    def ended(self, process: "subprocess.Popen[str]") -> Ended:
-        out, err = process.communicate(timeout=LIMIT_S)
-        return Ended(process.returncode, out, err)
-
-    def labs(self, *words: str) -> Ended:
-        """A command of `labs`, in this checkout."""
-        command = [sys.executable, "-m", "labs.cli", *words]
-        return ended(
-            subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=self.checkout, timeout=LIMIT_S, check=False)
-        )
-
-    def open_to_all(self) -> None:
-        """Let everybody read what pytest keeps for its owner alone."""
-        for folder in (self.checkout, *self.checkout.parents):
-            if folder.owner() == "root" and folder.stat().st_mode & 0o777 == 0o700:
-                folder.chmod(0o755)
-
-    def facts(self, ranks: int) -> list[dict[str, Any]]:
-        """Return what each rank saw, once all are there."""
-        files = [self.run_folder / f"facts{rank}.json" for rank in range(ranks)]
-        self.until(lambda: all(file.exists() and file.read_text() for file in files), f"{ranks} ranks")
-        return [json.loads(file.read_text()) for file in files]
-
-    def until(self, true: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + LIMIT_S / 2
-        while not true():
-            assert time.monotonic() < end, f"waited in vain for: {what}"
-            time.sleep(0.05)
-
-    def left(self) -> str:
-        """Return what the launcher has left in the engine."""
-        ours = ("--quiet", "--filter", f"label={LABEL}")
-        return self.engine("ps", "--all", *ours) + self.engine("network", "ls", *ours)
-
-    def close(self) -> None:
-        for process in self.started:
-            process.kill()
-            process.communicate()
-        ours = f"--quiet --filter label={LABEL}"
-        for kind, all_, force in (("container", "--all", "--force"), ("network", "", "")):  # what is gone meanwhile is no error
-            sweep = f"docker {kind} ls {all_} {ours} | xargs --no-run-if-empty docker {kind} rm {force}"
-            subprocess.run(sweep, shell=True, capture_output=True, check=False)
-
-
 @pytest.fixture
 def stage(tmp_path: Path, engine: Engine, image: str) -> Iterator[Stage]:
     made = Stage(tmp_path, engine)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def podman(request: pytest.FixtureRequest, harness: ModuleType, image: str) -> Iterator[dict[str, str]]:
+    """The environment in which podman runs the launcher's containers."""
+    own = by_path("podman")
+    builder = launch_engine.Engine.find(building=True).client
+    try:
+        environment = own.up(harness, builder, image, install=may_install(request.config))
+    except harness.EngineError as error:
+        pytest.skip(f"podman cannot run here: {error}")
+    yield environment
+    own.down(harness.HERE / "podman", environment)
+
+
+@pytest.fixture
+def podman_stage(tmp_path: Path, podman: dict[str, str]) -> Iterator[Stage]:
+    """As `stage`, for podman."""
+    made = Stage(tmp_path, client_of("podman", podman), podman, by_path("podman").APART)
     yield made
     made.close()

@@ -18,6 +18,7 @@ from pathlib import Path
 HERE = Path(os.environ.get("LABS_TEST_ENGINE", "/tmp/labs-engine"))  # short: a socket's path has at most 108 bytes
 SOCKET = HERE / "docker.sock"
 PACKAGES = ("docker.io", "containerd", "runc", "iptables", "debootstrap", "iproute2", "bubblewrap", "docker-compose")
+PROGRAMS = ("dockerd", "containerd", "runc", "debootstrap", "ss", "bwrap", "docker-compose")
 NEEDED_GB = 9.0
 READY_S = 30.0
 POOL = "base=198.18.0.0/16,size=24"
@@ -82,13 +83,16 @@ def answers(environment: dict[str, str]) -> bool:
 
 
 def require_programs(*, install: bool) -> None:
+    if not all(map(shutil.which, PROGRAMS)):
+        install_packages(PACKAGES, allowed=install)
+
+
+def install_packages(packages: Sequence[str], *, allowed: bool) -> None:
     """Install what is missing, or say how."""
-    if all(map(shutil.which, ("dockerd", "containerd", "runc", "debootstrap", "ss", "bwrap", "docker-compose"))):
-        return
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
-    if not install or os.geteuid():
-        raise EngineError(f"there is no container engine here: say `{' '.join(command)}` as root, or `make test-docker ARGS=--yes`")
-    print(f"installing {', '.join(PACKAGES)}", file=sys.stderr)
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if not allowed or os.geteuid():
+        raise EngineError(f"{packages[0]} is missing here: say `{' '.join(command)}` as root, or `make test-docker ARGS=--yes`")
+    print(f"installing {', '.join(packages)}", file=sys.stderr)
     run(["apt-get", "update"])
     run(command, DEBIAN_FRONTEND="noninteractive")
 

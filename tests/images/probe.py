@@ -23,6 +23,16 @@ def first_of(*paths: str) -> str:
     return next(((CGROUP / path).read_text().strip() for path in paths if (CGROUP / path).exists()), "")
 
 
+def memory_limit() -> str:
+    """Return how many bytes the container may have."""
+    return first_of("memory.max", "memory/memory.limit_in_bytes")
+
+
+def processor_limit() -> str:
+    """Return how many microseconds of processor time it may have in each period."""
+    return first_of("cpu.max", "cpu/cpu.cfs_quota_us").partition(" ")[0]
+
+
 def writes(path: str) -> str:
     """Return `yes` if a file can be made there, else why not."""
     try:
@@ -44,8 +54,8 @@ def facts() -> dict[str, object]:
         "no_new_privileges": status["NoNewPrivs"],
         "seccomp": status["Seccomp"],
         "writes": {place: writes(place) for place in ("/", "/opt/labs", os.environ["HOME"], str(Path(__file__).parent))},
-        "memory": first_of("memory.max", "memory/memory.limit_in_bytes"),
-        "cpus": first_of("cpu.max", "cpu/cpu.cfs_quota_us").split()[0],
+        "memory": memory_limit(),
+        "cpus": processor_limit(),
         "shm": os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize,
         "threads": os.environ["OMP_NUM_THREADS"],
         "timeout": os.environ.get("LABS_TIMEOUT", ""),

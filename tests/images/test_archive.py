@@ -18,9 +18,10 @@ from labs.launch import Request, RunSpec
 from labs.launch import engine as engines
 from labs.launch.slurm import runtime
 from scripts.images import archive, pin
-from tests.images.conftest import SCRIPT, Engine
+from tests.images.conftest import SCRIPT
 from tests.images.programs import unpacked
 from tests.images.registry import Registry, registry
+from tests.images.stage import Engine
 
 WHO = os.geteuid() or 20001  # root becomes somebody without rights
 # All that a package list needs to be read, of the labs' own image: a few megabytes that travel as the whole would.

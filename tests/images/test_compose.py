@@ -13,9 +13,9 @@ from types import ModuleType
 
 import pytest
 
-from tests.images.conftest import LIMIT_S, ROOT, Stage
 from tests.images.programs import unpacked
 from tests.images.registry import free_port
+from tests.images.stage import LIMIT_S, ROOT, Stage
 
 WHO = os.geteuid() or 20001
 PROJECT = "labs-test"

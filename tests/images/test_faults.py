@@ -1,12 +1,14 @@
 """What a person gets wrong, or an engine lacks: one clear sentence and exit status 2, before anything is made."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.images.conftest import Script, Stage
+from tests.images.conftest import Script
+from tests.images.stage import Stage
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 RUN = ("run", "1", "--launcher", "docker")
@@ -32,6 +34,16 @@ def test_a_wish_that_cannot_be_met(stage: Stage, words: tuple[str, ...], said: s
     assert not stage.home.exists()
 
 
+@pytest.fixture
+def docker_alone(stage: Stage, tmp_path: Path) -> None:
+    """A machine with docker, and without the podman that would serve in its place."""
+    (tmp_path / "bin").mkdir()
+    for name in ("docker", "git"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "/nowhere")
+    stage.environment["PATH"] = str(tmp_path / "bin")
+
+
+@pytest.mark.usefixtures("docker_alone")
 def test_an_engine_that_does_not_answer(stage: Stage) -> None:
     stage.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
     ended = stage.labs(*RUN)
@@ -40,6 +52,7 @@ def test_an_engine_that_does_not_answer(stage: Stage) -> None:
 
 
 @ROOT_ONLY
+@pytest.mark.usefixtures("docker_alone")
 def test_an_engine_without_the_right_to_use_it(stage: Stage) -> None:
     stage.open_to_all()
     ended = stage.ended(stage.start("facts", user=20001))

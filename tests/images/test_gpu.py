@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import PurePath
 
 from scripts.environment.torch_source import read_versions
-from tests.images.conftest import ANYBODY, ROOT, Engine, Stage
+from tests.images.conftest import ANYBODY
+from tests.images.stage import ROOT, Engine, Stage
 
 VERSIONS = read_versions(ROOT / "versions.env")
 SAYS = """

@@ -13,7 +13,8 @@ import pytest
 
 from scripts.environment.lock import TORCHS_OWN
 from scripts.environment.torch_source import read_versions
-from tests.images.conftest import ANYBODY, Engine
+from tests.images.conftest import ANYBODY
+from tests.images.stage import Engine
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = read_versions(ROOT / "versions.env")

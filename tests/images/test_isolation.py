@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from labs.launch.docker import LABEL
-from tests.images.conftest import Engine, Stage
+from tests.images.stage import Engine, Stage
 
 SERVED = 7007  # by the first rank of the probe on each node
 TRY_ALL = """

@@ -7,7 +7,7 @@ import pytest
 
 from labs import catalog
 from labs.exercises import Source
-from tests.images.conftest import Engine, Stage
+from tests.images.stage import Engine, Stage
 
 ONE_OF_EACH_KIND = (1, 15, 33, 43, 44)
 READY = [number for number, entry in catalog.all_labs().items() if entry.ready]

@@ -5,10 +5,16 @@ import signal
 
 import pytest
 
-from tests.images.conftest import Stage
+from tests.images.stage import Stage
 
 MIB = 2**20
 PERSON = 20001  # anybody: no name, no home, no rights
+
+
+@pytest.fixture(params=["docker", "podman"])
+def stage(request: pytest.FixtureRequest) -> Stage:
+    found: Stage = request.getfixturevalue("stage" if request.param == "docker" else "podman_stage")
+    return found
 
 
 def test_a_container_has_what_was_asked_for_and_no_right_more(stage: Stage) -> None:
@@ -41,6 +47,7 @@ def test_one_node_has_no_network(stage: Stage) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.usefixtures("engine_for_all")
+@pytest.mark.parametrize("stage", ["docker"], indirect=True)  # podman would have to run without root
 def test_files_belong_to_the_person_who_ran_it(stage: Stage) -> None:
     stage.open_to_all()
     stage.home.mkdir()
@@ -84,6 +91,7 @@ def test_a_killed_rank_is_named_and_ends_the_run(stage: Stage) -> None:
     assert stage.left() == ""
 
 
+@pytest.mark.parametrize("stage", ["docker"], indirect=True)  # podman does not say it on control groups of version 1
 def test_too_little_memory_is_named_with_its_node(stage: Stage) -> None:
     ended = stage.ended(stage.start("hog", "memory=200m"))
     assert ended.status == 137

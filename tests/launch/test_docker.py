@@ -88,6 +88,24 @@ def test_without_any_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
         engine.Engine.find()
 
 
+def test_podman_by_the_name_of_docker_is_taken_by_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the package podman-docker makes it. Its options are podman's, not docker's."""
+    for name in ("docker", "podman"):
+        (tmp_path / name).write_text("#!/bin/sh\necho podman version 4.3.1\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(engine, "CLIENTS", ("docker", "podman"))
+    assert engine.Engine.find().client == str(tmp_path / "podman")
+    (tmp_path / "podman").unlink()
+    with pytest.raises(UsageError, match="docker is another name for podman here, and podman itself is not found: install podman"):
+        engine.Engine.find()
+
+
+def test_what_podman_does_not_know_is_not_said_to_it() -> None:
+    by_podman, by_docker = (docker._network(spec(nodes=2), client, "x")[0] for client in ("/usr/bin/podman", "docker"))
+    assert [word for word in by_docker if word not in by_podman] == ["--opt", "com.docker.network.bridge.inhibit_ipv4=true"]
+
+
 @pytest.mark.usefixtures("gpus")
 def test_no_gpu_where_none_is_wanted(place: Launcher) -> None:
     (words,) = containers(place.render(spec(gpus="0")))
