@@ -4,9 +4,12 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from labs.errors import UsageError
+from scripts.images import archive
 from tests.images.conftest import Script
 from tests.images.stage import Stage
 
@@ -80,7 +83,6 @@ def test_a_dry_run_needs_no_engine(stage: Stage) -> None:
         (("push", "cpu", ""), "REGISTRY= says where to"),
         (("unpack", "cpu", ""), "DIR= is not possible"),
         (("unpack", "cpu", "/usr"), "DIR=/usr is not possible"),
-        (("save", "gpu", ""), "there is no image labs:gpu here"),
     ],
 )
 def test_image_script(script: Script, words: tuple[str, ...], said: str) -> None:
@@ -88,6 +90,14 @@ def test_image_script(script: Script, words: tuple[str, ...], said: str) -> None
     assert ended.status == 2
     assert said in ended.err
     assert len(ended.err.splitlines()) <= 3
+
+
+def test_an_image_that_is_not_there(harness: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labs.launch.image.name_of", "no/such:{}".format)
+    for move in (archive.save, archive.push, archive.unpack):
+        with pytest.raises(UsageError, match="there is no image no/such:cpu here"):
+            move("cpu", str(tmp_path / "there"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_torch_that_a_target_does_not_take(script: Script) -> None:
