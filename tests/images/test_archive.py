@@ -88,16 +88,6 @@ def test_stopped_half_way_it_leaves_nothing(engine: Engine, tmp_path: Path, word
     assert engine("ps", "--all", "--quiet") == ""
 
 
-@pytest.mark.usefixtures("image")
-def test_an_engine_that_breaks_off_leaves_the_archive_that_was_there(tmp_path: Path) -> None:
-    (tmp_path / "labs.tar").write_text("of yesterday")
-    saving = start(tmp_path, "save", "cpu", "labs.tar")
-    for client in Path(f"/proc/{saving.pid}/task/{saving.pid}/children").read_text().split():
-        os.kill(int(client), signal.SIGKILL)
-    assert saving.wait(60) == 2
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("labs.tar", "of yesterday")]
-
-
 def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
     """Start a verb that writes into a folder, and return once a part of it is there."""
     before = set(folder.rglob("*"))

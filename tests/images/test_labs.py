@@ -9,7 +9,7 @@ from labs import catalog
 from labs.exercises import Source
 from tests.images.stage import Engine, Stage
 
-ONE_OF_EACH_KIND = (1, 15, 33, 43, 44)
+ONE_OF_EACH_KIND = (1, 15, 33, 43)  # all that are there with LABS_TEST_ALL=1
 READY = [number for number, entry in catalog.all_labs().items() if entry.ready]
 
 

@@ -101,6 +101,19 @@ def test_podman_by_the_name_of_docker_is_taken_by_its_own(tmp_path: Path, monkey
         engine.Engine.find()
 
 
+def test_an_engine_that_breaks_off_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    client, file = tmp_path / "docker", tmp_path / "labs.tar"
+    client.write_text("#!/bin/sh\necho a part of it\necho the disk is gone >&2\nexit $1\n", encoding="utf-8")
+    client.chmod(0o755)
+    file.write_text("of yesterday", encoding="utf-8")
+    with pytest.raises(UsageError, match="`docker 1` failed: the disk is gone"):
+        engine.Engine(str(client)).write(file, "1")
+    assert file.read_text(encoding="utf-8") == "of yesterday"
+    assert sorted(tmp_path.iterdir()) == [client, file]
+    engine.Engine(str(client)).write(file, "0")
+    assert file.read_text(encoding="utf-8") == "a part of it\n"
+
+
 def test_what_podman_does_not_know_is_not_said_to_it() -> None:
     by_podman, by_docker = (docker._network(spec(nodes=2), client, "x")[0] for client in ("/usr/bin/podman", "docker"))
     assert [word for word in by_docker if word not in by_podman] == ["--opt", "com.docker.network.bridge.inhibit_ipv4=true"]
