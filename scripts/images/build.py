@@ -15,7 +15,7 @@ from scripts.images.lent import lent
 
 ROOT = Path(__file__).parents[2]
 NEEDED_GB = {"cpu": 6.0, "gpu": 16.0}  # the image, and what pip unpacks on the way
-FROM_VERSIONS = ("CPU_BASE", "GPU_BASE", "TORCH_VERSION", "CUDA_VERSION")
+FROM_VERSIONS = ("CPU_BASE", "GPU_BASE", "TORCH_VERSION")
 
 
 def build(target: str, *words: str) -> None:

@@ -123,6 +123,12 @@ def test_bases_are_full_public_names() -> None:
         assert re.fullmatch(r"docker\.io/[\w/-]+:[\w.-]+(@sha256:[0-9a-f]{64})?", VERSIONS[name]), name
 
 
+def test_each_argument_has_a_line_of_its_own() -> None:
+    """podman reads the first of a line, and leaves the others empty."""
+    recipe = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^ARG +\S+ +\S.*", recipe, re.MULTILINE) == []
+
+
 def test_hadolint_has_nothing_to_say() -> None:
     found = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if not found:
