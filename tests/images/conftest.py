@@ -4,7 +4,6 @@ These tests run when they are asked for by name (`make test-docker`): they take 
 they fail in CI, and are skipped on a person's machine.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -16,7 +15,9 @@ from types import ModuleType
 import pytest
 
 from labs.launch import engine as launch_engine
-from tests.images.stage import HERE, LIMIT_S, ROOT, Ended, Engine, Stage, ended
+from tests.images import engine as own_engine
+from tests.images import podman as own_podman
+from tests.images.stage import LIMIT_S, ROOT, Ended, Engine, Stage, ended
 
 SCRIPT = [sys.executable, str(ROOT / "scripts" / "image.py")]
 CANARY = "canary-7f3a.invalid"  # lent to the build, and looked for in all that it made
@@ -33,16 +34,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if asked else True
 
 
-def by_path(name: str) -> ModuleType:
-    """Import a file that lies beside this one: tests are no package."""
-    spec = importlib.util.spec_from_file_location(f"images_{name}", HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 Script = Callable[..., Ended]
 
 
@@ -53,25 +44,24 @@ def may_install(config: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     """An engine of our own. What the tests made in it goes with it, if they started it."""
-    harness = by_path("engine")
-    ours = not harness.SOCKET.exists()
+    ours = not own_engine.SOCKET.exists()
     try:
-        os.environ.update(harness.up(install=may_install(request.config)))
-    except harness.EngineError as error:
+        os.environ.update(own_engine.up(install=may_install(request.config)))
+    except own_engine.EngineError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-    yield harness
+    yield own_engine
     if ours:
-        harness.down()
+        own_engine.down()
 
 
 @pytest.fixture(scope="session")
 def engine(harness: ModuleType) -> Engine:
-    """The client, with a command's words: returns what it printed, and fails the test where it failed."""
-
     return client_of("docker", {})
 
 
 def client_of(name: str, environment: dict[str, str]) -> Engine:
+    """The client, with a command's words: returns what it printed, and fails the test where it failed."""
+
     def client(*words: str) -> str:
         everything = os.environ | environment
         done = subprocess.run([name, *words], env=everything, capture_output=True, text=True, timeout=LIMIT_S, check=False)
@@ -145,21 +135,20 @@ def stage(tmp_path: Path, engine: Engine, image: str) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def podman(request: pytest.FixtureRequest, harness: ModuleType, image: str) -> Iterator[dict[str, str]]:
+def podman(request: pytest.FixtureRequest, image: str) -> Iterator[dict[str, str]]:
     """The environment in which podman runs the launcher's containers."""
-    own = by_path("podman")
     builder = launch_engine.Engine.find(building=True).client
     try:
-        environment = own.up(harness, builder, image, install=may_install(request.config))
-    except harness.EngineError as error:
+        environment = own_podman.up(builder, image, install=may_install(request.config))
+    except own_engine.EngineError as error:
         pytest.skip(f"podman cannot run here: {error}")
     yield environment
-    own.down(harness.HERE / "podman", environment)
+    own_podman.down(environment)
 
 
 @pytest.fixture
 def podman_stage(tmp_path: Path, podman: dict[str, str]) -> Iterator[Stage]:
     """As `stage`, for podman."""
-    made = Stage(tmp_path, client_of("podman", podman), podman, by_path("podman").APART)
+    made = Stage(tmp_path, client_of("podman", podman), podman, own_podman.APART)
     yield made
     made.close()

@@ -6,9 +6,10 @@ Its commands run in a network namespace, since it would change the machine's fir
 import os
 import shutil
 import subprocess
-from pathlib import Path
-from types import ModuleType
 
+from tests.images import engine
+
+FOLDER = engine.HERE / "podman"
 PACKAGES = ("podman", "netavark", "aardvark-dns", "runc")
 APART = ("unshare", "--net", "--")
 # runc, because crun refuses a machine whose control groups are of both versions. Limits: podman's own are higher than root may set
@@ -20,6 +21,8 @@ default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
+tmp_dir = "{folder}/tmp"
+lock_type = "file"
 [network]
 network_config_dir = "{folder}/networks"
 default_subnet = "198.19.255.0/24"
@@ -42,31 +45,30 @@ ENTRYPOINT ["/usr/bin/tini", "--"]
 """
 
 
-def up(harness: ModuleType, builder: str, image: str, *, install: bool) -> dict[str, str]:
+def up(builder: str, image: str, *, install: bool) -> dict[str, str]:
     """Return the environment in which podman runs containers with the labs' image. Raises EngineError where it cannot."""
     if not shutil.which("podman"):
-        harness.install_packages(PACKAGES, allowed=install)
-    folder = harness.HERE / "podman"
-    folder.mkdir(parents=True, exist_ok=True)
+        engine.install_packages(PACKAGES, allowed=install)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in {"containers.conf": SETTINGS, "storage.conf": STORAGE}.items():
-        (folder / name).write_text(text.format(folder=folder), encoding="utf-8")
-    places = {"CONTAINERS_CONF": str(folder / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf")}
+        (FOLDER / name).write_text(text.format(folder=FOLDER), encoding="utf-8")
+    places = {"CONTAINERS_CONF": str(FOLDER / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf")}
     environment = {**places, "DOCKER_HOST": "unix:///nowhere/docker.sock"}  # no docker here: podman serves
-    lend(harness, builder, image, environment)
-    harness.run([*APART, "podman", "run", "--rm", "--network", "none", "labs:cpu", "true"], **environment)
+    lend(builder, image, environment)
+    engine.run([*APART, "podman", "run", "--rm", "--network", "none", "labs:cpu", "true"], **environment)
     return environment
 
 
-def lend(harness: ModuleType, builder: str, image: str, environment: dict[str, str]) -> None:
-    recipe = SMALL.format(image=image, base=harness.make_base())
+def lend(builder: str, image: str, environment: dict[str, str]) -> None:
+    recipe = SMALL.format(image=image, base=engine.make_base())
     command = [builder, "build", "--quiet", "--network", "none", "--tag", "labs/small", "-"]
     done = subprocess.run(command, input=recipe, env=os.environ | {"DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    harness.run(["sh", "-c", f"DOCKER_HOST={os.environ['DOCKER_HOST']} docker save labs/small | podman load"], **environment)
-    harness.run(["podman", "tag", "labs/small", "labs:cpu"], **environment)
+    engine.run(["sh", "-c", f"DOCKER_HOST={os.environ['DOCKER_HOST']} docker save labs/small | podman load"], **environment)
+    engine.run(["podman", "tag", "labs/small", "labs:cpu"], **environment)
 
 
-def down(folder: Path, environment: dict[str, str]) -> None:
+def down(environment: dict[str, str]) -> None:
     """Remove all that podman kept."""
     subprocess.run(["podman", "system", "reset", "--force"], env=os.environ | environment, capture_output=True, check=False)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)

@@ -1,21 +1,20 @@
 """Labs of every kind in containers, as a person runs them: one process, data workers, a compiler, several nodes."""
 
 import json
-import os
+from collections.abc import Callable
 
 import pytest
 
 from labs import catalog
 from labs.exercises import Source
+from tests import classes
 from tests.images.stage import Engine, Stage
 
-ONE_OF_EACH_KIND = (1, 15, 33, 43)  # all that are there with LABS_TEST_ALL=1
-READY = [number for number, entry in catalog.all_labs().items() if entry.ready]
 
-
-@pytest.mark.parametrize("lab", READY if os.environ.get("LABS_TEST_ALL") else sorted({*READY} & {*ONE_OF_EACH_KIND}))
-def test_a_lab_runs_as_it_does_elsewhere(stage: Stage, lab: int) -> None:
-    nodes = 2 if catalog.all_labs()[lab].distributed else 1
+@pytest.mark.parametrize("lab", classes.labs())
+def test_a_lab_runs_as_it_does_elsewhere(stage: Stage, lab: int, record_property: Callable[[str, object], None]) -> None:
+    record_property("lab", lab)
+    nodes = classes.nodes_of(lab)
     ended = stage.labs("run", str(lab), "--smoke", "--launcher", "docker", "--nodes", str(nodes))
     assert ended.status == 0, ended.out + ended.err
     assert "launcher: docker (as asked)" in ended.err
