@@ -9,6 +9,7 @@ from labs import catalog
 from labs.exercises import Source
 from tests import classes
 from tests.images.stage import Engine, Stage
+from tests.solutions import solved
 
 
 @pytest.mark.parametrize("lab", classes.labs())
@@ -33,18 +34,18 @@ def test_an_edited_lab_runs_as_edited(stage: Stage) -> None:
 
 
 def test_a_learners_steps_are_judged_in_a_container(stage: Stage) -> None:
-    check, source = ("check", "1", "--smoke", "--launcher", "docker"), Source(catalog.find_ready("1"))
+    check = ("check", "1", "--smoke", "--launcher", "docker")
     assert stage.labs("exercise", "1").status == 0
     ended = stage.labs(*check)
     assert "exercise 1.1 not written yet" in ended.out
     assert ended.status == 1
-    head = source.work_text.partition("\n\n\ndef ")[0]
-    solved = "\n\n\n".join([head, *(exercise.solution for exercise in source.exercises)])
-    (stage.home / "work" / "lab01.py").write_text(f"{solved}\n", encoding="utf-8")
+    (stage.home / "work" / "lab01.py").write_text(solved(1), encoding="utf-8")
     ended = stage.labs(*check)
     assert ended.status == 0, ended.out + ended.err
     passed = json.loads((stage.home / "work" / "progress.json").read_text(encoding="utf-8"))
-    assert [id_ for id_, entry in passed.items() if "passed" in entry] == [exercise.id for exercise in source.exercises]
+    assert [id_ for id_, entry in passed.items() if "passed" in entry] == [
+        exercise.id for exercise in Source(catalog.find_ready("1")).exercises
+    ]
 
 
 def test_preflight_says_whether_nodes_meet(stage: Stage) -> None:
