@@ -90,9 +90,10 @@ class Engine:
 def why_not(client: str, building: bool) -> str:
     """Say in one sentence why this engine will not do; nothing where it will."""
     name = Path(client).name
-    if name == "docker" and is_podman(client):
-        return "docker is another name for podman here, and podman itself is not found: install podman"
     answer = subprocess.run([client, "info"], capture_output=True, text=True)
+    # Only podman's answer begins so. By docker's name it would be given options that it does not know.
+    if name == "docker" and answer.stdout.startswith("host:"):
+        return "docker is another name for podman here, and podman itself is not found: install podman"
     if answer.returncode:
         words = answer.stderr + answer.stdout
         if "permission denied" in words:
@@ -103,11 +104,6 @@ def why_not(client: str, building: bool) -> str:
     if building and name == "docker" and not has_buildkit(client):
         return f"{client} has no BuildKit: install its plug-in docker-buildx"
     return ""
-
-
-def is_podman(client: str) -> bool:
-    """Tell whether it is podman, by whatever name: as docker it would be given options that it does not know."""
-    return subprocess.run([client, "--version"], capture_output=True, text=True).stdout.startswith("podman")
 
 
 def has_buildkit(docker: str) -> bool:

@@ -91,7 +91,7 @@ def test_without_any_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_podman_by_the_name_of_docker_is_taken_by_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the package podman-docker makes it. Its options are podman's, not docker's."""
     for name in ("docker", "podman"):
-        (tmp_path / name).write_text("#!/bin/sh\necho podman version 4.3.1\n", encoding="utf-8")
+        (tmp_path / name).write_text("#!/bin/sh\necho host:\n", encoding="utf-8")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(engine, "CLIENTS", ("docker", "podman"))
