@@ -230,7 +230,7 @@ test-slurm-load: $(STAMP)
 ##DRYRUN=1: print what would be submitted
 ##ARGS='--rows 8': flags of the lab itself, or of pytest
 ##CMD=sinfo: what make slurm-exec runs; WHO=ada says as whom
-##PORT=6006: where TensorBoard listens
+##PORT=6006: where TensorBoard listens; with compose also Jupyter
 ##TORCH=cpu: auto, cpu, cuda, or cu126 for older drivers; on a login node without a GPU say cuda
 ##PYTHON=python3.12: the Python that makes .venv
 help:
