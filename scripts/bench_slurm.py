@@ -6,6 +6,7 @@ The others are a batch script by hand (sbatch, srun, torchrun), and TorchX's Slu
 A person would look now and then whether theirs has ended; here that is done five times a second. Results are kept in bench/.
 """
 
+import argparse
 import os
 import sys
 import time
@@ -17,10 +18,11 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from labs import catalog, home
-from scripts.bench import ROOT, TOGETHER, Bench, Figure, Sample, document, failures, keep, line, progress, seconds
+from scripts.bench import ROOT, TOGETHER, Bench, Figure, Sample, document, failures, keep, line, progress, seconds, exit_with
 from scripts.slurm_cluster import packages
 from scripts.slurm_cluster.cluster import Cluster, Size
 from scripts.slurm_cluster.host import environment_of
+from scripts.slurm_cluster.trouble import ClusterError
 
 LAB = catalog.find_ready(str(TOGETHER))
 NODES, ROUNDS = 2, 5
@@ -103,10 +105,19 @@ def figures(rows: list[Row]) -> Iterator[Figure]:
     yield Figure(f"{name}: our own overhead", "s", "≤ 1.5", own, parts)
 
 
-def main(rounds: int) -> int:
-    packages.install(yes=False)
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS, metavar="ROUNDS")
+    rounds = parser.parse_args(arguments).rounds
+    if rounds < 1:
+        parser.error(f"{rounds} rounds measure nothing; give 1 or more")
     cluster, load = Cluster("bench"), [os.getloadavg()]
-    cluster.up(Size(nodes=NODES), owner=os.getpid())
+    try:
+        packages.install(yes=False)
+        cluster.up(Size(nodes=NODES), owner=os.getpid())
+    except ClusterError as error:
+        print(error, file=sys.stderr)
+        return 2
     try:
         bench = AtLogin(cluster)
         (bench.place / "lab.sh").write_text(BATCH)
@@ -126,8 +137,4 @@ def main(rounds: int) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(int(sys.argv[1]) if sys.argv[1:] else ROUNDS))
-    except KeyboardInterrupt:
-        print("\nstopped; nothing is kept", file=sys.stderr)
-        sys.exit(130)
+    exit_with(main, sys.argv[1:])

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from labs import home
 from labs.kit import machine
-from scripts.bench import ROOT, keep
+from scripts.bench import ROOT, keep, exit_with
 
 # Make's target for each part, and what pytest is told there.
 PARTS = {"local": ("test", ""), "docker": ("test-docker", "--gpu"), "slurm": ("test-slurm", ""), "load": ("test-slurm-load", "")}
@@ -29,7 +29,8 @@ OUTCOMES = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 def main(names: list[str]) -> int:
     wrong = [name for name in names if name not in PARTS]
     if wrong:
-        sys.exit(f"{wrong[0]} is no part; choose from: {', '.join(PARTS)}")
+        print(f"{wrong[0]} is no part; choose from: {', '.join(PARTS)}", file=sys.stderr)
+        return 2
     kept: dict[str, Any] = {"date": f"{datetime.now():%Y-%m-%d}", "git": home.revision(), "machine": machine.hardware()}
     kept |= {"versions": machine.versions(), "parts": {}, "labs": {}, "failed": {}}
     statuses = [tested(name, kept) for name in names or PARTS]
@@ -63,8 +64,4 @@ def outcome(case: ElementTree.Element) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        print("\nstopped; nothing is kept", file=sys.stderr)
-        sys.exit(130)
+    exit_with(main, sys.argv[1:])

@@ -21,7 +21,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection(session: pytest.Session) -> None:
     """Install what a cluster needs before any test runs, and once where tests run side by side."""
-    if "PYTEST_XDIST_WORKER" not in os.environ and any("cluster" in word for word in session.config.args):
+    if (
+        "PYTEST_XDIST_WORKER" not in os.environ
+        and not session.config.option.collectonly
+        and any("cluster" in word for word in session.config.args)
+    ):
         try:
             packages.install(yes=True)
         except ClusterError as error:

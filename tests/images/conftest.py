@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -37,6 +38,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 Script = Callable[..., Ended]
 
 
+def missing(why: str) -> NoReturn:
+    """Fail in CI, where everything must run; skip on a person's machine, and say why."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+
+
 def may_install(config: pytest.Config) -> bool:
     return bool(config.getoption("--yes") or os.environ.get("CI"))
 
@@ -48,7 +54,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     try:
         os.environ.update(own_engine.up(install=may_install(request.config)))
     except own_engine.EngineError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+        missing(str(error))
     yield own_engine
     if ours:
         own_engine.down()
@@ -141,7 +147,7 @@ def podman(request: pytest.FixtureRequest, image: str) -> Iterator[dict[str, str
     try:
         environment = own_podman.up(builder, image, install=may_install(request.config))
     except own_engine.EngineError as error:
-        pytest.skip(f"podman cannot run here: {error}")
+        missing(f"podman cannot run here: {error}")
     yield environment
     own_podman.down(environment)
 
