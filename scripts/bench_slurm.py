@@ -18,7 +18,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from labs import catalog, home
-from scripts.bench import ROOT, TOGETHER, Bench, Figure, Sample, document, failures, keep, line, progress, seconds, exit_with
+from scripts.bench import ROOT, TOGETHER, Bench, Figure, Sample, document, exit_with, failures, keep, line, progress, seconds
 from scripts.slurm_cluster import packages
 from scripts.slurm_cluster.cluster import Cluster, Size
 from scripts.slurm_cluster.host import environment_of

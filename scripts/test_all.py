@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from labs import home
 from labs.kit import machine
-from scripts.bench import ROOT, keep, exit_with
+from scripts.bench import ROOT, exit_with, keep
 
 # Make's target for each part, and what pytest is told there.
 PARTS = {"local": ("test", ""), "docker": ("test-docker", "--gpu"), "slurm": ("test-slurm", ""), "load": ("test-slurm-load", "")}
