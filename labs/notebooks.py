@@ -81,14 +81,16 @@ def _source(entry: Entry) -> str:
 
 
 def _beginning(entry: Entry) -> str:
-    return f'from labs.kit.notebook import begin, end\n\ncfg, lab = begin("{entry.import_name}", smoke=False)  # smoke=True: a tiny run'
+    return f'from labs.kit.runner.notebook import begin, end\n\ncfg, lab = begin("{entry.import_name}", smoke=False)  # True: a tiny run'
 
 
 def _ending(entry: Entry) -> list[str]:
     if not entry.distributed:
         return ["end(lab)"]
     launch = f'launch({entry.number}, "--procs", "{entry.processes}")  # add "--smoke" for a tiny run'
-    return [f"# This lab is about several processes, so it runs beside the notebook.\nfrom labs.kit.notebook import launch\n\n{launch}"]
+    return [
+        f"# This lab is about several processes, so it runs beside the notebook.\nfrom labs.kit.runner.notebook import launch\n\n{launch}"
+    ]
 
 
 def _pieces(entry: Entry) -> tuple[list[Piece], str]:

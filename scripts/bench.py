@@ -106,7 +106,7 @@ class Bench:
 
     def overhead(self, entry: Entry, *options: str, rounds: int) -> Iterator[Figure]:
         """Run a lab by our command and by plain Python, in turn, and compare: that is what launching costs."""
-        ours, plain = (str(LABS), "run", str(entry.number), *options), (sys.executable, "-m", entry.import_name, *options)
+        ours, plain = ((str(LABS), "run", str(entry.number), *options), (sys.executable, "-m", entry.import_name, *options))
         name = " ".join((f"lab {entry.number:02d}", *options))
         pairs = [(self.run(*ours), self.run(*plain)) for _ in range(rounds)]
         by_cpu = median(ours.cpu_seconds / plain.cpu_seconds for ours, plain in pairs)  # others on the machine disturb it less

@@ -24,7 +24,7 @@ from scripts.bench import Figure, document, keep, line
 ROOT = Path(__file__).parents[1]
 ROUNDS = 5
 IMAGE = "labs:cpu"
-LABS = [sys.executable, "-m", "labs.cli", "run", "1", "--smoke", "--launcher", "docker"]
+LABS = [sys.executable, "-m", "labs", "run", "1", "--smoke", "--launcher", "docker"]
 BIG_ONES = "du -sm /opt/venv/lib/python3*/site-packages/* /usr/lib/gcc | sort -rn | head -12"
 
 

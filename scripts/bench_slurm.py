@@ -72,7 +72,7 @@ class AtLogin(Bench):
         ours = ["labs", "run", str(LAB.number), "--smoke", "--nodes", str(NODES)]
         first = self.run(*ours)
         late_s = time.time() - max(note["ended"] for note in self.notes())
-        row = first, self.awaited("sbatch --parsable lab.sh"), self.awaited(f"{self.torchx()} {TORCHX}"), self.run(*ours, "--detach", "1")
+        row = (first, self.awaited("sbatch --parsable lab.sh"), self.awaited(f"{self.torchx()} {TORCHX}"), self.run(*ours, "--detach", "1"))
         self.run("labs", "cancel", str(LAB.number))
         return Row(*row, late_s)
 

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from labs import home
-from labs.kit import machine
+from labs.kit.measure import machine
 from scripts.bench import ROOT, exit_with, keep
 
 # Make's target for each part, and what pytest is told there.

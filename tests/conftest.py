@@ -16,7 +16,7 @@ from hypothesis import settings
 from labs import catalog
 
 if TYPE_CHECKING:
-    from labs.kit.lesson import Lesson
+    from labs.kit.runner.lesson import Lesson
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "kit" / "tiny_lab.py"
@@ -47,7 +47,7 @@ def labs_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def labs() -> Command:
     def command(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
         everything = {**os.environ, **environment}
-        start = [sys.executable, "-m", "labs.cli", *words]
+        start = [sys.executable, "-m", "labs", *words]
         return subprocess.run(start, capture_output=True, text=True, timeout=120, env=everything, cwd=cwd, check=False)
 
     return command
@@ -83,7 +83,7 @@ def tiny_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny(tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> "Lesson":
     """The tiny lab, imported anew under the name by which a learner's file imports it."""
-    from labs.kit import lesson
+    from labs.kit.runner import lesson
 
     name = catalog.read_header(tiny_file).import_name
     spec = importlib.util.spec_from_file_location(name, tiny_file)

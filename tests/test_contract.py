@@ -21,18 +21,18 @@ from labs import catalog, record
 from labs.catalog import Entry
 from labs.errors import UsageError
 from labs.exercises import Source
-from labs.kit import config as flags
-from labs.kit.attempt import Attempt
-from labs.kit.lesson import Lesson
-from labs.kit.mutants import distinct_arms, load, matrix, mutated_source
-from labs.kit.recall import Recall, callers_of
-from labs.kit.session import rehearse
-from labs.kit.setting import Setting
+from labs.kit.runner import config as flags
+from labs.kit.runner.attempt import Attempt
+from labs.kit.runner.context import Setting
+from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.mutants import distinct_arms, load, matrix, mutated_source
+from labs.kit.runner.session import rehearse
+from labs.kit.runner.step_cache import Recall, callers_of
 from scripts.measure import measuring
 from tests.solutions import solved
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
-MAX_LINES = 450
+MAX_LINES = 680
 MAX_FIELDS = 8
 MAX_SMOKE_S = 60
 MAX_SMOKE_BYTES = 2 * 2**30
@@ -140,7 +140,7 @@ opened = []
 def watch(event, arguments):
     if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+") and "__pycache__" not in str(arguments[0]):
         opened.append(arguments[0])
-import torch, labs.kit, labs.kit.memory, labs.kit.data
+import torch, labs.kit, labs.kit.measure.memory, labs.kit.topics.data
 before = set(sys.modules)
 sys.addaudithook(watch)
 import {entry.import_name}
@@ -290,7 +290,7 @@ def test_a_smoke_run_holds_in_little_time_and_memory_without_a_warning(
     entry: Entry, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     record_property("lab", entry.number)
-    command = ["labs.cli", "run", str(entry.number)] if entry.distributed else [entry.import_name]
+    command = ["labs", "run", str(entry.number)] if entry.distributed else [entry.import_name]
     ended = to_its_end([sys.executable, "-m", *command, "--smoke"], tmp_path)
     assert ended.status == 0, ended.stdout + ended.stderr
     assert ended.peak_bytes <= MAX_SMOKE_BYTES
@@ -353,7 +353,7 @@ def test_every_claim_can_fail_and_every_mutant_counts(entry: Entry, monkeypatch:
 @every_distributed_lab
 def test_so_it_is_on_several_processes_and_two_mistakes_fail_in_each_exercise(entry: Entry, tmp_path: Path) -> None:
     target = tmp_path / "matrix.json"
-    command = [sys.executable, "-m", "labs.cli", "mutants", str(entry.number)]
+    command = [sys.executable, "-m", "labs", "mutants", str(entry.number)]
     ended = subprocess.run(command, env={**surroundings(tmp_path), "LABS_MATRIX": str(target)}, timeout=MAX_MATRIX_S, check=False)
     found = json.loads(target.read_text(encoding="utf-8"))
     assert [trial for trial in found["trials"] if trial["fault"] or not trial["killed"]] == []
@@ -370,9 +370,7 @@ def test_the_labs_own_steps_pass_as_a_solution_on_several_processes(entry: Entry
     work = tmp_path / "home" / "work" / f"{name_of(entry)}.py"
     work.parent.mkdir(parents=True)
     work.write_text(solved(entry.number), encoding="utf-8")
-    ended = to_its_end(
-        [sys.executable, "-m", "labs.cli", "check", str(entry.number), "--smoke", "--procs", str(MUTANT_PROCESSES)], tmp_path
-    )
+    ended = to_its_end([sys.executable, "-m", "labs", "check", str(entry.number), "--smoke", "--procs", str(MUTANT_PROCESSES)], tmp_path)
     assert ended.status == 0, ended.stdout + ended.stderr
     assert ended.stdout.count(" passed") == len(Source(entry).exercises)
 

@@ -73,7 +73,7 @@ def login_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def doctor(python: Path | str, path: Path, home_: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    command = [str(python), "-m", "labs.cli", "doctor", *arguments]
+    command = [str(python), "-m", "labs", "doctor", *arguments]
     environ = {"PATH": str(path), "LABS_HOME": str(home_), "PYTHONPATH": str(ROOT)} | more
     return subprocess.run(command, env=environ, cwd=home_, capture_output=True, text=True, timeout=60)
 
@@ -177,7 +177,7 @@ def test_the_form_of_the_json_and_this_very_environment(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_it_at_once(programs: Programs, login_node: Path, tmp_path: Path) -> None:
     environ = {"PATH": str(programs({"git": f"echo $$ > {tmp_path}/pid; {HANGS}"})), "LABS_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    command = [str(login_node), "-m", "labs.cli", "doctor"]
+    command = [str(login_node), "-m", "labs", "doctor"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             time.sleep(0.01)

@@ -42,7 +42,7 @@ from torch import Tensor
 from torch.utils.benchmark import Timer
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.memory import peak_bytes
+from labs.kit.measure.memory import peak_bytes
 
 # Shape letters: M rows, N columns or elements, W windows, K elements of a window, B C H W images, channels, height, width.
 

@@ -47,7 +47,7 @@ from torch.library import custom_op, opcheck
 from torch.utils.flop_counter import FlopCounterMode
 
 from labs.kit import Lab, Mutant, exercise, fresh, main
-from labs.kit.memory import saved_bytes
+from labs.kit.measure.memory import saved_bytes
 
 # Shape letters: N elements, B batch, I inputs, O outputs.
 
@@ -360,7 +360,7 @@ def run(cfg: Config, lab: Lab) -> None:
     first, second = (check(root, x_N, raise_exception=False) for check in (gradcheck, gradgradcheck))
     lab.equal("10.gradcheck", "`gradcheck` finds the first derivative true", first, True)
     lab.equal("10.gradgradcheck", "`gradgradcheck` finds the second one true", second, True)
-    kept, recorded = saved_bytes(lambda: root(many_N)), saved_bytes(lambda: solved_by_unrolling(many_N, cfg.rounds))
+    kept, recorded = (saved_bytes(lambda: root(many_N)), saved_bytes(lambda: solved_by_unrolling(many_N, cfg.rounds)))
     lab.bytes("10.saved", "the formula keeps one tensor for the backward pass", kept, want=many_N.nbytes, because="y alone: 8·N bytes")
     every_round = cfg.rounds * many_N.nbytes
     lab.bytes("10.saved-unrolled", "the recorded rounds keep one each at least", recorded, at_least=every_round, because="rounds·8·N bytes")
@@ -378,7 +378,7 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.raises("10.no-vmap-rule", "without a rule `vmap` refuses", lambda: vmap(wrong)(x_BN), RuntimeError, "does not have vmap support")
 
     linear = lab.step(frugal_linear)
-    x_BI, w_OI = torch.randn(cfg.batch, 32, dtype=torch.float64), torch.randn(16, 32, dtype=torch.float64, requires_grad=True)
+    x_BI, w_OI = (torch.randn(cfg.batch, 32, dtype=torch.float64), torch.randn(16, 32, dtype=torch.float64, requires_grad=True))
     true = gradcheck(linear, (x_BI[:2].clone().requires_grad_(), w_OI), raise_exception=False)
     lab.equal("10.linear", "both gradients are true", true, True)
     operations = backward_flops(linear, x_BI, w_OI)

@@ -58,7 +58,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.memory import process_bytes
+from labs.kit.measure.memory import process_bytes
 
 # Shape letters: N samples, F numbers of a sample, B samples of a batch.
 
@@ -132,7 +132,7 @@ class Numbers(IterableDataset[int]):
     """
 
     def __init__(self, stored: Stored, shares: tuple[Share, ...], size: int = 1) -> None:
-        self.path, self.row_bytes, self.samples, self.shares = stored.path, stored.row_bytes, stored.samples, shares
+        self.path, self.row_bytes, self.samples, self.shares = (stored.path, stored.row_bytes, stored.samples, shares)
         self.size, self.place, self.buffer, self.rng = size, 0, list[int](), random.Random(0)
 
     def __iter__(self) -> Iterator[int]:
@@ -359,7 +359,7 @@ def run(cfg: Config, lab: Lab) -> None:
     rank, ranks, N, K, W = lab.world.rank, lab.world.size, cfg.samples, cfg.buffer, cfg.workers
     stored = lab.step(stored_samples, N, cfg.features)
     everything_N = torch.arange(N)
-    little, why = stored.nbytes // 8, "an eighth of the file; what is held at once is a few batches, B·F·4 bytes each"
+    little, why = (stored.nbytes // 8, "an eighth of the file; what is held at once is a few batches, B·F·4 bytes each")
 
     lab.step(mapped_rows, stored.path, cfg.features)
     by_map = lab.step(read_through_map, stored)

@@ -45,8 +45,8 @@ from torch.utils.checkpoint import CheckpointError, checkpoint, create_selective
 from torch.utils.flop_counter import FlopCounterMode
 
 from labs.kit import Kind, Lab, Mutant, exercise, main
-from labs.kit.memory import peak_bytes, saved_bytes
-from labs.kit.timing import in_turn
+from labs.kit.measure.memory import peak_bytes, saved_bytes
+from labs.kit.measure.timing import in_turn
 
 # Shape letters: R rows of a batch, D width of the network, P gradients of all parameters and the input in one row.
 
@@ -406,7 +406,7 @@ def run(cfg: Config, lab: Lab) -> None:
     measured, expected = zip(*[lab.step(times_the_plain_step, N // 4, k, cfg.timed_rows, cfg.timed_width) for k in some], strict=True)
     lab.plot("What it costs", some, {"plain step and recomputed part": list(expected), "measured": list(measured)},
              x_label="layers of a segment, k", y_label="time, plain steps", log_x=True)  # fmt: skip
-    ours, theirs = lambda: training_step(model, x_RD, 4, without_dice), lambda: plain_and_recomputed(model, x_RD, 4)
+    ours, theirs = (lambda: training_step(model, x_RD, 4, without_dice), lambda: plain_and_recomputed(model, x_RD, 4))
     lab.ratio("27.time", "a checkpointed step takes a plain one and the recomputed part", ours, theirs, at_least=7 / 8, at_most=9 / 8,
               because="step 3, forward 1: without recomputing 3/4, twice 5/4; the bounds lie halfway")  # fmt: skip
     if lab.available("cuda", GPU_CLAIMS):

@@ -47,22 +47,23 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from labs.kit import Lab, Mutant, compiling, exercise, main
-from labs.kit.compiling import Counted, Counting, compiled_in, forgotten, missing_compiler, own_cache, reasons
-from labs.kit.lab import Kind
-from labs.kit.tasks import Stack, stacked
-from labs.kit.timing import in_turn, torch_threads
+from labs.kit import Lab, Mutant, exercise, main
+from labs.kit.measure.timing import in_turn, torch_threads
+from labs.kit.runner.lab import Kind
+from labs.kit.topics import compiling
+from labs.kit.topics.compiling import Counted, Counting, compiled_in, forgotten, missing_compiler, own_cache, reasons
+from labs.kit.topics.tasks import Stack, stacked
 
 # Shape letters: N numbers, B batch, D width.
 
-DEPTH, OPERATORS = 4, 12  # rounds of the chain, and its operators: each round multiplies, adds and cuts off below 0
+DEPTH, OPERATORS = (4, 12)  # rounds of the chain, and its operators: each round multiplies, adds and cuts off below 0
 MODES = {"default": 0.5625, "reduce-overhead": 0.625, "max-autotune": 0.6875}  # each with a factor that nobody compiled before
 SAMPLE = 1024  # so many numbers of a long result are compared
 LIMIT = 8  # recompiles of one function before torch gives up, by default
 FRESH = 0.125  # a factor that nobody compiled before
 AGAIN = """
 import torch
-from labs.kit.compiling import told_first_call
+from labs.kit.topics.compiling import told_first_call
 from labs.m5_training.lab33_torch_compile_intro import chain
 told_first_call(chain, torch.linspace(-2, 2, {}, device={!r}))
 """

@@ -47,9 +47,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.onnx_files import CPU, CUDA, answer_or_nan, as_module, bytes_of, input_shape, profiled, raised, session_of, weights_in
-from labs.kit.timing import in_turn
-from labs.kit.unheard import unheard
+from labs.kit.measure.timing import in_turn
+from labs.kit.topics.onnx_files import CPU, CUDA, answer_or_nan, as_module, bytes_of, input_shape, profiled, raised, session_of, weights_in
+from labs.kit.topics.quiet_libraries import unheard
 
 # Shape letters: B batch, T tokens or time (the length), D width, H heads, C classes, K edges of bins.
 
@@ -85,8 +85,8 @@ class Classifier(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.embed, self.qkv, self.out = nn.Embedding(VOCABULARY, width), nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down, self.head = nn.Linear(width, 4 * width), nn.Linear(4 * width, width), nn.Linear(width, CLASSES)
+        self.embed, self.qkv, self.out = (nn.Embedding(VOCABULARY, width), nn.Linear(width, 3 * width), nn.Linear(width, width))
+        self.up, self.down, self.head = (nn.Linear(width, 4 * width), nn.Linear(4 * width, width), nn.Linear(width, CLASSES))
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         x_BTD = self.embed(tokens_BT)
@@ -337,7 +337,7 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.equal("41.free", "the exported input has two free dims, by name", input_shape(proto), ["batch", "length"])
     tried = f"batches 1 … {cfg.batches}, lengths 1 … {cfg.longest}"
     alike("41.parity", f"one file answers as torch does: {tried}", lab.step(answers, proto, tokens, sizes), expected)
-    rigid, other = lab.step(exported, model, tokens, EXAMPLE, None), {"input": tokens(EXAMPLE[0] + 1, first).numpy()}
+    rigid, other = (lab.step(exported, model, tokens, EXAMPLE, None), {"input": tokens(EXAMPLE[0] + 1, first).numpy()})
     lab.equal("41.rigid", "an export without `dynamic_shapes` keeps the example's numbers", input_shape(rigid), list(EXAMPLE))
     more, told = partial(session_of(rigid).run, None, other), f"Got: {EXAMPLE[0] + 1} Expected: {EXAMPLE[0]}"
     lab.raises("41.fixed", "and the runtime refuses one sample more", more, InvalidArgument, told)
@@ -359,12 +359,12 @@ def run(cfg: Config, lab: Lab) -> None:
     looped = eager_answers(average_by_loop, signals, sizes)
     alike("41.loop-cured", "one sum in the place of the loop cures it", lab.step(answers, at_once, signals, sizes), looped)
 
-    counted, searched = lab.step(bins_by_counting, signals(8, 8), torch.tensor(EDGES)), binned_by_search(signals(8, 8))
+    counted, searched = (lab.step(bins_by_counting, signals(8, 8), torch.tensor(EDGES)), binned_by_search(signals(8, 8)))
     lab.equal("41.counted", "to count the edges below is to search among them", counted, searched)
     cause, report = lab.step(refused, binned_by_search, dims)
     again, node = partial(raised, cause), "node %searchsorted"
     lab.raises("41.missing", "the search itself cannot be exported", again, torch.onnx.OnnxExporterError, node)
-    progress, lacking = re.search(r"```\n(.*?)```", report, re.DOTALL), re.findall(r"^- `([\w.]+)`: +No decomp", report, re.MULTILINE)
+    progress, lacking = (re.search(r"```\n(.*?)```", report, re.DOTALL), re.findall(r"^- `([\w.]+)`: +No decomp", report, re.MULTILINE))
     lab.listing("How far the export came, from its report", progress[1] if progress else report)
     lab.equal("41.report", "the report names the operator", lacking, [SEARCHSORTED.name().replace("::", ".")])
     bins = eager_answers(binned_by_search, signals, sizes)
@@ -413,7 +413,7 @@ def run(cfg: Config, lab: Lab) -> None:
     took = lab.step(latencies_us, proto, cfg.width, grown, 3 if lab.smoke else 15)
     axes: Any = {"x_label": "batch", "y_label": "microseconds", "log_x": True, "log_y": True}
     lab.plot("Latency of one request", [batch for batch, _ in grown], took, **axes)
-    arms = partial(answer_or_nan, session, tokens(1, first)), partial(torch.no_grad()(model.forward), tokens(1, first))
+    arms = (partial(answer_or_nan, session, tokens(1, first)), partial(torch.no_grad()(model.forward), tokens(1, first)))
     why = "the same products, without Python and the dispatcher"
     lab.ratio("41.latency", "for a single sample onnxruntime is no slower than eager torch", *arms, at_most=1.0, because=why)
 

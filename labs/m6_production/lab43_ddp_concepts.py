@@ -48,12 +48,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.checkpoints import Checkpoints, Plain
-from labs.kit.elsewhere import by_node_starter, by_torchrun, events_apart, events_of
-from labs.kit.restart import judge
-from labs.kit.shards import weights_of
-from labs.kit.tasks import Forked, batch_of, equal_layers, fingerprint, loss_of, network, share_of, stepped
-from labs.kit.timing import seconds
+from labs.kit.distributed.checkpoints import Checkpoints, Plain
+from labs.kit.distributed.restart import judge
+from labs.kit.distributed.shards import weights_of
+from labs.kit.distributed.subgroup import by_node_starter, by_torchrun, events_apart, events_of
+from labs.kit.measure.timing import seconds
+from labs.kit.topics.tasks import Forked, batch_of, equal_layers, fingerprint, loss_of, network, share_of, stepped
 
 # Shape letters: N elements, B batch, I inputs, S steps, P parameters.
 
@@ -364,7 +364,7 @@ def run(cfg: Config, lab: Lab) -> None:
     if lab.available("3 processes", {"43.ring-bytes": ("bytes", part)}):
         lab.bytes("43.ring-bytes", part, sent, want=2 * (size - 1) * x_N.nbytes // size, because="2(N-1) turns of one chunk of N")
     alone_SP = lab.step(trained_alone, cfg.steps, cfg.share * size, device)
-    hand_SP, ddp_SP = lab.step(trained_by_hand, cfg.steps, cfg.share, device), lab.step(trained_by_ddp, cfg.steps, cfg.share, device)
+    hand_SP, ddp_SP = (lab.step(trained_by_hand, cfg.steps, cfg.share, device), lab.step(trained_by_ddp, cfg.steps, cfg.share, device))
     lab.close("43.by-hand", "averaged by hand, N shares step as one batch", hand_SP, alone_SP, tolerance=DIGITS, because=ROUNDING)
     lab.close("43.by-ddp", "and so do they under DDP, step by step", ddp_SP, alone_SP, tolerance=DIGITS, because=ROUNDING)
     hashes = lab.step(fingerprints, ddp_SP[-1])
@@ -380,14 +380,14 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.equal("43.capped", "an explicit cap replaces the first limit too", capped[2], predicted_buckets(gradients, 2 * MIB, 2 * MIB))
     lab.bytes("43.model", "a step sends each gradient once", sum(default[2]), want=sum(gradients), because="4·P bytes into the all-reduce")
     lab.bytes("43.fp16-hook", "the float16 hook sends half the bytes", sum(halved[2]), want=sum(gradients) // 2, because="2 bytes for 4")
-    (calls, loud_P), (few, quiet_P) = lab.step(reductions, 4, False, device), lab.step(reductions, 4, True, device)
+    (calls, loud_P), (few, quiet_P) = (lab.step(reductions, 4, False, device), lab.step(reductions, 4, True, device))
     lab.equal("43.no-sync", "four batches under `no_sync` take one reduction, not four", [few, calls], [1, 4])
     lab.close("43.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING)
     branch = lambda: lab.step(steps_with_an_unused_branch, False, device)  # noqa: E731
     lab.raises("43.unused", "a layer without a gradient stops the second step", branch, RuntimeError, "Expected to have finished reduction")
     done = lab.step(steps_with_an_unused_branch, True, device)
     lab.count("43.found", "`find_unused_parameters` lets it pass", done, want=2, unit="steps", because="two were asked for")
-    (still, again), moving = lab.step(sampled_epochs, 24 * size, False), lab.step(sampled_epochs, 24 * size, True)
+    (still, again), moving = (lab.step(sampled_epochs, 24 * size, False), lab.step(sampled_epochs, 24 * size, True))
     lab.equal("43.partition", "all ranks together draw every sample once", [*map(sorted, moving)], [list(range(24 * size))] * 2)
     lab.equal("43.stuck", "without `set_epoch` the second epoch repeats the first", again, still)
     lab.count("43.set-epoch", "with it there are two orders", len({*map(tuple, moving)}), want=2, because="the epoch is in the seed")
@@ -400,11 +400,11 @@ def run(cfg: Config, lab: Lab) -> None:
         lab.equal("43.skipped", error, "Timed out" in said, True)
         lab.count("43.bounded", soon, round(waited), at_most=cfg.patience + 5, unit="s", because="the group's timeout")
     kept = lab.checkpoints(cfg.every)
-    ours_P, calm_P = lab.step(trained_with_checkpoints, cfg, kept, device), trained_by_ddp(cfg.train_steps, cfg.share, device)[-1]
+    ours_P, calm_P = (lab.step(trained_with_checkpoints, cfg, kept, device), trained_by_ddp(cfg.train_steps, cfg.share, device)[-1])
     judge(lab, kept, cfg.train_steps, ours_P, calm_P, tolerance=DIGITS, because=ROUNDING)
     calm, *killed = (lab.step_on_first(step) for step in (undisturbed, restarted_by_torchrun, restarted_by_hand))
     for id_, how, events in zip(("torchrun", "hand"), ("restarted by torchrun", "started again by hand"), killed, strict=True):
-        late, resumed = round(lab.step(seconds_to_notice, events)), max(event["step"] for event in events if event["event"] == "begin")
+        late, resumed = (round(lab.step(seconds_to_notice, events)), max(event["step"] for event in events if event["event"] == "begin"))
         lab.count(f"43.{id_}-noticed", f"{how}: the kill is noticed", late, at_most=25, unit="s", because="timeout 20 s + 5 s")
         lab.count(f"43.{id_}-resumed", "training goes on from the checkpoint", resumed, want=5, because="one every 5 steps, a kill at 8")
         ends = [{event["weights"] for event in told if event["event"] == "end"} for told in (events, calm)]

@@ -44,13 +44,13 @@ from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully
 from torch.nn.parallel import DistributedDataParallel
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.checkpoints import Checkpoints, Sharded
-from labs.kit.elsewhere import by_node_starter, events_apart, events_of
-from labs.kit.memory import peak_tensor_bytes
-from labs.kit.restart import judge
-from labs.kit.shards import Held, gradients_of, held_by, local, own_rows, there_and_back, weights_of, whole
-from labs.kit.tasks import Stack, batch_of, loss_of, losses_of, share_of, steps_of
-from labs.kit.traffic import Sent, Traffic, counted
+from labs.kit.distributed.checkpoints import Checkpoints, Sharded
+from labs.kit.distributed.restart import judge
+from labs.kit.distributed.shards import Held, gradients_of, held_by, local, own_rows, there_and_back, weights_of, whole
+from labs.kit.distributed.subgroup import by_node_starter, events_apart, events_of
+from labs.kit.measure.memory import peak_tensor_bytes
+from labs.kit.measure.traffic import Sent, Traffic, counted
+from labs.kit.topics.tasks import Stack, batch_of, loss_of, losses_of, share_of, steps_of
 
 # Shape letters: B batch, I inputs, P parameters, R rows, Q rows of this rank, S steps.
 
@@ -346,11 +346,11 @@ def run(cfg: Config, lab: Lab) -> None:
     fsdp_S, away_S = (lab.step(losses_by_fsdp, cfg, device, offload) for offload in (False, True))
     lab.close("44.by-fsdp", "and so it has under `fully_shard`", fsdp_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
     lab.close("44.offloaded", "and with the shards in the CPU's memory", away_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-    alike, part = "and with copies of a model that is cut over 2 ranks", "of which a rank then holds a larger part"
+    alike, part = ("and with copies of a model that is cut over 2 ranks", "of which a rank then holds a larger part")
     if lab.available(f"{max(4, size + size % 2)} processes", {"44.hybrid": ("close", alike), "44.hybrid-bytes": ("bytes", part)}):
         copies_S = lab.step(losses_by_fsdp, cfg, device, copies=size // 2)
         lab.close("44.hybrid", alike, copies_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-        larger, want = bytes_held(cfg, device, copies=size // 2).weights, predicted_bytes(cfg.model(), 2, rank % 2)[0]
+        larger, want = (bytes_held(cfg, device, copies=size // 2).weights, predicted_bytes(cfg.model(), 2, rank % 2)[0])
         lab.bytes("44.hybrid-bytes", part, larger, want=want, because=CHUNKS)
     (want, room), held = lab.step(predicted_bytes, cfg.model(), size, rank), lab.step(bytes_held, cfg, device)
     everything, counters = predicted_bytes(cfg.model(), 1, 0)[0], 4 * len(list(cfg.model().parameters()))
@@ -360,11 +360,11 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.bytes("44.moments", "and of Adam's two moments", held.moments, want=2 * want, because=CHUNKS)
     lab.bytes("44.counters", "but all step counters", held.counters, want=counters, because="a float32 for each parameter")
     even, width = replace(cfg, hidden=16 * size), 8 * size
-    share, held = predicted_bytes(even.model(width=width), 1, 0)[0] // size, lab.step(bytes_held, even, device, width=width)
+    share, held = (predicted_bytes(even.model(width=width), 1, 0)[0] // size, lab.step(bytes_held, even, device, width=width))
     lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", held[:4], (share, share, share, 2 * share))
 
     plain, rooted = lab.step(one_step, cfg, device), lab.step(one_step, cfg, device, entry=True)
-    kept_whole, early = lab.step(one_step, cfg, device, keep=True), lab.step(one_step, cfg, device, ahead=True)
+    kept_whole, early = (lab.step(one_step, cfg, device, keep=True), lab.step(one_step, cfg, device, ahead=True))
     lab.equal("44.calls", "n blocks take n + n gathers and n reduce-scatters", plain.calls, (n, n, n))
     lab.equal("44.root", "parameters of the root: one gather forward and one reduce-scatter more", rooted.calls, (n + 1, n, n + 1))
     lab.equal("44.kept", "without resharding there is no second gather", kept_whole.calls, (n, 0, n))
@@ -373,7 +373,7 @@ def run(cfg: Config, lab: Lab) -> None:
     due = [what for block in range(n) for what in ("gather", f"block {block}")]
     lab.equal("44.due", "a gather starts when its block is due", plain.log.order, due)
     lab.equal("44.early", "or, told so, one block earlier", early.log.order, ["gather", *due[:-2], due[-1]])
-    halved, block_room = lab.step(one_step, cfg, device, half=True), predicted_bytes(cfg.model().blocks[0], size, rank)[1]
+    halved, block_room = (lab.step(one_step, cfg, device, half=True), predicted_bytes(cfg.model().blocks[0], size, rank)[1])
     lab.equal("44.bfloat16", "in bfloat16 a gather moves 2 bytes for 8", halved.log.sizes("gather"), [block_room // 4] * n)
     (often, loud_P), (once, quiet_P) = (lab.step(accumulated, cfg, quiet, device) for quiet in (False, True))
     lab.equal("44.no-sync", "three batches without sync take n reduce-scatters, not 3n", (once, often), (n, 3 * n))
@@ -401,10 +401,10 @@ def run(cfg: Config, lab: Lab) -> None:
     judge(lab, kept, cfg.train_steps, ours_P, calm_P, tolerance=1e-11 * cfg.train_steps, because=rounding)
     saved, files = lab.step_on_first(continued, 2, {})
     events = saved + lab.step_on_first(continued, 4, files)[0]
-    begun, hashes = {event["ranks"]: event["begun"] for event in events}, [event["weights"] for event in events]
+    begun, hashes = ({event["ranks"]: event["begun"] for event in events}, [event["weights"] for event in events])
     lab.equal("44.resharded", "a checkpoint of 2 ranks loads on 1 and on 4", begun, {2: 0, 1: 5, 4: 5})
     lab.equal("44.resharded-same", "with the very weights that were saved", hashes, hashes[:1] * 8)
-    columns, freed = "ZeRO's bytes are those predicted, in each column", "from ZeRO-2 on gradients are let go once they are reduced"
+    columns, freed = ("ZeRO's bytes are those predicted, in each column", "from ZeRO-2 on gradients are let go once they are reduced")
     if not lab.available("the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", freed)}):
         return
     model = Stack(3, hidden=9, dtype=torch.float32)

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from labs.kit.checkpoints import Checkpoints
-from labs.kit.elsewhere import note
-from labs.kit.tasks import fingerprint
+from labs.kit.distributed.checkpoints import Checkpoints
+from labs.kit.distributed.subgroup import note
+from labs.kit.topics.tasks import fingerprint
 from labs.m6_production.lab44_fsdp_concepts import Config, trained_with_checkpoints
 
 

@@ -12,8 +12,8 @@ import deepspeed
 import torch
 import torch.distributed as dist
 
-from labs.kit.elsewhere import note
-from labs.kit.tasks import Stack, loss_of, share_of
+from labs.kit.distributed.subgroup import note
+from labs.kit.topics.tasks import Stack, loss_of, share_of
 
 
 def configuration(stage: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.data import digits
+from labs.kit.topics.data import digits
 
 # Shape letters: N images, C channels (one), H height and W width (eight pixels each).
 

@@ -22,7 +22,7 @@ def save(target: str, file: str) -> None:
     needed = engine.size(name) / GB
     path.parent.mkdir(parents=True, exist_ok=True)
     require_room(path.parent, needed)
-    packages, listed = engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES), path.with_suffix(".packages.txt")
+    packages, listed = (engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES), path.with_suffix(".packages.txt"))
     engine.write(path, "save", name)
     home.write_whole(listed, packages)
     say(f"image: {name} is in {path}, {path.stat().st_size / GB:.2f} GB; its packages are in {listed}")

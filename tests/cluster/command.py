@@ -4,9 +4,9 @@ import json
 import sys
 
 from labs import home
+from labs.commands.submit import start
 from labs.errors import UsageError
 from labs.launch import Request, RunSpec
-from labs.start import start
 
 sizes, wishes, verb = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
 spec = RunSpec(99, "tests.launch.stand_in", "slurm", home.run_folder(99, "slurm"), **sizes, flags=(verb,), request=Request(**wishes))

@@ -100,7 +100,7 @@ class Desk:
         return self.begin_labs(*words, **environment).ended(limit_s)
 
     def begin_labs(self, *words: str, **environment: str) -> Started:
-        return self.start(sys.executable, "-m", "labs.cli", *words, **environment)
+        return self.start(sys.executable, "-m", "labs", *words, **environment)
 
     def begin(
         self, verb: str, *, nodes: int = 2, procs: int = 1, gpus: str = "0", environment: dict[str, str] | None = None, **wishes: str

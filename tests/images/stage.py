@@ -33,7 +33,7 @@ class Stage:
     """A checkout with the probe in it, whose runs the docker launcher starts, and what became of them."""
 
     def __init__(self, folder: Path, engine: Engine, environment: dict[str, str] | None = None, before: tuple[str, ...] = ()) -> None:
-        self.checkout, self.home, self.engine, self.before = folder / "checkout", folder / "home", engine, before
+        self.checkout, self.home, self.engine, self.before = (folder / "checkout", folder / "home", engine, before)
         self.run_folder = self.home / "runs" / "lab43" / "2026-01-01T00-00-00-docker"
         self.environment = os.environ | (environment or {}) | {"LABS_HOME": str(self.home), "PYTHONPATH": str(self.checkout)}
         shutil.copytree(ROOT / "labs", self.checkout / "labs", ignore=shutil.ignore_patterns("__pycache__"))
@@ -57,7 +57,7 @@ class Stage:
 
     def labs(self, *words: str) -> Ended:
         """A command of `labs`, in this checkout."""
-        command = [sys.executable, "-m", "labs.cli", *words]
+        command = [sys.executable, "-m", "labs", *words]
         return ended(
             subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=self.checkout, timeout=LIMIT_S, check=False)
         )

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.kit.compiling import Counting, forgotten
+from labs.kit.topics.compiling import Counting, forgotten
 from labs.m5_training import lab33_torch_compile_intro as lab33
 
 MILLISECONDS = st.integers(1, 50)

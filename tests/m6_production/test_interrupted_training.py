@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from labs.kit.elsewhere import by_node_starter, events_of
+from labs.kit.distributed.subgroup import by_node_starter, events_of
 from labs.m6_production import interrupted_training as training
 
 MODULE = "labs.m6_production.interrupted_training"

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from labs.kit.tasks import Stack
+from labs.kit.topics.tasks import Stack
 from labs.m6_production.lab44_fsdp_concepts import predicted_bytes, predicted_zero, rows_of
 
 rows = st.integers(1, 200)
@@ -53,7 +53,7 @@ def test_a_stack_has_the_same_weights_every_time() -> None:
     assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
 
 
-COMMAND = ["labs.cli", "run"]
+COMMAND = ["labs", "run"]
 TRAINING = ["--train-steps", "60", "--every", "10", "--pause", "0.05"]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from labs import record
-from labs.kit.lesson import Lesson
-from labs.kit.main import command
+from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.main import command
 from labs.report import page
 
 Examined = Callable[[str], Any]
@@ -59,7 +59,7 @@ def test_drawings_are_described_and_a_lost_one_is_said(run_folder: Path, examine
 
 def test_it_says_how_to_run_it_again(run_folder: Path, run: record.Run) -> None:
     assert page.again(run) == "labs check 1 --nodes 2 --procs 2 --launcher slurm --smoke -- --batch-size=8 --no-loud '--name=a b'"
-    run.exercises, run.config, run.launcher, run.nodes, run.procs, run.smoke = [], {"loud": True}, "local", 1, 1, False
+    run.exercises, run.config, run.launcher, run.nodes, run.procs, run.smoke = ([], {"loud": True}, "local", 1, 1, False)
     assert page.again(run) == "labs run 1 -- --loud"
 
 

@@ -8,8 +8,8 @@ import pytest
 from typer.main import get_command
 
 from labs import catalog
-from labs.cli import app
-from labs.kit.mutants import load
+from labs.commands.app import app
+from labs.kit.runner.mutants import load
 from scripts import readme
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ OUR = read_versions(ROOT / "versions.env")
 # Slurm's releases: two a year since 24.05, every nine months before.
 VERSIONS = ("22.05", "23.02", "23.11", "24.05", "24.11", "25.05", "25.11", "26.05")
 # Keys that the first versions do not know yet, and that the last ones know no more: one of them, and no command works.
-NOT_YET, NO_MORE = {"PreemptParameters", "EnableControllers"}, {"CgroupAutomount", "CredType", "SwitchType", "FastSchedule"}
+NOT_YET, NO_MORE = ({"PreemptParameters", "EnableControllers"}, {"CgroupAutomount", "CredType", "SwitchType", "FastSchedule"})
 
 
 def values(version: str, **other: Any) -> dict[str, Any]:

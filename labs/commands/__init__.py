@@ -1,0 +1,1 @@
+"""The `labs` command, a file for each family of verbs."""

@@ -1,0 +1,1 @@
+"""Time, memory and traffic, and the machine on which they were measured."""

@@ -1,0 +1,1 @@
+"""Runs a lab: its steps, claims, exercises and mutants."""

@@ -1,0 +1,36 @@
+"""What surrounds a run without being part of the lesson."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labs.kit.display.screen import Screen
+from labs.kit.distributed.world import World
+from labs.kit.measure.timing import Arms
+from labs.kit.runner.step_cache import Recall
+
+Function = Callable[..., Any]
+Timer = Callable[..., Arms]
+
+
+def unseen() -> Screen:
+    """Return a screen that shows nothing."""
+    return Screen(quiet=True)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Screen, folder and processes of a run, and what takes the place of its steps, its clock and its memory.
+
+    `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `recall` for steps, when mutants are
+    judged; `replacements` take the place of steps; `learner` names those of them that a learner wrote.
+    """
+
+    screen: Screen = field(default_factory=unseen)
+    world: World = field(default_factory=World)
+    folder: Path | None = None
+    timer: Timer | None = None
+    recall: Recall | None = None
+    replacements: Mapping[str, Function] = field(default_factory=dict)
+    learner: frozenset[str] = frozenset()

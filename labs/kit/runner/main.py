@@ -1,0 +1,192 @@
+"""The command line of a lab's own file: flags, run folder, lesson, record, exit status."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from rich.markup import escape
+
+from labs import home, record
+from labs.errors import UsageError, no_space
+from labs.kit.display.screen import Screen
+from labs.kit.distributed.world import World, leave
+from labs.kit.runner import config as flags
+from labs.kit.runner import lesson as lessons
+from labs.kit.runner.attempt import Attempt
+from labs.kit.runner.context import Setting
+from labs.kit.runner.lab import Lab
+from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.session import blank, describe_machine, perform
+
+
+def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
+    """Run a lab as a script and exit: 0 where no claim failed, 1 where one did or the lab broke, 2 for bad usage, 128 + signal."""
+    lesson = lessons.read(run, config)
+    sys.modules.setdefault(lesson.import_name, sys.modules["__main__"])  # a learner's file that imports the lab gets this one
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # all is imported; see labs/__init__.py
+    signal.signal(signal.SIGTERM, _terminated)
+    status = _status(lambda: command(lesson, sys.argv[1:]))
+    leave(status)
+
+
+def _status(action: Callable[[], int]) -> int:
+    """Return the action's exit status, or that of the way it ended."""
+    speaks = os.environ.get("RANK", "0") == "0"
+    try:
+        status = action()
+        sys.stdout.flush()
+    except UsageError as error:
+        if speaks:
+            print(error, file=sys.stderr)
+        return error.exit_status
+    except Terminated:
+        return 128 + signal.SIGTERM
+    except KeyboardInterrupt:
+        if speaks:
+            print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: end as on Ctrl-C, with a record of what was measured."""
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def command(lesson: Lesson, arguments: list[str]) -> int:
+    """Parse the arguments, run the lesson once, and return the exit status."""
+    chosen = _parse(lesson, arguments)
+    smoke, attempt_file, launcher, folder = (chosen.pop(name) for name in ("smoke", "attempt", "launcher", "folder"))
+    cfg: Any = flags.build(lesson.config, smoke, chosen)
+    world = World.from_environment()
+    attempt = Attempt(lesson, Path(attempt_file).absolute(), world) if attempt_file else None
+    if attempt and not attempt.written:
+        return _show_unwritten(lesson, Screen(quiet=not world.first))
+    notes = blank(lesson, cfg, smoke=smoke, launcher=launcher, world=world)
+    setting = Setting(world=world, folder=_folder(folder, lesson, launcher, world))
+    if attempt:
+        setting = replace(setting, replacements=attempt.replacements(), learner=frozenset(attempt.written), recall=attempt.memory)
+    return _kept(lesson, cfg, notes, setting, attempt)
+
+
+def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> Path:
+    """Return the run's folder, made by rank 0 and the same for all."""
+    if world.first:
+        made = home.writable(Path(wanted) if wanted else home.run_folder(lesson.entry.number, launcher))
+        return Path(world.gather("folder", made)[0])
+    return Path(world.gather("folder", None)[0])
+
+
+def _kept(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt: Attempt | None) -> int:
+    """Run the lesson with a log and a record on disk; where the disk is full, leave nothing half-made."""
+    folder = setting.folder
+    assert folder is not None
+    if not setting.world.first:
+        return _recorded(lesson, cfg, notes, setting, attempt)
+    try:
+        notes.save(folder)
+        with (folder / "log.txt").open("w", encoding="utf-8") as log:
+            screen = Screen(only=setting.learner if attempt else None, log=log)
+            return _recorded(lesson, cfg, notes, replace(setting, screen=screen), attempt)
+    except KeyboardInterrupt:
+        notes.status = "interrupted"
+        _save(notes, folder)
+        raise
+    except OSError as error:
+        if not no_space(error):
+            raise
+        if not (folder / "checkpoints").exists():  # with them the same run can go on, once there is space
+            shutil.rmtree(folder, ignore_errors=True)
+        advice = "free some space, or choose another place with LABS_HOME=/some/folder"
+        raise UsageError(f"the disk is full: {error.strerror} in {folder}\n{advice}") from None
+
+
+def _save(notes: record.Run, folder: Path) -> None:
+    """Keep the record, and its page beside it."""
+    from labs.report import page  # rank 0 alone needs it
+
+    notes.save(folder)
+    page.leave(folder, notes)
+
+
+def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
+    parser = flags.parser_of(lesson.config, f"Lab {lesson.entry.number:02d} · {lesson.title}\n\n{lesson.entry.sections['Question']}")
+    parser.add_argument("--attempt", help="a file with your own steps in the place of the lab's")
+    parser.add_argument("--launcher", default="local", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    return vars(parser.parse_args(arguments))
+
+
+def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt: Attempt | None) -> int:
+    """Run the lesson on the screen and save its record, however it ends."""
+    screen, world = setting.screen, setting.world
+    screen.opening(notes.lab, notes.title, lesson.entry.sections["Question"])
+    stopped: KeyboardInterrupt | None = None
+    try:
+        perform(lesson, cfg, notes, setting)
+    except KeyboardInterrupt as signal_:
+        stopped = signal_
+    except Exception:  # `perform` has noted what broke, which is said in the end; the log gets all of it
+        for copy in screen.copies:
+            copy.print(traceback.format_exc(), markup=False)
+    if attempt and not stopped:
+        notes.exercises = attempt.judge(notes, cfg)
+    if not world.first:
+        return _farewell(notes, world)
+    describe_machine(notes)
+    assert setting.folder is not None
+    _save(notes, setting.folder)
+    status = _closing(lesson, notes, screen, setting.folder)
+    return 128 + signal.SIGTERM if isinstance(stopped, Terminated) else status
+
+
+def _farewell(notes: record.Run, world: World) -> int:
+    """End a rank that does not speak: say what broke here, unless it was only left alone by another."""
+    if notes.status == "broke" and "LeftAlone" not in notes.error:
+        print(notes.error, file=sys.stderr)
+    return {"held": 0, "interrupted": 128 + signal.SIGINT}.get(notes.status, 1)
+
+
+def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) -> int:
+    """Say how it ended, where it is kept and what comes next; return the exit status."""
+    for exercise in notes.exercises:
+        _show_exercise(exercise, screen)
+    where = os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
+    counts = [f"{notes.count(verdict)} {verdict}" for verdict in ("held", "failed", "not measured here") if notes.count(verdict)]
+    screen.show(f"[bold]{' · '.join(counts) or 'no claims'}[/]  [dim]{notes.seconds:.1f} s · kept in {escape(where)}[/]", wrap=False)
+    if notes.status == "interrupted":
+        print(f"interrupted; what was measured until then is in {where}", file=sys.stderr)
+        return 128 + signal.SIGINT
+    if notes.exercises:
+        return 0 if all(exercise.judgement == "passed" for exercise in notes.exercises) else 1
+    if notes.status == "broke":
+        print(f"{notes.error}\nits traceback is at the end of {where}/log.txt", file=sys.stderr)
+    elif notes.status == "held" and lesson.exercises:
+        screen.show(f"[dim]your turn: labs exercise {notes.lab}[/]", wrap=False)
+    return 0 if notes.status == "held" else 1
+
+
+def _show_unwritten(lesson: Lesson, screen: Screen) -> int:
+    for id_, step in lesson.exercises.items():
+        _show_exercise(record.Exercise(id=id_, step=step, judgement="not written yet"), screen)
+    return 1
+
+
+def _show_exercise(exercise: record.Exercise, screen: Screen) -> None:
+    colour = {"passed": "green", "failed": "bold red", "not written yet": "yellow", "cannot be judged here": "yellow"}[exercise.judgement]
+    reason = f": {escape(exercise.reason)}" if exercise.reason else ""
+    screen.show(f"[{colour}]exercise {exercise.id} {exercise.judgement}[/]{reason}", wrap=False)

@@ -1,0 +1,230 @@
+"""Prove that claims can fail: put known mistakes into a lab's steps and see which claims notice."""
+
+import ast
+import importlib
+import inspect
+import linecache
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from labs import record
+from labs.kit.distributed.world import World
+from labs.kit.measure.timing import Arms
+from labs.kit.runner import lesson as lessons
+from labs.kit.runner.context import Setting
+from labs.kit.runner.lesson import Function, Lesson
+from labs.kit.runner.marks import Mutant, marks_of
+from labs.kit.runner.session import rehearse
+from labs.kit.runner.step_cache import Recall, callers_of
+
+PATIENCE_S = 20.0  # how long a process waits for one that a mutant has led astray
+SPREAD = (0.99, 0.995, 1.0, 1.005, 1.01)  # injected samples lie this close together: a quiet machine
+
+
+class DoesNotHold(Exception):
+    """The lab fails, or breaks, without any mutant; so nothing can be said about mutants."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one mutant did: the claims that failed because of it, or why it does not count."""
+
+    name: str
+    step: str
+    killed: frozenset[str] = frozenset()
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Claims × mutants. `unmeasured` are claims that this machine cannot judge, with the reason."""
+
+    lab: int
+    claims: tuple[str, ...]
+    unmeasured: dict[str, str]
+    trials: tuple[Trial, ...]
+    judges: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the steps that each claim judges
+
+    @property
+    def survivors(self) -> list[str]:
+        """Return the claims that no mutant could make fail."""
+        return [claim for claim in self.claims if not any(claim in trial.killed for trial in self.trials)]
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what is wrong with the mutants themselves."""
+        return [f"{trial.name}: {trial.fault or 'no claim noticed it'}" for trial in self.trials if trial.fault or not trial.killed]
+
+
+def matrix(lesson: Lesson, world: World | None = None, progress: Callable[[str], None] = lambda name: None) -> Matrix:
+    """Run the lab's mutants on its smoke Config. Raises DoesNotHold where the lab itself does not hold there.
+
+    With several processes all of them go through the mutants together, each time in a new process group.
+    """
+    bench = _Bench(lesson, world or World())
+    progress("the lab itself")
+    notes = bench.reference()
+    trials = []
+    for mutant in lesson.mutants:
+        progress(mutant.name)
+        trials.append(bench.trial(mutant, notes))
+    if any(claim.kind == "ratio" for claim in notes.claims):
+        progress("both arms the same")
+        trials.append(_verdict("both arms the same", "(timing)", notes, bench.with_same_arms()))
+    unmeasured = {claim.id: claim.reason for claim in notes.claims if claim.verdict == "not measured here"}
+    held = [claim for claim in notes.claims if claim.verdict == "held"]
+    judges = {claim.id: tuple(claim.judges) for claim in held}
+    return Matrix(lesson.entry.number, tuple(claim.id for claim in held), unmeasured, tuple(trials), judges)
+
+
+class _Bench:
+    """Runs a lab again and again, on its smoke Config, against what its reference run remembers."""
+
+    def __init__(self, lesson: Lesson, world: World) -> None:
+        self.lesson = lesson
+        self.world = world
+        self.cfg: Any = lesson.config.smoke()  # type: ignore[attr-defined]
+        self.memory = Recall()
+        self.runs = 0
+
+    def reference(self) -> record.Run:
+        """Run the lab as it is, with every bound of a ratio met. Raises DoesNotHold where a claim fails all the same."""
+        notes = self._run(Setting(timer=distinct_arms, recall=self.memory))
+        if notes.status != "held":
+            failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
+            raise DoesNotHold(f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
+        return notes
+
+    def trial(self, mutant: Mutant, notes: record.Run) -> Trial:
+        """Try one mutant; an edit that is not a fair one is a fault of the mutant."""
+        try:
+            return _verdict(mutant.name, mutant.step.__name__, notes, self.with_mutant(mutant))
+        except ValueError as error:
+            return Trial(mutant.name, mutant.step.__name__, fault=str(error))
+
+    def with_mutant(self, mutant: Mutant) -> record.Run:
+        if marks_of(mutant.step).fresh:
+            return _in_own_process(self.lesson, mutant)
+        name = mutant.step.__name__
+        recall = Recall(self.memory, callers_of(name, self.lesson.steps))
+        return self._run(Setting(timer=distinct_arms, recall=recall, replacements={name: mutated(self.lesson, mutant)}))
+
+    def with_same_arms(self) -> record.Run:
+        """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
+        return self._run(Setting(timer=same_arms, recall=Recall(self.memory)))
+
+    def _run(self, setting: Setting) -> record.Run:
+        self.runs += 1
+        world = self.world.apart(f"run-{self.runs}", agree_s=PATIENCE_S, collective_s=PATIENCE_S)
+        return rehearse(self.lesson, self.cfg, replace(setting, world=world), smoke=True)
+
+
+def _verdict(name: str, step: str, notes: record.Run, mutant_notes: record.Run) -> Trial:
+    if mutant_notes.status == "broke":
+        return Trial(name, step, fault=f"it does not run to the end: {mutant_notes.error}")
+    held = {claim.id for claim in notes.claims if claim.verdict == "held"}
+    now = {claim.id: claim.verdict for claim in mutant_notes.claims}
+    killed = frozenset(id_ for id_ in held if now.get(id_) == "failed")
+    if killed == held:
+        return Trial(name, step, fault="not one claim still holds, so it proves nothing about any of them")
+    return Trial(name, step, killed)
+
+
+def distinct_arms(first: Function, second: Function, *, at_least: float | None, at_most: float | None) -> Arms:
+    """Run both arms once and return samples that lie well inside the claim's bound."""
+    first(), second()
+    centre = (at_least or at_most or 1.0) * (2.0 if at_most is None else 0.5 if at_least is None else 1.0)
+    if at_least is not None and at_most is not None:
+        centre = (at_least * at_most) ** 0.5
+    return Arms([centre * factor for factor in SPREAD], [1.0] * len(SPREAD))
+
+
+def same_arms(first: Function, second: Function, *, at_least: float | None, at_most: float | None) -> Arms:
+    """Return samples of two arms that do the same; where that would be within the bound, of a first arm that lies outside it."""
+    allowed = (at_least is None or at_least <= 1.0) and (at_most is None or at_most >= 1.0)
+    outside = 2.0 * at_most if at_most is not None else (at_least or 1.0) / 2.0
+    centre = outside if allowed else 1.0
+    return Arms([centre * factor for factor in SPREAD], [1.0] * len(SPREAD))
+
+
+def mutated(lesson: Lesson, mutant: Mutant) -> Function:
+    """Return the mutant's step with its one edit made. Raises ValueError where the edit is not a fair one."""
+    return _compiled(mutated_source(mutant), mutant, lesson.namespace)
+
+
+def mutated_source(mutant: Mutant) -> str:
+    """Return the source of the mutant's step, without decorators, with one line of its code edited: never the docstring or a return."""
+    lines = textwrap.dedent(inspect.getsource(mutant.step)).splitlines(keepends=True)
+    function = ast.parse("".join(lines)).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    docstring_end = function.body[0].end_lineno or 0 if ast.get_docstring(function) else function.lineno
+    head, code = "".join(lines[function.lineno - 1 : docstring_end]), "".join(lines[docstring_end:])
+    if code.count(mutant.old) != 1:
+        raise ValueError(
+            f"mutant {mutant.name!r}: {mutant.old!r} occurs {code.count(mutant.old)} times in the code of {function.name}, not once"
+        )
+    line = docstring_end + code[: code.index(mutant.old)].count("\n") + 1
+    if line in _returns(function) or "\n" in mutant.old + mutant.new:
+        raise ValueError(f"mutant {mutant.name!r}: edits one line of {function.name}, and never its return")
+    return head + code.replace(mutant.old, mutant.new)
+
+
+def _returns(function: ast.FunctionDef) -> set[int]:
+    """Return the lines that the step's own return statements take, without those of functions inside it."""
+    lines: set[int] = set()
+    waiting: list[ast.AST] = list(ast.iter_child_nodes(function))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Return):
+            lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        elif not isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+            waiting.extend(ast.iter_child_nodes(node))
+    return lines
+
+
+def _compiled(source: str, mutant: Mutant, namespace: dict[str, Any]) -> Function:
+    """Define the function among the lab's own names, so that it finds its helpers, and leave those names as they were."""
+    name = mutant.step.__name__
+    file = f"<mutant {name}: {mutant.name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # so that inspect finds the source
+    original = namespace[name]
+    try:
+        exec(compile(source, file, "exec", dont_inherit=True), namespace)
+        made: Function = namespace[name]
+    finally:
+        namespace[name] = original
+    return made
+
+
+def _in_own_process(lesson: Lesson, mutant: Mutant) -> record.Run:
+    """Run a mutant whose effect would outlive it (`fresh`) in a process that ends with it."""
+    place = str(lesson.mutants.index(mutant))
+    done = subprocess.run(
+        [sys.executable, "-m", "labs.kit.runner.mutants", lesson.import_name, place], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"mutant {mutant.name!r} in its own process: {done.stderr.strip().splitlines()[-1:]}")
+    return record.Run.model_validate_json(done.stdout)
+
+
+def load(import_name: str) -> Lesson:
+    """Import a lab and read it."""
+    module = importlib.import_module(import_name)
+    return lessons.read(module.run, module.Config)
+
+
+def _main(import_name: str, place: str) -> None:
+    lesson = load(import_name)
+    mutant = lesson.mutants[int(place)]
+    cfg = lesson.config.smoke()  # type: ignore[attr-defined]
+    setting = Setting(timer=distinct_arms, replacements={mutant.step.__name__: mutated(lesson, mutant)})
+    notes = rehearse(lesson, cfg, setting, smoke=True)
+    print(notes.model_dump_json())
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

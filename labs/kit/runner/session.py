@@ -1,0 +1,90 @@
+"""Run a lesson from its opening to its record."""
+
+import dataclasses
+import os
+import re
+import socket
+import traceback
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from labs import home, record
+from labs.kit.distributed.world import World
+from labs.kit.measure import machine
+from labs.kit.runner.context import Setting
+from labs.kit.runner.lab import Lab
+from labs.kit.runner.lesson import Lesson
+
+GLOO = re.compile(r"\[\S+/gloo/\S+\] ")
+
+
+def blank(lesson: Lesson, cfg: Any, *, smoke: bool, launcher: str = "local", world: World | None = None) -> record.Run:
+    """Return the record of a run that has not begun."""
+    world = world or World()
+    here = record.Rank(rank=world.rank, node=world.node, host=socket.gethostname(), pid=os.getpid(), device=str(world.device))
+    return record.Run(
+        lab=lesson.entry.number,
+        title=lesson.title,
+        module=lesson.import_name,
+        launcher=launcher,
+        nodes=world.nodes,
+        procs=world.size // world.nodes,
+        status="running",
+        smoke=smoke,
+        started=datetime.now().astimezone().isoformat(timespec="seconds"),
+        sections=lesson.entry.sections,
+        config=dataclasses.asdict(cfg),
+        ranks=world.gather("ranks", here),
+    )
+
+
+def perform(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting) -> None:
+    """Call the lab's `run` once and fill in `notes`. Raises what the lab raises."""
+    world, begun = setting.world, perf_counter()
+    try:
+        with lesson.replaced(setting.replacements), world.group() if lesson.entry.distributed else nullcontext():
+            lesson.run(cfg, Lab(lesson, notes, setting))
+    except KeyboardInterrupt:
+        notes.status, notes.error = "interrupted", "interrupted"
+        raise
+    except Exception as error:
+        notes.status, notes.error = "broke", _named(error, notes, world)
+        world.leave_word(notes.error)
+        raise
+    else:
+        notes.status = "failed" if notes.count("failed") else "held"
+    finally:
+        notes.seconds = perf_counter() - begun
+
+
+def rehearse(lesson: Lesson, cfg: Any, setting: Setting, *, smoke: bool) -> record.Run:
+    """Run a lab unseen and unrecorded; return its notes, also where it broke."""
+    notes = blank(lesson, cfg, smoke=smoke, world=setting.world)
+    try:
+        perform(lesson, cfg, notes, setting)
+    except Exception:  # the notes say what broke
+        return notes
+    return notes
+
+
+def describe_machine(notes: record.Run) -> None:
+    """Add hardware, versions and revision to the record."""
+    notes.machine, notes.versions, notes.git = machine.hardware(), machine.versions(), home.revision()
+
+
+def _named(error: Exception, notes: record.Run, world: World) -> str:
+    step = notes.steps[-1].name if notes.steps else ""
+    where = f" in step {step}" if step else ""
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    first = _plain(str(error))
+    others = "".join(f"; rank {rank} was in step {other}" for rank, other in world.elsewhere(step).items())
+    return f"lab {notes.lab:02d} broke{where}: {type(error).__name__}: {first} ({Path(line.filename).name}:{line.lineno}){others}"
+
+
+def _plain(message: str) -> str:
+    """Return a message's first line; of one that gloo wrote, the first sentence, without the file that it was compiled from."""
+    first = message.strip().partition("\n")[0]
+    return GLOO.sub("", first).partition(". ")[0] if GLOO.match(first) else first

@@ -1,0 +1,1 @@
+"""What several labs on one topic share."""

@@ -1,0 +1,103 @@
+"""Processes that agree: here threads on one store, since what is said goes through the store alone."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch.distributed as dist
+
+from labs.kit.distributed.world import LeftAlone, World
+from labs.kit.runner import claims
+
+
+def together(size: int, action: Callable[[World], Any], agree_s: float = 5.0) -> list[Any]:
+    """Run an action once for each rank, side by side, and return what each returned or raised."""
+    store, results = dist.HashStore(), [None] * size
+
+    def rank(place: int) -> None:
+        try:
+            results[place] = action(World(rank=place, size=size, store=store, agree_s=agree_s))
+        except Exception as error:
+            results[place] = error  # type: ignore[call-overload]
+
+    threads = [threading.Thread(target=rank, args=(place,)) for place in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_alone_there_is_nobody_to_ask() -> None:
+    assert World().gather("topic", 7) == [7]
+
+
+def test_everybody_hears_everybody_in_rank_order() -> None:
+    assert together(3, lambda world: world.gather("topic", world.rank * 10)) == [[0, 10, 20]] * 3
+
+
+def test_a_topic_can_come_up_again() -> None:
+    assert together(2, lambda world: [world.gather("topic", (world.rank, turn)) for turn in range(3)])[0][2] == [(0, 2), (1, 2)]
+
+
+def test_who_does_not_come_is_named_after_the_wait() -> None:
+    told = together(3, lambda world: world.gather("lunch", 1) if world.rank < 2 else None, agree_s=0.3)
+    assert isinstance(told[0], LeftAlone)
+    assert str(told[0]) == "rank 2 did not reach 'lunch' within 0 s"
+
+
+def test_last_words_end_the_wait_at_once() -> None:
+    def action(world: World) -> Any:
+        return world.leave_word("ValueError: no") if world.rank == 1 else world.gather("topic", 1)
+
+    told = together(2, action, agree_s=60)
+    assert isinstance(told[0], LeftAlone)
+    assert str(told[0]) == "rank 1: ValueError: no"
+
+
+def test_what_is_said_apart_stays_apart() -> None:
+    def action(world: World) -> Any:
+        world.leave_word("broken")
+        return world.apart("next", agree_s=5, collective_s=5).gather("topic", world.rank)
+
+    assert together(2, action) == [[0, 1]] * 2
+
+
+def test_all_take_the_longest_time_for_theirs() -> None:
+    assert together(2, lambda world: world.agreed(float(world.rank + 1))) == [2.0, 2.0]
+
+
+HELD = claims.equal([1], [1])
+FAILED = claims.equal([1], [2])
+UNKNOWN = claims.Outcome(None, None, "", reason="needs cuda")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "held", "reason"),
+    [
+        ([HELD, HELD], True, ""),
+        ([HELD, FAILED], False, "rank 1: got 1, want 2"),
+        ([FAILED, UNKNOWN], False, "rank 0: got 1, want 2"),
+        ([HELD, UNKNOWN], None, "rank 1: needs cuda"),
+        ([UNKNOWN, UNKNOWN], None, "needs cuda"),
+    ],
+)
+def test_a_claim_holds_only_if_it_holds_on_all_ranks(outcomes: list[claims.Outcome], held: bool | None, reason: str) -> None:
+    judged = claims.together(outcomes, first_only=False)
+    assert (judged.held, judged.reason) == (held, reason)
+
+
+def test_what_is_noisy_is_judged_on_rank_0() -> None:
+    assert claims.together([HELD, FAILED], first_only=True).held is True
+
+
+@pytest.mark.parametrize("rank", [{}, {"RANK": "0"}])
+def test_who_leaves_has_said_all_and_tidied_up(rank: dict[str, str]) -> None:
+    program = "import atexit; from labs.kit.distributed.world import leave; atexit.register(print, 'tidied'); print('said'); leave(3)"
+    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "PYTHONUNBUFFERED")} | rank
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "said\ntidied\n", "")

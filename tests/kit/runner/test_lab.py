@@ -1,0 +1,228 @@
+"""What a lab's `run` talks to."""
+
+import io
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from labs import record
+from labs.kit.display.screen import Screen
+from labs.kit.distributed.checkpoints import Plain
+from labs.kit.runner.context import Setting
+from labs.kit.runner.lab import Lab
+from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.mutants import distinct_arms
+from labs.kit.runner.session import blank
+
+
+@pytest.fixture
+def notes(tiny: Lesson) -> record.Run:
+    return blank(tiny, tiny.config(), smoke=False)
+
+
+@pytest.fixture
+def lab(tiny: Lesson, notes: record.Run) -> Lab:
+    return Lab(tiny, notes, Setting(timer=distinct_arms))
+
+
+def drawn() -> tuple[float, float]:
+    """Draw two numbers."""
+    return torch.rand(()).item(), random.random()
+
+
+def one() -> int:
+    """Return one."""
+    return 1
+
+
+def two() -> int:
+    """Return two."""
+    return 2
+
+
+def claimed(lab: Lab, id_: str, value: int = 1) -> bool:
+    return lab.count(id_, "one is one", value, want=1, because="it is")
+
+
+def test_a_step_returns_what_it_returns_and_is_noted(tiny: Lesson, lab: Lab, notes: record.Run) -> None:
+    assert lab.step(tiny.steps["numbers"], 3, mood="well").tolist() == [0, 1, 2]
+    (step,) = notes.steps
+    assert (step.number, step.name, step.title, step.exercise, step.by, step.calls) == (1, "numbers", "Count from zero", "", "lab", 1)
+    assert "x[i] = i" in step.prose
+    assert step.source.startswith("def numbers(")
+
+
+def test_a_step_that_is_called_again_is_noted_once(lab: Lab, notes: record.Run) -> None:
+    for _ in range(3):
+        lab.step(one)
+    lab.step(two)
+    assert [(step.number, step.name, step.calls) for step in notes.steps] == [(1, "one", 3), (2, "two", 1)]
+
+
+def test_randomness_is_the_same_in_every_run_and_different_in_every_call(tiny: Lesson) -> None:
+    runs = []
+    for _ in range(2):
+        lab = Lab(tiny, blank(tiny, tiny.config(), smoke=True), Setting())
+        torch.rand(3)
+        random.random()
+        runs.append([lab.step(drawn) for _ in range(3)])
+    assert runs[0] == runs[1]
+    assert len({value for pair in runs[0] for value in pair}) == 6
+
+
+def test_a_seed_in_the_config_changes_the_randomness(tiny: Lesson) -> None:
+    values = set()
+    for seed in (0, 1):
+        notes = blank(tiny, tiny.config(), smoke=True)
+        notes.config["seed"] = seed
+        values.add(Lab(tiny, notes, Setting()).step(drawn))
+    assert len(values) == 2
+
+
+def test_claims_say_whether_they_held(lab: Lab) -> None:
+    assert claimed(lab, "99.yes") is True
+    assert claimed(lab, "99.no", 2) is False
+
+
+def test_every_kind_of_claim_is_noted_with_its_kind(lab: Lab, notes: record.Run) -> None:
+    lab.equal("99.exact", "t", [1], [1])
+    lab.close("99.close", "t", 1, 1, tolerance=0, because="b")
+    lab.bytes("99.bytes", "t", 4, want=4, because="b")
+    lab.count("99.count", "t", 4, at_least=4, unit="lines", because="b")
+    lab.raises("99.raises", "t", lambda: [][0], IndexError, "out of range")
+    lab.ratio("99.ratio", "t", one, two, at_least=2, because="b")
+    lab.stat("99.stat", "t", [1.0, 1.1, 0.9, 1.0, 1.0], because="b")
+    assert [claim.kind for claim in notes.claims] == ["exact", "close", "bytes", "count", "raises", "ratio", "stat"]
+    assert {claim.verdict for claim in notes.claims} == {"held"}
+    assert [claim.unit for claim in notes.claims[2:4]] == ["bytes", "lines"]
+
+
+def test_a_claim_is_made_once(lab: Lab) -> None:
+    claimed(lab, "99.once")
+    with pytest.raises(ValueError, match=r"the claim 99.once is made twice"):
+        claimed(lab, "99.once")
+
+
+@pytest.mark.parametrize("id_", ["once", "99.Once", "9.once", "99.two words", "99."])
+def test_a_claims_id_has_the_labs_number_and_plain_words(lab: Lab, id_: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        claimed(lab, id_)
+
+
+def test_claims_judge_the_steps_since_the_claims_before_them(lab: Lab, notes: record.Run) -> None:
+    claimed(lab, "99.before")
+    lab.step(one)
+    lab.step(one)
+    lab.step(two)
+    claimed(lab, "99.both")
+    claimed(lab, "99.both-again")
+    lab.step(two)
+    claimed(lab, "99.second")
+    assert [claim.judges for claim in notes.claims] == [[], ["one", "two"], ["one", "two"], ["two"]]
+    assert [claim.step for claim in notes.claims] == [0, 2, 2, 2]
+
+
+@pytest.mark.parametrize("kind", ["ratio", "stat"])
+def test_what_is_noisy_is_measured_but_not_judged_in_a_smoke_run(tiny: Lesson, kind: str) -> None:
+    notes = blank(tiny, tiny.config(), smoke=True)
+    lab = Lab(tiny, notes, Setting())
+    if kind == "ratio":
+        held = lab.ratio("99.noisy", "t", lambda: torch.ones(2**18).sum(), one, at_least=1, because="b")
+    else:
+        held = lab.stat("99.noisy", "t", [1.0, 1.1, 0.9, 1.0, 1.0], because="b")
+    (claim,) = notes.claims
+    assert held is False
+    assert claim.verdict == "not measured here"
+    assert claim.reason.startswith("smoke; here ")
+    assert isinstance(claim.value, float)
+    assert len(claim.samples) >= 5
+
+
+def test_a_ratio_is_timed_by_the_clock_in_a_full_run(tiny: Lesson, notes: record.Run) -> None:
+    lab = Lab(tiny, notes, Setting())
+    long, short = torch.ones(2**20), torch.ones(4)
+    assert lab.ratio("99.clock", "t", long.sum, short.sum, at_least=2, because="b") is True
+    assert len(notes.claims[0].samples) == 15
+
+
+def test_what_is_not_here_is_said_and_its_claims_are_not_judged(lab: Lab, notes: record.Run) -> None:
+    assert lab.available("1 processes", {"99.a": ("ratio", "t")}) is True
+    assert notes.claims == []
+    assert lab.available("a quantum computer", {"99.a": ("ratio", "t"), "99.b": ("exact", "t")}) is False
+    assert [(claim.id, claim.verdict, claim.reason) for claim in notes.claims] == [
+        ("99.a", "not measured here", "needs a quantum computer"),
+        ("99.b", "not measured here", "needs a quantum computer"),
+    ]
+
+
+def test_tables_figures_and_claims_stand_in_order_under_their_step(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
+    lab = Lab(tiny, notes, Setting(folder=tmp_path))
+    lab.table("Opening", ["a"], [[1]])
+    lab.step(one)
+    lab.table("Numbers", ["a", "b"], [(1, None), ("x", 2.5)])
+    claimed(lab, "99.one")
+    lab.plot("Growth", [1, 2], {"y": [3, 4]}, x_label="x", y_label="y")
+    assert [thing.type for thing in notes.opening] == ["table"]
+    assert [thing.type for thing in notes.steps[0].content] == ["table", "claim", "figure"]
+    table, _, figure = notes.steps[0].content
+    assert isinstance(table, record.Table)
+    assert table.rows[1] == ["x", "2.5"]
+    assert isinstance(figure, record.Figure)
+    assert (tmp_path / figure.path).read_text(encoding="utf-8").rstrip().endswith("</svg>")
+
+
+def test_pictures_and_listings_are_kept_and_shown(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
+    log = io.StringIO()
+    lab = Lab(tiny, notes, Setting(folder=tmp_path, screen=Screen(quiet=True, log=log)))
+    lab.step(one)
+    lab.picture("Two greys", [[torch.zeros(4, 4), torch.ones(4, 4)]], columns=["dark", "[light]"], rows=["grey"])
+    lab.listing("Generated", "x = [bold]\n    y", language="python")
+    picture, listing = notes.steps[0].content
+    assert isinstance(picture, record.Picture)
+    assert (tmp_path / picture.path).exists()
+    assert isinstance(listing, record.Listing)
+    shown = log.getvalue()
+    assert all(text in shown for text in ("Two greys", "[light]", "x = [bold]", "        y"))
+
+
+def test_nothing_is_drawn_where_nothing_is_kept(lab: Lab, notes: record.Run) -> None:
+    lab.step(one)
+    lab.plot("Growth", [1, 2], {"y": [3, 4]}, x_label="x", y_label="y")
+    assert len(notes.steps[0].content) == 1
+
+
+def test_the_prose_is_shown_before_the_step_runs(tiny: Lesson, notes: record.Run) -> None:
+    log = io.StringIO()
+    lab = Lab(tiny, notes, Setting(screen=Screen(quiet=True, log=log)))
+    seen: list[Any] = []
+
+    def looking() -> None:
+        """Look at the log."""
+        seen.append(log.getvalue())
+
+    lab.step(looking)
+    assert "Look at the log" in seen[0]
+
+
+def test_a_package_that_is_missing_leaves_claims_not_measured(lab: Lab, notes: record.Run) -> None:
+    assert lab.available("the package json", {"99.a": ("exact", "t")}) is True
+    assert lab.available("the package no_such_thing", {"99.a": ("exact", "t")}) is False
+    assert [(claim.id, claim.verdict, claim.reason) for claim in notes.claims] == [
+        ("99.a", "not measured here", "needs the package no_such_thing")
+    ]
+
+
+def test_what_checkpoints_say_is_shown_and_the_step_is_in_the_record(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
+    weights = torch.nn.Linear(2, 1)
+    shown = io.StringIO()
+    for _ in range(2):
+        lab = Lab(tiny, notes, Setting(screen=Screen(quiet=True, log=shown), folder=tmp_path))
+        kept = lab.checkpoints(every=2)
+        for step in range(kept.resume(Plain(model=weights)), 3):
+            kept.after(step + 1, Plain(model=weights))
+    assert notes.resumed == 2
+    assert shown.getvalue() == "  resumed from step 2, where the checkpoint of an earlier attempt stands\n"
+    assert Lab(tiny, notes, Setting()).checkpoints(every=2).resume(Plain(model=weights)) == 0

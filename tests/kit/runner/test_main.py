@@ -1,0 +1,121 @@
+"""The command line of a lab's own file, in this process; tests/test_cli.py starts real ones."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from labs import record
+from labs.errors import UsageError
+from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.main import command, main
+
+
+def only_run(home: Path) -> record.Run:
+    (folder,) = (home / "runs" / "lab99").iterdir()
+    return record.load(folder)
+
+
+@pytest.mark.parametrize(("mood", "status", "recorded"), [("well", 0, "held"), ("wrong", 1, "failed"), ("broken", 1, "broke")])
+def test_the_status_follows_from_the_claims(tiny: Lesson, labs_home: Path, mood: str, status: int, recorded: str) -> None:
+    assert command(tiny, ["--smoke", f"--mood={mood}"]) == status
+    run = only_run(labs_home)
+    assert run.status == recorded
+    assert run.machine
+    assert run.versions
+
+
+def test_a_run_ends_with_its_counts_its_folder_and_what_comes_next(tiny: Lesson, capsys: pytest.CaptureFixture[str]) -> None:
+    command(tiny, ["--smoke"])
+    summary, turn = capsys.readouterr().out.splitlines()[-2:]
+    assert summary.startswith("5 held · 1 not measured here  ")
+    assert "kept in " in summary
+    assert turn == "your turn: labs exercise 99"
+
+
+def test_a_folder_below_here_is_named_from_here(
+    tiny: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command(tiny, ["--smoke", "--folder", str(tmp_path / "here")])
+    assert "kept in here\n" in capsys.readouterr().out
+    assert record.load(tmp_path / "here").status == "held"
+
+
+def test_a_relative_folder_is_one_too(tiny: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(tiny, ["--smoke", "--folder", "here"]) == 0
+    assert record.load(tmp_path / "here").launcher == "local"
+
+
+def test_flags_reach_the_lab(tiny: Lesson, labs_home: Path) -> None:
+    command(tiny, ["--smoke", "--count=5", "--launcher", "docker", "--loud"])
+    run = only_run(labs_home)
+    assert (run.config["count"], run.config["loud"], run.launcher, run.smoke) == (5, True, "docker", True)
+
+
+@pytest.mark.parametrize("flag", ["--count=0", "--count=x", "--colour=red", "--attempt=/no/such/file.py"])
+def test_bad_usage_leaves_nothing(tiny: Lesson, labs_home: Path, flag: str) -> None:
+    with pytest.raises(UsageError):
+        command(tiny, ["--smoke", flag])
+    assert not labs_home.exists()
+
+
+def test_the_learners_steps_are_shown_and_judged(tiny: Lesson, tmp_path: Path, labs_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = tmp_path / "mine.py"
+    steps.write_text("def doubled(x_N):\n    return x_N + x_N\n")
+    assert command(tiny, ["--smoke", "--attempt", str(steps)]) == 1
+    output = capsys.readouterr().out
+    assert "Double every number  exercise 99.1  (yours)" in output
+    assert "Count from zero" not in output
+    assert "exercise 99.1 passed" in output
+    run = only_run(labs_home)
+    assert {exercise.id: exercise.judgement for exercise in run.exercises} == {
+        "99.1": "passed", "99.2": "not written yet", "99.3": "not written yet",
+    }  # fmt: skip
+    assert [step.by for step in run.steps] == ["lab", "learner", "lab", "lab", "lab"]
+    assert "x_N + x_N" in run.steps[1].source
+
+
+def test_help_has_the_question_and_the_flags(tiny: Lesson, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command(tiny, ["--help"])
+    assert ended.value.code == 0
+    output = capsys.readouterr().out
+    assert "What does the kit make of the *smallest* lab" in output
+    assert "numbers N (default 8)" in output
+    assert "--folder" not in output
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "said"),
+    [
+        (["--smoke"], 0, ""),
+        (["--smoke", "--mood=wrong"], 1, ""),
+        (["--count=x"], 2, "invalid int value"),
+        (["--count=0"], 2, "give 1 or more"),
+    ],
+)
+def test_main_exits_with_the_status(
+    tiny: Lesson, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: list[str], status: int, said: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lab99", *flags])
+    with pytest.raises(SystemExit) as ended:
+        main(tiny.run, tiny.config)
+    assert ended.value.code == status
+    assert said in capsys.readouterr().err
+
+
+def test_the_record_on_disk_is_whole_while_the_run_goes_on(tiny: Lesson, tmp_path: Path) -> None:
+    seen = []
+    original = tiny.namespace["doubled"]
+
+    def looking(x_N: object) -> object:
+        seen.append(json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["status"])
+        return original(x_N)
+
+    looking.__name__ = "doubled"
+    with tiny.replaced({"doubled": looking}):
+        command(tiny, ["--smoke", "--folder", str(tmp_path / "run")])
+    assert seen == ["running"]

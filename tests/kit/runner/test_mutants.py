@@ -1,0 +1,201 @@
+"""Known mistakes, and the proof that claims notice them."""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labs.kit.runner import claims
+from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.marks import Mutant
+from labs.kit.runner.mutants import DoesNotHold, Matrix, distinct_arms, matrix, mutated, mutated_source, same_arms
+from tests.kit.runner import mutant_steps as steps
+
+CLAIMS = ("99.numbers", "99.refused", "99.doubled", "99.total", "99.remembered", "99.longer")
+
+
+@pytest.fixture
+def in_tiny_checkout(tiny_checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is started now finds the tiny lab by its import name."""
+    monkeypatch.chdir(tiny_checkout)
+
+
+def judged(lesson: Lesson, *mutants: Mutant) -> Matrix:
+    return matrix(dataclasses.replace(lesson, mutants=mutants))
+
+
+class TestEdits:
+    @pytest.mark.parametrize(
+        ("step", "old", "new", "line"),
+        [
+            (steps.plain, "a + b", "a - b", "    c = a - b\n"),
+            (steps.decorated, "a + 1", "a + 2", "    b = a + 2\n"),
+            (steps.over_several_lines, "a *", "b *", "        b * b,\n"),
+            (steps.bare, "a + 1", "a", "    b = a\n"),
+            (steps.with_inner_return, "x + 1", "x", "        return x\n"),
+            (steps.with_lambda, "x + 1", "x - 1", "    grow: Grow = lambda x: x - 1  # noqa: E731\n"),
+        ],
+    )
+    def test_one_line_is_edited_and_no_other(self, step: Callable[..., Any], old: str, new: str, line: str) -> None:
+        source = mutated_source(Mutant("edit", step, old, new))
+        assert line in source
+        text = inspect.getsource(step)
+        before = text[text.index("def ") :].splitlines()
+        differ = [(ours, theirs) for ours, theirs in zip(before, source.splitlines(), strict=True) if ours != theirs]
+        assert len(differ) == 1
+
+    @pytest.mark.parametrize(
+        ("step", "old", "new", "message"),
+        [
+            (steps.plain, "a * b", "a", "occurs 0 times"),
+            (steps.plain, "c", "d", "occurs 2 times"),
+            (steps.plain, "Add two numbers", "Add three", "occurs 0 times"),
+            (steps.plain, "def plain", "def other", "occurs 0 times"),
+            (steps.plain, "return c", "return -c", "never its return"),
+            (steps.plain, "c\n", "d\n", "occurs 2 times|never its return"),
+            (steps.plain, "a + b\n", "a - b\n", "one line"),
+            (steps.plain, "a + b", "a\n    c = b", "one line"),
+            (steps.returning_over_lines, "a,", "b,", "never its return"),
+            (steps.decorated, "three hints", "x", "occurs 0 times"),
+            (steps.early_return, "a + 1", "a", "never its return"),
+        ],
+    )
+    def test_an_unfair_edit_is_refused(self, step: Callable[..., Any], old: str, new: str, message: str) -> None:
+        with pytest.raises(ValueError, match=f"mutant 'edit': .*({message})"):
+            mutated_source(Mutant("edit", step, old, new))
+
+    def test_the_mutant_is_a_function_of_the_lab_and_its_step_stays(self, tiny: Lesson) -> None:
+        before = dict(tiny.namespace)
+        wrong = mutated(tiny, Mutant("triples", tiny.steps["doubled"], "2 * x_N", "3 * x_N"))
+        assert wrong(torch.ones(2)).tolist() == [3, 3]
+        assert wrong.__globals__ is tiny.namespace
+        assert {name: thing for name, thing in tiny.namespace.items() if name != "__builtins__"} == {
+            name: thing for name, thing in before.items() if name != "__builtins__"
+        }
+
+    def test_the_source_of_a_mutant_can_be_shown(self, tiny: Lesson) -> None:
+        wrong = mutated(tiny, Mutant("triples", tiny.steps["doubled"], "2 * x_N", "3 * x_N"))
+        assert "3 * x_N" in inspect.getsource(wrong)
+
+
+class TestMatrix:
+    @pytest.mark.usefixtures("in_tiny_checkout")
+    def test_every_claim_of_the_tiny_lab_can_fail(self, tiny: Lesson) -> None:
+        result = matrix(tiny)
+        assert result.claims == CLAIMS
+        assert (result.survivors, result.faults, result.unmeasured) == ([], [], {})
+        killed = {trial.name: set(trial.killed) for trial in result.trials}
+        assert killed == {
+            "counts too many": {"99.numbers", "99.refused", "99.total"},
+            "triples": {"99.doubled"},
+            "adds two": {"99.doubled"},
+            "takes the mean": {"99.total"},
+            "forgets the last": {"99.total"},
+            "remembers it twice": {"99.remembered"},
+            "both arms the same": {"99.longer"},
+        }
+
+    def test_a_claim_that_no_mutant_kills_survives(self, tiny: Lesson) -> None:
+        result = judged(tiny, Mutant("triples", tiny.steps["doubled"], "2 * x_N", "3 * x_N"))
+        assert result.survivors == ["99.numbers", "99.refused", "99.total", "99.remembered"]
+
+    @pytest.mark.parametrize(
+        ("step", "old", "new", "fault"),
+        [
+            ("doubled", "2 * x_N", "2 * y_N", "it does not run to the end: .*NameError"),
+            ("doubled", "2 * x_N", "x_N * 2", "no claim noticed it"),
+        ],
+    )
+    def test_a_mutant_that_proves_nothing_is_a_fault(self, tiny: Lesson, step: str, old: str, new: str, fault: str) -> None:
+        result = judged(tiny, Mutant("odd", tiny.steps[step], old, new))
+        (said,) = result.faults
+        assert re.match(f"odd: .*{fault}", said)
+        assert not result.trials[0].killed
+
+    def test_a_mutant_after_which_nothing_holds_is_a_fault(self, tiny: Lesson) -> None:
+        def run(cfg: Any, lab: Any) -> None:
+            lab.equal("99.only", "t", lab.step(tiny.namespace["total"], tiny.namespace["torch"].ones(3)).item(), 3.0)
+
+        alone = dataclasses.replace(tiny, run=run)
+        result = judged(alone, Mutant("takes the mean", tiny.steps["total"], "x_N.sum()", "x_N.mean()"))
+        assert result.faults == ["takes the mean: not one claim still holds, so it proves nothing about any of them"]
+        assert result.survivors == ["99.only"]
+
+    def test_a_lab_that_does_not_hold_has_no_matrix(self, tiny: Lesson) -> None:
+        def run(cfg: Any, lab: Any) -> None:
+            lab.equal("99.wrong", "t", 1, 2)
+
+        with pytest.raises(DoesNotHold, match=r"lab 99 does not hold without a mutant: 99.wrong: got 1, want 2"):
+            matrix(dataclasses.replace(tiny, run=run))
+
+    def test_a_lab_that_breaks_has_no_matrix(self, tiny: Lesson) -> None:
+        def run(cfg: Any, lab: Any) -> None:
+            raise OSError("no luck")
+
+        with pytest.raises(DoesNotHold, match="OSError: no luck"):
+            matrix(dataclasses.replace(tiny, run=run))
+
+    def test_progress_is_told(self, tiny: Lesson) -> None:
+        told: list[str] = []
+        matrix(dataclasses.replace(tiny, mutants=tiny.mutants[:1]), progress=told.append)
+        assert told == ["the lab itself", "counts too many", "both arms the same"]
+
+    @pytest.mark.usefixtures("in_tiny_checkout")
+    def test_a_fresh_step_leaves_no_trace_here(self, tiny: Lesson) -> None:
+        judged_mutants = dataclasses.replace(tiny, mutants=tiny.mutants[-1:])
+        matrix(judged_mutants)
+        assert tiny.namespace["MEMORY"] == ["once"]
+
+    def test_a_fresh_step_whose_process_fails_is_no_verdict(self, tiny: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)  # from where no lab 99 can be imported
+        with pytest.raises(RuntimeError, match="mutant 'remembers it twice' in its own process"):
+            matrix(dataclasses.replace(tiny, mutants=tiny.mutants[-1:]))
+
+
+BOUND = st.floats(0.01, 100)
+
+
+class TestInjectedSamples:
+    """A ratio must hold on samples of arms that differ, and fail on those of arms that are the same."""
+
+    @given(BOUND)
+    def test_one_bound(self, bound: float) -> None:
+        for bounds in ({"at_least": bound}, {"at_most": bound}):
+            assert self.held_by(distinct_arms, **bounds) is True
+
+    @given(st.floats(1.02, 100))
+    def test_same_arms_fail_a_claim_to_be_slower(self, bound: float) -> None:
+        assert self.held_by(same_arms, at_least=bound) is False
+
+    @given(st.floats(0.01, 0.98))
+    def test_same_arms_fail_a_claim_to_be_faster(self, bound: float) -> None:
+        assert self.held_by(same_arms, at_most=bound) is False
+
+    @given(st.floats(1, 100))
+    def test_twice_the_work_fails_a_claim_to_be_no_slower(self, bound: float) -> None:
+        assert self.held_by(same_arms, at_most=bound) is False
+
+    @given(st.floats(0.01, 1))
+    def test_half_the_work_fails_a_claim_to_be_no_faster(self, bound: float) -> None:
+        assert self.held_by(same_arms, at_least=bound) is False
+
+    @given(BOUND, st.floats(1.03, 10))
+    def test_two_bounds(self, low: float, width: float) -> None:
+        assert self.held_by(distinct_arms, at_least=low, at_most=low * width) is True
+        assert self.held_by(same_arms, at_least=low, at_most=low * width) is not True
+
+    def test_both_arms_are_run(self) -> None:
+        ran: list[str] = []
+        distinct_arms(lambda: ran.append("first"), lambda: ran.append("second"), at_least=1, at_most=None)
+        assert ran == ["first", "second"]
+
+    def held_by(self, timer: Callable[..., Any], at_least: float | None = None, at_most: float | None = None) -> bool | None:
+        arms = timer(lambda: None, lambda: None, at_least=at_least, at_most=at_most)
+        return claims.ratio(*arms, at_least=at_least, at_most=at_most).held

@@ -1,0 +1,111 @@
+"""One run of a lesson, from its opening to its record."""
+
+import dataclasses
+import io
+from typing import Any
+
+import pytest
+
+from labs.kit.display.screen import Screen
+from labs.kit.runner import session
+from labs.kit.runner.context import Setting
+from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.mutants import distinct_arms
+from labs.record import Run
+
+
+def performed(tiny: Lesson, **config: Any) -> Run:
+    notes = session.blank(tiny, tiny.config(**config), smoke=False)
+    session.perform(tiny, tiny.config(**config), notes, Setting(timer=distinct_arms))
+    return notes
+
+
+def test_a_blank_record_says_what_is_about_to_run(tiny: Lesson) -> None:
+    notes = session.blank(tiny, tiny.config(count=5), smoke=True, launcher="local")
+    assert (notes.lab, notes.title, notes.status, notes.smoke, notes.nodes, notes.procs) == (99, "Tiny things", "running", True, 1, 1)
+    assert notes.config == {"count": 5, "scale": 1.0, "mood": "well", "loud": False}
+    assert len(notes.ranks) == 1
+
+
+def test_a_run_whose_claims_hold_held(tiny: Lesson) -> None:
+    notes = performed(tiny)
+    assert (notes.status, notes.error) == ("held", "")
+    assert [claim.id for claim in notes.claims] == [
+        f"99.{name}" for name in ("numbers", "refused", "doubled", "total", "remembered", "longer")
+    ]
+    assert {claim.verdict for claim in notes.claims} == {"held"}
+    assert notes.seconds > 0
+
+
+def test_one_failed_claim_fails_the_run(tiny: Lesson) -> None:
+    notes = performed(tiny, mood="wrong")
+    assert notes.status == "failed"
+    assert [claim.id for claim in notes.claims if claim.verdict == "failed"] == ["99.doubled"]
+
+
+def test_claims_that_are_not_measured_do_not_fail_the_run(tiny: Lesson) -> None:
+    notes = session.rehearse(tiny, tiny.config(), Setting(), smoke=True)
+    assert notes.status == "held"
+    assert notes.count("not measured here") == 1
+
+
+def test_a_lab_that_raises_broke_and_its_line_names_the_step(tiny: Lesson) -> None:
+    notes = session.blank(tiny, tiny.config(mood="broken"), smoke=False)
+    with pytest.raises(OSError, match="the tiny lab broke"):
+        session.perform(tiny, tiny.config(mood="broken"), notes, Setting())
+    assert notes.status == "broke"
+    assert notes.error.startswith("lab 99 broke in step numbers: OSError: the tiny lab broke (lab99_tiny_things.py:")
+    assert "\n" not in notes.error
+    assert notes.seconds > 0
+
+
+def test_a_rehearsal_does_not_raise(tiny: Lesson) -> None:
+    assert session.rehearse(tiny, tiny.config(mood="broken"), Setting(), smoke=True).status == "broke"
+
+
+def test_a_rehearsal_shows_nothing(tiny: Lesson, capsys: pytest.CaptureFixture[str]) -> None:
+    session.rehearse(tiny, tiny.config(loud=True), Setting(), smoke=True)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_ctrl_c_interrupts_the_run_and_goes_on_up(tiny: Lesson) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    notes = session.blank(tiny, tiny.config(), smoke=False)
+    with pytest.raises(KeyboardInterrupt):
+        session.perform(tiny, tiny.config(), notes, Setting(replacements={"doubled": interrupted}))
+    assert notes.status == "interrupted"
+    assert [claim.id for claim in notes.claims] == ["99.numbers", "99.refused"]
+
+
+def test_replacements_last_for_one_run(tiny: Lesson) -> None:
+    wrong = {"doubled": tiny.steps["total"]}
+    assert session.rehearse(tiny, tiny.config(), Setting(replacements=wrong), smoke=True).status == "failed"
+    tiny.namespace["MEMORY"].clear()
+    assert session.rehearse(tiny, tiny.config(), Setting(), smoke=True).status == "held"
+
+
+def test_a_lab_without_claims_held(tiny: Lesson) -> None:
+    empty = dataclasses.replace(tiny, run=lambda cfg, lab: None)
+    assert session.rehearse(empty, tiny.config(), Setting(), smoke=True).status == "held"
+
+
+def test_the_machine_is_described(tiny: Lesson) -> None:
+    notes = session.blank(tiny, tiny.config(), smoke=True)
+    session.describe_machine(notes)
+    assert notes.machine["cores"] >= 1
+    assert notes.machine["memory_bytes"] > 2**20
+    assert notes.versions["torch"]
+    assert Run.model_validate_json(notes.model_dump_json()) == notes
+
+
+def test_the_screen_sees_what_the_notes_say(tiny: Lesson) -> None:
+    log = io.StringIO()
+    notes = session.blank(tiny, tiny.config(loud=True), smoke=True)
+    session.perform(tiny, tiny.config(loud=True), notes, Setting(screen=Screen(quiet=True, log=log), timer=distinct_arms))
+    shown = log.getvalue()
+    assert all(claim.id in shown for claim in notes.claims)
+    assert all(step.title in shown for step in notes.steps)
+    assert "Twice x[0]" in shown
+    assert "x[i] = i" in shown
