@@ -17,8 +17,8 @@ from pathlib import Path
 from labs import home
 from labs.errors import UsageError
 from labs.launch import devices, image, local
-from labs.launch.crew import GRACE_S, Crew
 from labs.launch.engine import CLIENTS, Engine
+from labs.launch.process_group import GRACE_S, ProcessGroup
 from labs.launch.spec import RunSpec, State, node_starter, note_job, noted_job, whole_number
 from labs.launch.tail import Tail, pump
 
@@ -67,11 +67,11 @@ class Docker:
         image.check(engine, image_of(spec))
         home.writable(spec.folder)
         note_job(spec, run)
-        with _made(engine, spec, run), Crew(BY_ITSELF, CONTAINERS_GRACE_S) as crew:
+        with _made(engine, spec, run), ProcessGroup(BY_ITSELF, CONTAINERS_GRACE_S) as group:
             for node in reversed(range(spec.nodes)):
                 command = [engine.client, *_container(spec, engine.name, run, node)]
-                crew.start(f"the container of node{node}", command, os.environ, leash=True)
-            return _explained(engine, spec, run, crew.wait())
+                group.start(f"the container of node{node}", command, os.environ, leash=True)
+            return _explained(engine, spec, run, group.wait())
 
     def state(self, folder: Path) -> State:
         """Return what the run's own record says, unless its containers went without a word."""

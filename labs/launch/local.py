@@ -11,7 +11,7 @@ from pathlib import Path
 
 from labs import home
 from labs.errors import UsageError
-from labs.launch.crew import GRACE_S, Crew
+from labs.launch.process_group import GRACE_S, ProcessGroup
 from labs.launch.spec import RunSpec, State, node_starter
 from labs.launch.tail import Tail, pump
 
@@ -81,10 +81,10 @@ def _here(spec: RunSpec) -> int:
 
 def _beside(spec: RunSpec) -> int:
     port = str(_free_port())
-    with Crew(BY_ITSELF, STARTERS_GRACE_S) as crew:
+    with ProcessGroup(BY_ITSELF, STARTERS_GRACE_S) as group:
         for node in _order(spec):
-            crew.start(f"the starter of node{node}", _starter(spec, node, port), os.environ)
-        return crew.wait()
+            group.start(f"the starter of node{node}", _starter(spec, node, port), os.environ)
+        return group.wait()
 
 
 def _order(spec: RunSpec) -> Iterator[int]:

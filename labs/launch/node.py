@@ -20,8 +20,8 @@ from typing import NoReturn
 
 from labs import home
 from labs.errors import UsageError
-from labs.launch.crew import ENDING, ORDINARY, Crew
 from labs.launch.output import Output
+from labs.launch.process_group import ENDING, ORDINARY, ProcessGroup
 
 USAGE = "python -m labs.launch.node --nodes N --node K --procs P --master NAME --port PORT [options] -- MODULE [ARG…]"
 RETRY_S = 0.5
@@ -108,11 +108,11 @@ def check_master(node: Node) -> None:
 
 def run(node: Node) -> int:
     """Start this node's ranks and return once all have ended."""
-    with Crew(quiet=ORDINARY) as crew:
+    with ProcessGroup(quiet=ORDINARY) as group:
         for rank in node.ranks():
             output = Output(f"[node{node.node} rank {rank}]", node.logs and node.logs / f"rank{rank}.log") if rank else None
-            crew.start(f"rank {rank} on {node}", [sys.executable, "-m", *node.command], node.environment(rank), output)
-        return crew.wait()
+            group.start(f"rank {rank} on {node}", [sys.executable, "-m", *node.command], node.environment(rank), output)
+        return group.wait()
 
 
 def main() -> NoReturn:

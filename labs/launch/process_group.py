@@ -25,8 +25,8 @@ FORWARDED = (*ENDING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @dataclass(eq=False)
-class Member:
-    """One process of a crew. Its output is its own affair unless an Output is given."""
+class Child:
+    """One process of a group. Its output is its own affair unless an Output is given."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -41,12 +41,12 @@ class Member:
             self.process.send_signal(number)
 
 
-class Crew:
+class ProcessGroup:
     """Starts processes, passes on signals, and waits for all. Statuses in `quiet` are named only where others had to be ended for them."""
 
     def __init__(self, quiet: range, grace_s: float = GRACE_S) -> None:
         self.quiet, self.grace_s = quiet, grace_s
-        self.members: list[Member] = []
+        self.children: list[Child] = []
         self.status = 0
         self._unsaid = ""
         self._ending = False
@@ -79,22 +79,22 @@ class Crew:
             process = subprocess.Popen(command, env=environment, stdin=stdin, stdout=pipe, stderr=joined, bufsize=0, start_new_session=True)
         except OSError as error:
             raise UsageError(f"{name} could not be started: {error.strerror}") from None
-        member = Member(name, process, output)
-        self.members.append(member)
+        child = Child(name, process, output)
+        self.children.append(child)
         self._hold()
         if process.stdout:
             os.set_blocking(process.stdout.fileno(), False)
-            self._selector.register(process.stdout, selectors.EVENT_READ, partial(self._read, member))
+            self._selector.register(process.stdout, selectors.EVENT_READ, partial(self._read, child))
 
     def wait(self) -> int:
         """Return once all have ended: 0, the status of the first that broke, or 128 + the signal that was to end them."""
-        while self.members:
+        while self.children:
             for key, _ in self._selector.select(self._seconds_to_due()):
                 key.data()
             self._send_due()
-            for member in [member for member in self.members if member.process.poll() is not None]:
-                self._bury(member)
-                self._judge(member)
+            for child in [child for child in self.children if child.process.poll() is not None]:
+                self._bury(child)
+                self._judge(child)
         return self.status
 
     def _hear(self) -> None:
@@ -126,50 +126,50 @@ class Crew:
             self._send(self._due.pop(0)[1])
 
     def _send(self, number: int) -> None:
-        for member in self.members:
-            member.send(number)
+        for child in self.children:
+            child.send(number)
 
-    def _read(self, member: Member) -> None:
-        pipe = member.process.stdout
-        if pipe and member.output and not member.output.read(pipe.fileno()):
+    def _read(self, child: Child) -> None:
+        pipe = child.process.stdout
+        if pipe and child.output and not child.output.read(pipe.fileno()):
             self._selector.unregister(pipe)
 
-    def _bury(self, member: Member) -> None:
+    def _bury(self, child: Child) -> None:
         """See that nothing is left of an ended process: neither helpers nor unread output."""
-        member.send(signal.SIGKILL)
-        if member.process.stdin:
-            member.process.stdin.close()
-        if member.process.stdout and member.output:
-            with member.process.stdout as pipe, suppress(KeyError):  # the latter where its output had ended before
-                self._read(member)
+        child.send(signal.SIGKILL)
+        if child.process.stdin:
+            child.process.stdin.close()
+        if child.process.stdout and child.output:
+            with child.process.stdout as pipe, suppress(KeyError):  # the latter where its output had ended before
+                self._read(child)
                 self._selector.unregister(pipe)
-            member.output.end()
-        self.members.remove(member)
+            child.output.end()
+        self.children.remove(child)
         self._hold()
 
     def _hold(self) -> None:
-        self._lifeline.hold(member.process.pid for member in self.members)
+        self._lifeline.hold(child.process.pid for child in self.children)
 
-    def _judge(self, member: Member) -> None:
+    def _judge(self, child: Child) -> None:
         """Name a process that broke, and let its failure end the others."""
-        code = member.process.returncode
+        code = child.process.returncode
         if self._ending or code == 0:
             return
-        named = f"{member.name} {_how(code)}"
+        named = f"{child.name} {_how(code)}"
         if not self.status:
             self._unsaid = named
             self._end(signal.SIGTERM, after_s=PATIENCE_S)
         if code not in self.quiet:
             self._unsaid = ""
-            say("\n  | ".join([named, *(member.output.last_lines if member.output else [])]))
+            say("\n  | ".join([named, *(child.output.last_lines if child.output else [])]))
         status = code if code > 0 else 128 - code
         if not self.status or (self.status in ORDINARY and status not in ORDINARY):
             self.status = status
 
     def _kill(self) -> None:
-        for member in self.members:
-            with member.process:
-                member.send(signal.SIGKILL)
+        for child in self.children:
+            with child.process:
+                child.send(signal.SIGKILL)
 
 
 @contextmanager
