@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from labs.errors import UsageError
-from labs.launch.lifeline import Lifeline
+from labs.launch.orphan_guard import OrphanGuard
 from labs.launch.output import Output, say
 
 PATIENCE_S = 2.0  # once one has failed, the others may end by themselves and say why
@@ -57,8 +57,8 @@ class ProcessGroup:
             self._selector = stack.enter_context(selectors.DefaultSelector())
             self._signals = stack.enter_context(_signals())
             self._selector.register(self._signals, selectors.EVENT_READ, self._hear)
-            self._lifeline = Lifeline()
-            stack.callback(self._lifeline.release)
+            self._guard = OrphanGuard()
+            stack.callback(self._guard.release)
             stack.callback(self._kill)
             self._stack = stack.pop_all()
         return self
@@ -148,7 +148,7 @@ class ProcessGroup:
         self._hold()
 
     def _hold(self) -> None:
-        self._lifeline.hold(child.process.pid for child in self.children)
+        self._guard.hold(child.process.pid for child in self.children)
 
     def _judge(self, child: Child) -> None:
         """Name a process that broke, and let its failure end the others."""

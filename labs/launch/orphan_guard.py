@@ -12,7 +12,7 @@ for group in $groups; do kill -KILL "-$group"; done
 """
 
 
-class Lifeline:
+class OrphanGuard:
     """A pipe that only this process holds open: when it breaks, for whatever reason, the guard at its other end kills the groups."""
 
     def __init__(self) -> None:
