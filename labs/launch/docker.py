@@ -18,9 +18,9 @@ from labs import home
 from labs.errors import UsageError
 from labs.launch import devices, image, local
 from labs.launch.engine import CLIENTS, Engine
+from labs.launch.file_follower import FileFollower, pump
 from labs.launch.process_group import GRACE_S, ProcessGroup
 from labs.launch.spec import RunSpec, State, node_starter, note_job, noted_job, whole_number
-from labs.launch.tail import Tail, pump
 
 PORT = "29500"  # each run has a network of its own
 SIZE = re.compile(r"\d+[kmg]", re.IGNORECASE)
@@ -87,8 +87,8 @@ class Docker:
 
     def follow(self, folder: Path) -> int:
         """Show what the run prints, until it ends."""
-        tail, ended = Tail(folder / "log.txt", local.STDOUT), False
-        while pump([tail]) or not ended:
+        follower, ended = FileFollower(folder / "log.txt", local.STDOUT), False
+        while pump([follower]) or not ended:
             ended = self.state(folder).ended
             time.sleep(0 if ended else LOOK_S)
         return 0

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from labs import home
 from labs.errors import UsageError
+from labs.launch.file_follower import FileFollower, pump
 from labs.launch.process_group import GRACE_S, ProcessGroup
 from labs.launch.spec import RunSpec, State, node_starter
-from labs.launch.tail import Tail, pump
 
 LOOPBACK = "127.0.0.1"
 STDOUT = 1
@@ -57,7 +57,7 @@ class Local:
         raise UsageError(f"{folder.name} runs in a terminal of this machine, not as a job\npress Ctrl-C there")
 
     def follow(self, folder: Path) -> int:
-        pump([Tail(folder / "log.txt", STDOUT)])
+        pump([FileFollower(folder / "log.txt", STDOUT)])
         return 0
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from labs import home
+from labs.launch.file_follower import FileFollower, pump
 from labs.launch.slurm import cluster
 from labs.launch.slurm.cluster import Job
 from labs.launch.spec import noted_job
-from labs.launch.tail import Tail, pump
 
 ACCOUNTED_S = 10.0  # an ended job may be unknown for so long: the controller has forgotten it, the accounting does not know yet
 LOOK_S = 0.2  # how often files are looked at; that costs the controller nothing
@@ -22,17 +22,17 @@ def follow(folder: Path) -> int:
     """Show what the job of a run prints until it has ended, and return its exit status."""
     noted = noted_job(folder)
     nodes = range(int(noted["nodes"]))
-    tails = [
-        Tail(folder / "slurm" / f"node{node}.{kind}", STDERR if node or kind == "err" else STDOUT)
+    followers = [
+        FileFollower(folder / "slurm" / f"node{node}.{kind}", STDERR if node or kind == "err" else STDOUT)
         for node in nodes
         for kind in ("out", "err")
     ]
     watch = _Watch(noted["id"])
     while not watch.job.ended:
-        if not pump(tails):
+        if not pump(followers):
             time.sleep(LOOK_S)
         watch.look(done=len(_notes(folder)) == len(nodes))
-    while pump(tails):
+    while pump(followers):
         pass
     status, words = verdict(folder, watch.job)
     if words:

@@ -8,7 +8,7 @@ from pathlib import Path
 AT_ONCE = 2**20  # bytes
 
 
-class Tail:
+class FileFollower:
     """Copies what is new in a file to a descriptor, such as 1 for stdout. A file that is not there yet is empty."""
 
     def __init__(self, path: Path, to: int) -> None:
@@ -30,6 +30,6 @@ class Tail:
         return bool(new)
 
 
-def pump(tails: Sequence[Tail]) -> bool:
-    """Pump each tail; tell whether any had something new."""
-    return max([tail.pump() for tail in tails], default=False)
+def pump(followers: Sequence[FileFollower]) -> bool:
+    """Pump each follower; tell whether any had something new."""
+    return max([follower.pump() for follower in followers], default=False)
