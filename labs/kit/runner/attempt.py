@@ -17,7 +17,7 @@ from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.marks import Mutant, marks_of
 from labs.kit.runner.mutants import mutated
 from labs.kit.runner.session import rehearse
-from labs.kit.runner.step_cache import Recall, callers_of
+from labs.kit.runner.step_cache import StepCache, callers_of
 
 Fingerprint = dict[str, tuple[str, Any, str]]
 
@@ -29,7 +29,7 @@ class Attempt:
         self.lesson = lesson
         self.world = world or World()
         self.reruns = 0
-        self.memory = Recall() if any(marks_of(step).fresh for step in lesson.steps.values()) else None
+        self.memory = StepCache() if any(marks_of(step).fresh for step in lesson.steps.values()) else None
         self.path = path
         self.written = _load(lesson, path)
         self.troubles: dict[str, str] = {}
@@ -111,8 +111,8 @@ class Attempt:
         self.reruns += 1
         world = self.world.apart(f"rerun-{self.reruns}", agree_s=self.world.agree_s, collective_s=self.world.collective_s)
         touched = frozenset().union(*(callers_of(name, self.lesson.steps) for name in {*self.written, *replacements}))
-        recall = Recall(self.memory, touched) if self.memory else None  # a `fresh` step cannot be run twice in one process
-        return rehearse(self.lesson, cfg, Setting(world=world, replacements=replacements, recall=recall), smoke=smoke)
+        recall = StepCache(self.memory, touched) if self.memory else None  # a `fresh` step cannot be run twice in one process
+        return rehearse(self.lesson, cfg, Setting(world=world, replacements=replacements, cache=recall), smoke=smoke)
 
 
 def _fingerprint(notes: record.Run) -> Fingerprint:

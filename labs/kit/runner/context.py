@@ -8,7 +8,7 @@ from typing import Any
 from labs.kit.display.screen import Screen
 from labs.kit.distributed.world import World
 from labs.kit.measure.timing import Arms
-from labs.kit.runner.step_cache import Recall
+from labs.kit.runner.step_cache import StepCache
 
 Function = Callable[..., Any]
 Timer = Callable[..., Arms]
@@ -31,6 +31,6 @@ class Setting:
     world: World = field(default_factory=World)
     folder: Path | None = None
     timer: Timer | None = None
-    recall: Recall | None = None
+    recall: StepCache | None = None
     replacements: Mapping[str, Function] = field(default_factory=dict)
     learner: frozenset[str] = frozenset()

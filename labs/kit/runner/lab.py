@@ -58,7 +58,7 @@ class Lab:
         step.calls += 1
         with self._screen.waiting(step.title):
             begun = perf_counter()
-            result = self._setting.recall(function, args, kwargs) if self._setting.recall else function(*args, **kwargs)
+            result = self._setting.cache(function, args, kwargs) if self._setting.cache else function(*args, **kwargs)
             step.seconds += perf_counter() - begun
         return result
 

@@ -79,7 +79,7 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
     notes = blank(lesson, cfg, smoke=smoke, launcher=launcher, world=world)
     setting = Setting(world=world, folder=_folder(folder, lesson, launcher, world))
     if attempt:
-        setting = replace(setting, replacements=attempt.replacements(), learner=frozenset(attempt.written), recall=attempt.memory)
+        setting = replace(setting, replacements=attempt.replacements(), learner=frozenset(attempt.written), cache=attempt.memory)
     return _kept(lesson, cfg, notes, setting, attempt)
 
 

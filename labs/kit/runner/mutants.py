@@ -19,7 +19,7 @@ from labs.kit.runner.context import Setting
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.marks import Mutant, marks_of
 from labs.kit.runner.session import rehearse
-from labs.kit.runner.step_cache import Recall, callers_of
+from labs.kit.runner.step_cache import StepCache, callers_of
 
 PATIENCE_S = 20.0  # how long a process waits for one that a mutant has led astray
 SPREAD = (0.99, 0.995, 1.0, 1.005, 1.01)  # injected samples lie this close together: a quiet machine
@@ -88,12 +88,12 @@ class _Bench:
         self.lesson = lesson
         self.world = world
         self.cfg: Any = lesson.config.smoke()  # type: ignore[attr-defined]
-        self.memory = Recall()
+        self.memory = StepCache()
         self.runs = 0
 
     def reference(self) -> record.Run:
         """Run the lab as it is, with every bound of a ratio met. Raises DoesNotHold where a claim fails all the same."""
-        notes = self._run(Setting(timer=distinct_arms, recall=self.memory))
+        notes = self._run(Setting(timer=distinct_arms, cache=self.memory))
         if notes.status != "held":
             failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
             raise DoesNotHold(f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
@@ -110,12 +110,12 @@ class _Bench:
         if marks_of(mutant.step).fresh:
             return _in_own_process(self.lesson, mutant)
         name = mutant.step.__name__
-        recall = Recall(self.memory, callers_of(name, self.lesson.steps))
-        return self._run(Setting(timer=distinct_arms, recall=recall, replacements={name: mutated(self.lesson, mutant)}))
+        recall = StepCache(self.memory, callers_of(name, self.lesson.steps))
+        return self._run(Setting(timer=distinct_arms, cache=recall, replacements={name: mutated(self.lesson, mutant)}))
 
     def with_same_arms(self) -> record.Run:
         """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
-        return self._run(Setting(timer=same_arms, recall=Recall(self.memory)))
+        return self._run(Setting(timer=same_arms, cache=StepCache(self.memory)))
 
     def _run(self, setting: Setting) -> record.Run:
         self.runs += 1

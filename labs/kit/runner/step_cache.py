@@ -22,10 +22,10 @@ class Call:
     result: Any
 
 
-class Recall:
+class StepCache:
     """Runs steps, and takes from an earlier run (`before`) what a change of the step `edited` cannot have touched."""
 
-    def __init__(self, before: "Recall | None" = None, reached: frozenset[str] = frozenset()) -> None:
+    def __init__(self, before: "StepCache | None" = None, reached: frozenset[str] = frozenset()) -> None:
         self.calls: dict[str, list[Call]] = {}
         self.before = before
         self.reached = reached

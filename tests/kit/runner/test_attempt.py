@@ -33,7 +33,7 @@ def judgements(tiny: Lesson, file: Path, *, smoke: bool = True, **config: Any) -
     attempt = Attempt(tiny, file)
     cfg = tiny.config(**config)
     tiny.namespace["MEMORY"].clear()
-    notes = rehearse(tiny, cfg, Setting(replacements=attempt.replacements(), recall=attempt.memory), smoke=smoke)
+    notes = rehearse(tiny, cfg, Setting(replacements=attempt.replacements(), cache=attempt.memory), smoke=smoke)
     return {exercise.id: (exercise.judgement, exercise.reason) for exercise in attempt.judge(notes, cfg)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from labs.kit.runner.step_cache import Recall, callers_of
+from labs.kit.runner.step_cache import StepCache, callers_of
 
 X = torch.ones(2)
 
@@ -71,9 +71,9 @@ def counted(calls: list[Any]) -> Callable[..., Any]:
 def test_the_same_objects_in_are_remembered_and_others_are_not(first: tuple[Any, ...], second: tuple[Any, ...], computed: int) -> None:
     calls: list[Any] = []
     step = counted(calls)
-    reference = Recall()
+    reference = StepCache()
     result = reference(step, first, {})
-    again = Recall(reference)(step, second, {})
+    again = StepCache(reference)(step, second, {})
     assert len(calls) == computed
     assert (again is result) is (computed == 1)
 
@@ -81,18 +81,18 @@ def test_the_same_objects_in_are_remembered_and_others_are_not(first: tuple[Any,
 def test_keywords_count_as_arguments() -> None:
     calls: list[Any] = []
     step = counted(calls)
-    reference = Recall()
+    reference = StepCache()
     reference(step, (), {"size": 3})
-    Recall(reference)(step, (), {"size": 3})
+    StepCache(reference)(step, (), {"size": 3})
     assert len(calls) == 1
-    Recall(reference)(step, (), {"size": 4})
+    StepCache(reference)(step, (), {"size": 4})
     assert len(calls) == 2
 
 
 def test_without_a_reference_run_all_is_computed() -> None:
     calls: list[Any] = []
     step = counted(calls)
-    recall = Recall()
+    recall = StepCache()
     recall(step, (1,), {})
     recall(step, (1,), {})
     assert len(calls) == 2
@@ -101,30 +101,30 @@ def test_without_a_reference_run_all_is_computed() -> None:
 def test_the_edited_step_is_computed() -> None:
     calls: list[Any] = []
     step = counted(calls)
-    reference = Recall()
+    reference = StepCache()
     reference(step, (1,), {})
-    Recall(reference, frozenset({"step"}))(step, (1,), {})
+    StepCache(reference, frozenset({"step"}))(step, (1,), {})
     assert len(calls) == 2
 
 
 def test_each_call_is_compared_with_the_one_in_its_place() -> None:
     calls: list[Any] = []
     step = counted(calls)
-    reference = Recall()
+    reference = StepCache()
     for argument in (1, 2):
         reference(step, (argument,), {})
-    recall = Recall(reference)
+    recall = StepCache(reference)
     results = [recall(step, (argument,), {}) for argument in (1, 3, 2)]
     assert len(calls) == 4
     assert results == [[(1,)], [(3,)], [(2,)]]
 
 
 def test_what_hangs_on_a_changed_result_is_computed_and_what_does_not_is_not() -> None:
-    reference = Recall()
+    reference = StepCache()
     before = reference(beside, (X,), {})
     hanging = reference(inner, (before,), {})
     standing = reference(middle, ("plain",), {})
-    recall = Recall(reference, callers_of("beside", STEPS))
+    recall = StepCache(reference, callers_of("beside", STEPS))
     after = recall(lambda x: x.clone(), (X,), {})
     assert recall(inner, (after,), {}) is not hanging
     assert recall(middle, ("plain",), {}) is standing
