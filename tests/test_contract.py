@@ -23,7 +23,7 @@ from labs.errors import UsageError
 from labs.exercises import Source
 from labs.kit.runner import config as flags
 from labs.kit.runner.attempt import Attempt
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.mutants import distinct_arms, load, matrix, mutated_source
 from labs.kit.runner.session import rehearse
@@ -380,7 +380,7 @@ def reference_of(entry_number: int) -> tuple[Any, StepCache]:
     """The smoke Config, and what the lab's own steps return with it."""
     lesson, recall = lesson_of(entry_number), StepCache()
     cfg = lesson.config.smoke()  # type: ignore[attr-defined]
-    rehearse(lesson, cfg, Setting(timer=distinct_arms, cache=recall), smoke=True)
+    rehearse(lesson, cfg, RunContext(timer=distinct_arms, cache=recall), smoke=True)
     return cfg, recall
 
 
@@ -402,8 +402,8 @@ def test_at_least_two_wrong_solutions_of_each_exercise_fail_on_a_claim(entry: En
             attempt = attempted(entry, tmp_path / f"attempt{place}.py", mutated_source(mutant))
             assert list(attempt.written) == [step]
             recall = StepCache(reference, callers_of(step, lesson.steps))
-            setting = Setting(timer=distinct_arms, cache=recall, replacements=attempt.replacements())
-            notes = rehearse(lesson, cfg, setting, smoke=True)
+            context = RunContext(timer=distinct_arms, cache=recall, replacements=attempt.replacements())
+            notes = rehearse(lesson, cfg, context, smoke=True)
             assert attempt.troubles == {}
             if any(claim.verdict == "failed" and step in claim.judges for claim in notes.claims):
                 caught[step].append(mutant.name)
@@ -427,7 +427,7 @@ def test_the_labs_own_steps_pass_as_a_solution(entry: Entry, tmp_path: Path) -> 
     cfg, reference = reference_of(entry.number)
     solutions = "\n\n\n".join(exercise.solution for exercise in Source(entry).exercises)
     attempt = attempted(entry, tmp_path / f"lab{entry.number:02d}.py", solutions)
-    setting = Setting(timer=distinct_arms, cache=StepCache(reference), replacements=attempt.replacements())
-    notes = rehearse(lesson, cfg, setting, smoke=True)
+    context = RunContext(timer=distinct_arms, cache=StepCache(reference), replacements=attempt.replacements())
+    notes = rehearse(lesson, cfg, context, smoke=True)
     judged = {exercise.step: (exercise.judgement, exercise.reason) for exercise in attempt.judge(notes, cfg)}
     assert judged == dict.fromkeys(lesson.exercises.values(), ("passed", ""))

@@ -12,7 +12,7 @@ from typing import Any
 from labs import record
 from labs.errors import UsageError
 from labs.kit.distributed.world import World
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.marks import Mutant, marks_of
 from labs.kit.runner.mutants import mutated
@@ -112,7 +112,7 @@ class Attempt:
         world = self.world.apart(f"rerun-{self.reruns}", agree_s=self.world.agree_s, collective_s=self.world.collective_s)
         touched = frozenset().union(*(callers_of(name, self.lesson.steps) for name in {*self.written, *replacements}))
         recall = StepCache(self.memory, touched) if self.memory else None  # a `fresh` step cannot be run twice in one process
-        return rehearse(self.lesson, cfg, Setting(world=world, replacements=replacements, cache=recall), smoke=smoke)
+        return rehearse(self.lesson, cfg, RunContext(world=world, replacements=replacements, cache=recall), smoke=smoke)
 
 
 def _fingerprint(notes: record.Run) -> Fingerprint:

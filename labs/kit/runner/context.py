@@ -20,7 +20,7 @@ def unseen() -> Screen:
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunContext:
     """Screen, folder and processes of a run, and what takes the place of its steps, its clock and its memory.
 
     `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `recall` for steps, when mutants are

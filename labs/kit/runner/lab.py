@@ -17,7 +17,7 @@ from labs.kit.distributed.checkpoints import Checkpoints
 from labs.kit.draw import figures
 from labs.kit.measure import timing
 from labs.kit.runner import claims
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson, title_and_prose
 from labs.kit.runner.step_cache import with_callees
 
@@ -34,15 +34,15 @@ class Lab:
     Where a run has several processes, each judges its own value, and a claim holds only if it holds on all of them.
     """
 
-    def __init__(self, lesson: Lesson, notes: record.Run, setting: Setting) -> None:
-        self.world = setting.world
-        self.folder = setting.folder
+    def __init__(self, lesson: Lesson, notes: record.Run, context: RunContext) -> None:
+        self.world = context.world
+        self.folder = context.folder
         self.smoke = notes.smoke
         self._lesson = lesson
         self.notes = notes
-        self._setting = setting
-        self._screen = setting.screen
-        self._judges_noisy = setting.timer is not None or not notes.smoke
+        self._context = setting
+        self._screen = context.screen
+        self._judges_noisy = context.timer is not None or not notes.smoke
         self._current: record.Step | None = None
         self._judged: list[str] = []  # the steps that the next claim judges …
         self._judged_before = False  # … unless a claim stands between it and them: the next step starts a new list
@@ -58,7 +58,7 @@ class Lab:
         step.calls += 1
         with self._screen.waiting(step.title):
             begun = perf_counter()
-            result = self._setting.cache(function, args, kwargs) if self._setting.cache else function(*args, **kwargs)
+            result = self._context.cache(function, args, kwargs) if self._context.cache else function(*args, **kwargs)
             step.seconds += perf_counter() - begun
         return result
 
@@ -99,7 +99,7 @@ class Lab:
             prose=prose,
             source=inspect.getsource(inspect.unwrap(function)),
             exercise=self._lesson.exercise_of(name),
-            by="learner" if name in self._setting.learner else "lab",
+            by="learner" if name in self._context.learner else "lab",
         )
 
     # Claims -----------------------------------------------------------------------------------------------------------
@@ -160,10 +160,10 @@ class Lab:
         rounds: int = 15,
     ) -> bool:
         """Claim a bound on seconds of `first` over seconds of `second`, timed in turn. Judged in full runs only."""
-        if self._setting.timer is None:
+        if self._context.timer is None:
             arms = timing.in_turn(first, second, rounds=rounds if self._judges_noisy else min(rounds, 5), agree=self.world.agreed)
         else:
-            arms = self._setting.timer(first, second, at_least=at_least, at_most=at_most)
+            arms = self._context.timer(first, second, at_least=at_least, at_most=at_most)
         return self._claim(id_, text, "ratio", claims.ratio(*arms, at_least=at_least, at_most=at_most), because)
 
     def stat(

@@ -21,7 +21,7 @@ from labs.kit.distributed.world import World, leave
 from labs.kit.runner import config as flags
 from labs.kit.runner import lesson as lessons
 from labs.kit.runner.attempt import Attempt
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.session import blank, describe_machine, perform
@@ -77,10 +77,10 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
     if attempt and not attempt.written:
         return _show_unwritten(lesson, Screen(quiet=not world.first))
     notes = blank(lesson, cfg, smoke=smoke, launcher=launcher, world=world)
-    setting = Setting(world=world, folder=_folder(folder, lesson, launcher, world))
+    context = RunContext(world=world, folder=_folder(folder, lesson, launcher, world))
     if attempt:
-        setting = replace(setting, replacements=attempt.replacements(), learner=frozenset(attempt.written), cache=attempt.memory)
-    return _kept(lesson, cfg, notes, setting, attempt)
+        context = replace(context, replacements=attempt.replacements(), learner=frozenset(attempt.written), cache=attempt.memory)
+    return _kept(lesson, cfg, notes, context, attempt)
 
 
 def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> Path:
@@ -91,17 +91,17 @@ def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> 
     return Path(world.gather("folder", None)[0])
 
 
-def _kept(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt: Attempt | None) -> int:
+def _kept(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, attempt: Attempt | None) -> int:
     """Run the lesson with a log and a record on disk; where the disk is full, leave nothing half-made."""
-    folder = setting.folder
+    folder = context.folder
     assert folder is not None
-    if not setting.world.first:
-        return _recorded(lesson, cfg, notes, setting, attempt)
+    if not context.world.first:
+        return _recorded(lesson, cfg, notes, context, attempt)
     try:
         notes.save(folder)
         with (folder / "log.txt").open("w", encoding="utf-8") as log:
-            screen = Screen(only=setting.learner if attempt else None, log=log)
-            return _recorded(lesson, cfg, notes, replace(setting, screen=screen), attempt)
+            screen = Screen(only=context.learner if attempt else None, log=log)
+            return _recorded(lesson, cfg, notes, replace(context, screen=screen), attempt)
     except KeyboardInterrupt:
         notes.status = "interrupted"
         _save(notes, folder)
@@ -131,13 +131,13 @@ def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
     return vars(parser.parse_args(arguments))
 
 
-def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, attempt: Attempt | None) -> int:
+def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, attempt: Attempt | None) -> int:
     """Run the lesson on the screen and save its record, however it ends."""
-    screen, world = setting.screen, setting.world
+    screen, world = context.screen, context.world
     screen.opening(notes.lab, notes.title, lesson.entry.sections["Question"])
     stopped: KeyboardInterrupt | None = None
     try:
-        perform(lesson, cfg, notes, setting)
+        perform(lesson, cfg, notes, context)
     except KeyboardInterrupt as signal_:
         stopped = signal_
     except Exception:  # `perform` has noted what broke, which is said in the end; the log gets all of it
@@ -148,9 +148,9 @@ def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting, att
     if not world.first:
         return _farewell(notes, world)
     describe_machine(notes)
-    assert setting.folder is not None
-    _save(notes, setting.folder)
-    status = _closing(lesson, notes, screen, setting.folder)
+    assert context.folder is not None
+    _save(notes, context.folder)
+    status = _closing(lesson, notes, screen, context.folder)
     return 128 + signal.SIGTERM if isinstance(stopped, Terminated) else status
 
 

@@ -15,7 +15,7 @@ from labs import record
 from labs.kit.distributed.world import World
 from labs.kit.measure.timing import Arms
 from labs.kit.runner import lesson as lessons
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.marks import Mutant, marks_of
 from labs.kit.runner.session import rehearse
@@ -93,7 +93,7 @@ class _Bench:
 
     def reference(self) -> record.Run:
         """Run the lab as it is, with every bound of a ratio met. Raises DoesNotHold where a claim fails all the same."""
-        notes = self._run(Setting(timer=distinct_arms, cache=self.memory))
+        notes = self._run(RunContext(timer=distinct_arms, cache=self.memory))
         if notes.status != "held":
             failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
             raise DoesNotHold(f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
@@ -111,16 +111,16 @@ class _Bench:
             return _in_own_process(self.lesson, mutant)
         name = mutant.step.__name__
         recall = StepCache(self.memory, callers_of(name, self.lesson.steps))
-        return self._run(Setting(timer=distinct_arms, cache=recall, replacements={name: mutated(self.lesson, mutant)}))
+        return self._run(RunContext(timer=distinct_arms, cache=recall, replacements={name: mutated(self.lesson, mutant)}))
 
     def with_same_arms(self) -> record.Run:
         """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
-        return self._run(Setting(timer=same_arms, cache=StepCache(self.memory)))
+        return self._run(RunContext(timer=same_arms, cache=StepCache(self.memory)))
 
-    def _run(self, setting: Setting) -> record.Run:
+    def _run(self, context: RunContext) -> record.Run:
         self.runs += 1
         world = self.world.apart(f"run-{self.runs}", agree_s=PATIENCE_S, collective_s=PATIENCE_S)
-        return rehearse(self.lesson, self.cfg, replace(setting, world=world), smoke=True)
+        return rehearse(self.lesson, self.cfg, replace(context, world=world), smoke=True)
 
 
 def _verdict(name: str, step: str, notes: record.Run, mutant_notes: record.Run) -> Trial:
@@ -221,8 +221,8 @@ def _main(import_name: str, place: str) -> None:
     lesson = load(import_name)
     mutant = lesson.mutants[int(place)]
     cfg = lesson.config.smoke()  # type: ignore[attr-defined]
-    setting = Setting(timer=distinct_arms, replacements={mutant.step.__name__: mutated(lesson, mutant)})
-    notes = rehearse(lesson, cfg, setting, smoke=True)
+    context = RunContext(timer=distinct_arms, replacements={mutant.step.__name__: mutated(lesson, mutant)})
+    notes = rehearse(lesson, cfg, context, smoke=True)
     print(notes.model_dump_json())
 
 

@@ -13,7 +13,7 @@ from IPython.display import HTML, display
 from labs import home, record
 from labs.kit.display.screen import Screen
 from labs.kit.runner import lesson as lessons
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.session import blank, describe_machine
 from labs.report import page
@@ -68,7 +68,7 @@ def begin(module: str, *, smoke: bool = False) -> tuple[Any, Lab]:
     folder = home.writable(home.run_folder(lesson.entry.number, "notebook"))
     cfg = lesson.config.smoke() if smoke else lesson.config()  # type: ignore[attr-defined]
     notes = blank(lesson, cfg, smoke=smoke, launcher="notebook")
-    return cfg, Lab(lesson, notes, Setting(screen=NotebookScreen(folder), folder=folder))
+    return cfg, Lab(lesson, notes, RunContext(screen=NotebookScreen(folder), folder=folder))
 
 
 def end(lab: Lab) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from labs import home, record
 from labs.kit.distributed.world import World
 from labs.kit.measure import machine
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
 
@@ -41,12 +41,12 @@ def blank(lesson: Lesson, cfg: Any, *, smoke: bool, launcher: str = "local", wor
     )
 
 
-def perform(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting) -> None:
+def perform(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext) -> None:
     """Call the lab's `run` once and fill in `notes`. Raises what the lab raises."""
-    world, begun = setting.world, perf_counter()
+    world, begun = context.world, perf_counter()
     try:
-        with lesson.replaced(setting.replacements), world.group() if lesson.entry.distributed else nullcontext():
-            lesson.run(cfg, Lab(lesson, notes, setting))
+        with lesson.replaced(context.replacements), world.group() if lesson.entry.distributed else nullcontext():
+            lesson.run(cfg, Lab(lesson, notes, context))
     except KeyboardInterrupt:
         notes.status, notes.error = "interrupted", "interrupted"
         raise
@@ -60,11 +60,11 @@ def perform(lesson: Lesson, cfg: Any, notes: record.Run, setting: Setting) -> No
         notes.seconds = perf_counter() - begun
 
 
-def rehearse(lesson: Lesson, cfg: Any, setting: Setting, *, smoke: bool) -> record.Run:
+def rehearse(lesson: Lesson, cfg: Any, context: RunContext, *, smoke: bool) -> record.Run:
     """Run a lab unseen and unrecorded; return its notes, also where it broke."""
-    notes = blank(lesson, cfg, smoke=smoke, world=setting.world)
+    notes = blank(lesson, cfg, smoke=smoke, world=context.world)
     try:
-        perform(lesson, cfg, notes, setting)
+        perform(lesson, cfg, notes, context)
     except Exception:  # the notes say what broke
         return notes
     return notes

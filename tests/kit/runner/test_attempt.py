@@ -9,7 +9,7 @@ import pytest
 from labs.errors import UsageError
 from labs.exercises import Source
 from labs.kit.runner.attempt import Attempt
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.session import rehearse
 
@@ -33,7 +33,7 @@ def judgements(tiny: Lesson, file: Path, *, smoke: bool = True, **config: Any) -
     attempt = Attempt(tiny, file)
     cfg = tiny.config(**config)
     tiny.namespace["MEMORY"].clear()
-    notes = rehearse(tiny, cfg, Setting(replacements=attempt.replacements(), cache=attempt.memory), smoke=smoke)
+    notes = rehearse(tiny, cfg, RunContext(replacements=attempt.replacements(), cache=attempt.memory), smoke=smoke)
     return {exercise.id: (exercise.judgement, exercise.reason) for exercise in attempt.judge(notes, cfg)}
 
 

@@ -11,7 +11,7 @@ import torch
 from labs import record
 from labs.kit.display.screen import Screen
 from labs.kit.distributed.checkpoints import Plain
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.mutants import distinct_arms
@@ -25,7 +25,7 @@ def notes(tiny: Lesson) -> record.Run:
 
 @pytest.fixture
 def lab(tiny: Lesson, notes: record.Run) -> Lab:
-    return Lab(tiny, notes, Setting(timer=distinct_arms))
+    return Lab(tiny, notes, RunContext(timer=distinct_arms))
 
 
 def drawn() -> tuple[float, float]:
@@ -65,7 +65,7 @@ def test_a_step_that_is_called_again_is_noted_once(lab: Lab, notes: record.Run) 
 def test_randomness_is_the_same_in_every_run_and_different_in_every_call(tiny: Lesson) -> None:
     runs = []
     for _ in range(2):
-        lab = Lab(tiny, blank(tiny, tiny.config(), smoke=True), Setting())
+        lab = Lab(tiny, blank(tiny, tiny.config(), smoke=True), RunContext())
         torch.rand(3)
         random.random()
         runs.append([lab.step(drawn) for _ in range(3)])
@@ -78,7 +78,7 @@ def test_a_seed_in_the_config_changes_the_randomness(tiny: Lesson) -> None:
     for seed in (0, 1):
         notes = blank(tiny, tiny.config(), smoke=True)
         notes.config["seed"] = seed
-        values.add(Lab(tiny, notes, Setting()).step(drawn))
+        values.add(Lab(tiny, notes, RunContext()).step(drawn))
     assert len(values) == 2
 
 
@@ -128,7 +128,7 @@ def test_claims_judge_the_steps_since_the_claims_before_them(lab: Lab, notes: re
 @pytest.mark.parametrize("kind", ["ratio", "stat"])
 def test_what_is_noisy_is_measured_but_not_judged_in_a_smoke_run(tiny: Lesson, kind: str) -> None:
     notes = blank(tiny, tiny.config(), smoke=True)
-    lab = Lab(tiny, notes, Setting())
+    lab = Lab(tiny, notes, RunContext())
     if kind == "ratio":
         held = lab.ratio("99.noisy", "t", lambda: torch.ones(2**18).sum(), one, at_least=1, because="b")
     else:
@@ -142,7 +142,7 @@ def test_what_is_noisy_is_measured_but_not_judged_in_a_smoke_run(tiny: Lesson, k
 
 
 def test_a_ratio_is_timed_by_the_clock_in_a_full_run(tiny: Lesson, notes: record.Run) -> None:
-    lab = Lab(tiny, notes, Setting())
+    lab = Lab(tiny, notes, RunContext())
     long, short = torch.ones(2**20), torch.ones(4)
     assert lab.ratio("99.clock", "t", long.sum, short.sum, at_least=2, because="b") is True
     assert len(notes.claims[0].samples) == 15
@@ -159,7 +159,7 @@ def test_what_is_not_here_is_said_and_its_claims_are_not_judged(lab: Lab, notes:
 
 
 def test_tables_figures_and_claims_stand_in_order_under_their_step(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
-    lab = Lab(tiny, notes, Setting(folder=tmp_path))
+    lab = Lab(tiny, notes, RunContext(folder=tmp_path))
     lab.table("Opening", ["a"], [[1]])
     lab.step(one)
     lab.table("Numbers", ["a", "b"], [(1, None), ("x", 2.5)])
@@ -176,7 +176,7 @@ def test_tables_figures_and_claims_stand_in_order_under_their_step(tiny: Lesson,
 
 def test_pictures_and_listings_are_kept_and_shown(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
     log = io.StringIO()
-    lab = Lab(tiny, notes, Setting(folder=tmp_path, screen=Screen(quiet=True, log=log)))
+    lab = Lab(tiny, notes, RunContext(folder=tmp_path, screen=Screen(quiet=True, log=log)))
     lab.step(one)
     lab.picture("Two greys", [[torch.zeros(4, 4), torch.ones(4, 4)]], columns=["dark", "[light]"], rows=["grey"])
     lab.listing("Generated", "x = [bold]\n    y", language="python")
@@ -196,7 +196,7 @@ def test_nothing_is_drawn_where_nothing_is_kept(lab: Lab, notes: record.Run) -> 
 
 def test_the_prose_is_shown_before_the_step_runs(tiny: Lesson, notes: record.Run) -> None:
     log = io.StringIO()
-    lab = Lab(tiny, notes, Setting(screen=Screen(quiet=True, log=log)))
+    lab = Lab(tiny, notes, RunContext(screen=Screen(quiet=True, log=log)))
     seen: list[Any] = []
 
     def looking() -> None:
@@ -219,10 +219,10 @@ def test_what_checkpoints_say_is_shown_and_the_step_is_in_the_record(tiny: Lesso
     weights = torch.nn.Linear(2, 1)
     shown = io.StringIO()
     for _ in range(2):
-        lab = Lab(tiny, notes, Setting(screen=Screen(quiet=True, log=shown), folder=tmp_path))
+        lab = Lab(tiny, notes, RunContext(screen=Screen(quiet=True, log=shown), folder=tmp_path))
         kept = lab.checkpoints(every=2)
         for step in range(kept.resume(Plain(model=weights)), 3):
             kept.after(step + 1, Plain(model=weights))
     assert notes.resumed == 2
     assert shown.getvalue() == "  resumed from step 2, where the checkpoint of an earlier attempt stands\n"
-    assert Lab(tiny, notes, Setting()).checkpoints(every=2).resume(Plain(model=weights)) == 0
+    assert Lab(tiny, notes, RunContext()).checkpoints(every=2).resume(Plain(model=weights)) == 0

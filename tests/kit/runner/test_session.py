@@ -8,7 +8,7 @@ import pytest
 
 from labs.kit.display.screen import Screen
 from labs.kit.runner import session
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.mutants import distinct_arms
 from labs.record import Run
@@ -16,7 +16,7 @@ from labs.record import Run
 
 def performed(tiny: Lesson, **config: Any) -> Run:
     notes = session.blank(tiny, tiny.config(**config), smoke=False)
-    session.perform(tiny, tiny.config(**config), notes, Setting(timer=distinct_arms))
+    session.perform(tiny, tiny.config(**config), notes, RunContext(timer=distinct_arms))
     return notes
 
 
@@ -44,7 +44,7 @@ def test_one_failed_claim_fails_the_run(tiny: Lesson) -> None:
 
 
 def test_claims_that_are_not_measured_do_not_fail_the_run(tiny: Lesson) -> None:
-    notes = session.rehearse(tiny, tiny.config(), Setting(), smoke=True)
+    notes = session.rehearse(tiny, tiny.config(), RunContext(), smoke=True)
     assert notes.status == "held"
     assert notes.count("not measured here") == 1
 
@@ -52,7 +52,7 @@ def test_claims_that_are_not_measured_do_not_fail_the_run(tiny: Lesson) -> None:
 def test_a_lab_that_raises_broke_and_its_line_names_the_step(tiny: Lesson) -> None:
     notes = session.blank(tiny, tiny.config(mood="broken"), smoke=False)
     with pytest.raises(OSError, match="the tiny lab broke"):
-        session.perform(tiny, tiny.config(mood="broken"), notes, Setting())
+        session.perform(tiny, tiny.config(mood="broken"), notes, RunContext())
     assert notes.status == "broke"
     assert notes.error.startswith("lab 99 broke in step numbers: OSError: the tiny lab broke (lab99_tiny_things.py:")
     assert "\n" not in notes.error
@@ -60,11 +60,11 @@ def test_a_lab_that_raises_broke_and_its_line_names_the_step(tiny: Lesson) -> No
 
 
 def test_a_rehearsal_does_not_raise(tiny: Lesson) -> None:
-    assert session.rehearse(tiny, tiny.config(mood="broken"), Setting(), smoke=True).status == "broke"
+    assert session.rehearse(tiny, tiny.config(mood="broken"), RunContext(), smoke=True).status == "broke"
 
 
 def test_a_rehearsal_shows_nothing(tiny: Lesson, capsys: pytest.CaptureFixture[str]) -> None:
-    session.rehearse(tiny, tiny.config(loud=True), Setting(), smoke=True)
+    session.rehearse(tiny, tiny.config(loud=True), RunContext(), smoke=True)
     assert capsys.readouterr() == ("", "")
 
 
@@ -74,21 +74,21 @@ def test_ctrl_c_interrupts_the_run_and_goes_on_up(tiny: Lesson) -> None:
 
     notes = session.blank(tiny, tiny.config(), smoke=False)
     with pytest.raises(KeyboardInterrupt):
-        session.perform(tiny, tiny.config(), notes, Setting(replacements={"doubled": interrupted}))
+        session.perform(tiny, tiny.config(), notes, RunContext(replacements={"doubled": interrupted}))
     assert notes.status == "interrupted"
     assert [claim.id for claim in notes.claims] == ["99.numbers", "99.refused"]
 
 
 def test_replacements_last_for_one_run(tiny: Lesson) -> None:
     wrong = {"doubled": tiny.steps["total"]}
-    assert session.rehearse(tiny, tiny.config(), Setting(replacements=wrong), smoke=True).status == "failed"
+    assert session.rehearse(tiny, tiny.config(), RunContext(replacements=wrong), smoke=True).status == "failed"
     tiny.namespace["MEMORY"].clear()
-    assert session.rehearse(tiny, tiny.config(), Setting(), smoke=True).status == "held"
+    assert session.rehearse(tiny, tiny.config(), RunContext(), smoke=True).status == "held"
 
 
 def test_a_lab_without_claims_held(tiny: Lesson) -> None:
     empty = dataclasses.replace(tiny, run=lambda cfg, lab: None)
-    assert session.rehearse(empty, tiny.config(), Setting(), smoke=True).status == "held"
+    assert session.rehearse(empty, tiny.config(), RunContext(), smoke=True).status == "held"
 
 
 def test_the_machine_is_described(tiny: Lesson) -> None:
@@ -103,7 +103,7 @@ def test_the_machine_is_described(tiny: Lesson) -> None:
 def test_the_screen_sees_what_the_notes_say(tiny: Lesson) -> None:
     log = io.StringIO()
     notes = session.blank(tiny, tiny.config(loud=True), smoke=True)
-    session.perform(tiny, tiny.config(loud=True), notes, Setting(screen=Screen(quiet=True, log=log), timer=distinct_arms))
+    session.perform(tiny, tiny.config(loud=True), notes, RunContext(screen=Screen(quiet=True, log=log), timer=distinct_arms))
     shown = log.getvalue()
     assert all(claim.id in shown for claim in notes.claims)
     assert all(step.title in shown for step in notes.steps)

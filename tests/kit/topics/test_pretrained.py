@@ -10,7 +10,7 @@ from labs import record
 from labs.errors import UsageError
 from labs.fetch import assets
 from labs.fetch.assets import Asset, Source
-from labs.kit.runner.context import Setting
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.session import blank
@@ -19,7 +19,7 @@ from labs.kit.topics.pretrained import pretrained
 
 @pytest.fixture
 def lab(tiny: Lesson) -> Lab:
-    return Lab(tiny, blank(tiny, tiny.config(), smoke=True), Setting())
+    return Lab(tiny, blank(tiny, tiny.config(), smoke=True), RunContext())
 
 
 @pytest.fixture
