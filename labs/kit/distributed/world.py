@@ -22,7 +22,7 @@ AGREE_S = 5 * COLLECTIVE_S  # how long one process waits for another to reach th
 LONGEST_NAP_S = 0.02
 
 
-class LeftAlone(RuntimeError):
+class PeerLost(RuntimeError):
     """Another process of the run ended, or did not arrive."""
 
 
@@ -62,7 +62,7 @@ class World:
         """Return this process's own GPU where each has one, else the CPU."""
         return torch.device("cuda", self.local_rank) if self.local_rank < torch.cuda.device_count() else torch.device("cpu")
 
-    def apart(self, name: str, *, agree_s: float, collective_s: float) -> "World":
+    def with_prefix(self, name: str, *, agree_s: float, collective_s: float) -> "World":
         """Return the same processes under a name of their own, so that a run that breaks leaves the next one untouched."""
         store = self.store and dist.PrefixStore(name, self.store)
         return replace(self, store=store, agree_s=agree_s, collective_s=collective_s, _rounds=Counter())
@@ -70,7 +70,7 @@ class World:
     def gather(self, topic: str, value: Any) -> list[Any]:
         """Return what every rank says on a topic, in rank order. All ranks must call it, equally often.
 
-        Raises LeftAlone as soon as another rank has ended, or when one has not arrived in time.
+        Raises PeerLost as soon as another rank has ended, or when one has not arrived in time.
         """
         if self.store is None:
             return [value]
@@ -85,10 +85,10 @@ class World:
         deadline, nap = time.monotonic() + self.agree_s, 0.0005
         while not self.store.check(keys):
             if words := self.last_words():
-                raise LeftAlone("; ".join(f"rank {rank}: {word}" for rank, word in words.items()))
+                raise PeerLost("; ".join(f"rank {rank}: {word}" for rank, word in words.items()))
             if time.monotonic() > deadline:
                 late = [str(rank) for rank, key in enumerate(keys) if not self.store.check([key])]
-                raise LeftAlone(f"rank {', '.join(late)} did not reach {topic!r} within {self.agree_s:.0f} s")
+                raise PeerLost(f"rank {', '.join(late)} did not reach {topic!r} within {self.agree_s:.0f} s")
             time.sleep(nap)
             nap = min(2 * nap, LONGEST_NAP_S)
 
@@ -97,7 +97,7 @@ class World:
         if self.store is not None:
             self.store.set(f"place/{self.rank}", place)
 
-    def elsewhere(self, place: str) -> dict[int, str]:
+    def ranks_not_at(self, place: str) -> dict[int, str]:
         """Return which ranks were last seen at another place than this, and where."""
         if self.store is None:
             return {}

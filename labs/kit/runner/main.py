@@ -156,7 +156,7 @@ def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, 
 
 def _farewell(notes: record.Run, world: World) -> int:
     """End a rank that does not speak: say what broke here, unless it was only left alone by another."""
-    if notes.status == "broke" and "LeftAlone" not in notes.error:
+    if notes.status == "broke" and "PeerLost" not in notes.error:
         print(notes.error, file=sys.stderr)
     return {"held": 0, "interrupted": 128 + signal.SIGINT}.get(notes.status, 1)
 

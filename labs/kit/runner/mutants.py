@@ -119,7 +119,7 @@ class _Bench:
 
     def _run(self, context: RunContext) -> record.Run:
         self.runs += 1
-        world = self.world.apart(f"run-{self.runs}", agree_s=PATIENCE_S, collective_s=PATIENCE_S)
+        world = self.world.with_prefix(f"run-{self.runs}", agree_s=PATIENCE_S, collective_s=PATIENCE_S)
         return rehearse(self.lesson, self.cfg, replace(context, world=world), smoke=True)
 
 

@@ -80,7 +80,7 @@ def _named(error: Exception, notes: record.Run, world: World) -> str:
     where = f" in step {step}" if step else ""
     line = traceback.extract_tb(error.__traceback__)[-1]
     first = _plain(str(error))
-    others = "".join(f"; rank {rank} was in step {other}" for rank, other in world.elsewhere(step).items())
+    others = "".join(f"; rank {rank} was in step {other}" for rank, other in world.ranks_not_at(step).items())
     return f"lab {notes.lab:02d} broke{where}: {type(error).__name__}: {first} ({Path(line.filename).name}:{line.lineno}){others}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch.distributed as dist
 
-from labs.kit.distributed.world import LeftAlone, World
+from labs.kit.distributed.world import PeerLost, World
 from labs.kit.runner import claims
 
 
@@ -46,7 +46,7 @@ def test_a_topic_can_come_up_again() -> None:
 
 def test_who_does_not_come_is_named_after_the_wait() -> None:
     told = together(3, lambda world: world.gather("lunch", 1) if world.rank < 2 else None, agree_s=0.3)
-    assert isinstance(told[0], LeftAlone)
+    assert isinstance(told[0], PeerLost)
     assert str(told[0]) == "rank 2 did not reach 'lunch' within 0 s"
 
 
@@ -55,14 +55,14 @@ def test_last_words_end_the_wait_at_once() -> None:
         return world.leave_word("ValueError: no") if world.rank == 1 else world.gather("topic", 1)
 
     told = together(2, action, agree_s=60)
-    assert isinstance(told[0], LeftAlone)
+    assert isinstance(told[0], PeerLost)
     assert str(told[0]) == "rank 1: ValueError: no"
 
 
 def test_what_is_said_apart_stays_apart() -> None:
     def action(world: World) -> Any:
         world.leave_word("broken")
-        return world.apart("next", agree_s=5, collective_s=5).gather("topic", world.rank)
+        return world.with_prefix("next", agree_s=5, collective_s=5).gather("topic", world.rank)
 
     assert together(2, action) == [[0, 1]] * 2
 
