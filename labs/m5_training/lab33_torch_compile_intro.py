@@ -51,7 +51,7 @@ from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.measure.timing import in_turn, torch_threads
 from labs.kit.runner.lab import Kind
 from labs.kit.topics import compiling
-from labs.kit.topics.compiling import Counted, Counting, compiled_in, forgotten, missing_compiler, own_cache, reasons
+from labs.kit.topics.compiling import Counted, Counting, compiled_in, fresh_compiler, missing_compiler, own_cache, reasons
 from labs.kit.topics.tasks import Stack, stacked
 
 # Shape letters: N numbers, B batch, D width.
@@ -104,7 +104,7 @@ def graphs_of(function: Function, inputs: list[Tensor]) -> tuple[list[str], Tens
     each graph, keeps it, and gives back the graph itself.
     """
     backend = Counting()
-    with forgotten():
+    with fresh_compiler():
         compiled = torch.compile(function, backend=backend)
         results = torch.stack([compiled(x_N) for x_N in inputs])
     return [graph.code for graph in backend.graphs], results
@@ -115,7 +115,7 @@ def captured_whole(function: Function, x_N: Tensor) -> Tensor:
 
     Without it a break is silent. The result stays right, but nothing is fused across the gap, and a GPU waits there for Python.
     """
-    with forgotten():
+    with fresh_compiler():
         given_N = torch.compile(function, backend=Counting(), fullgraph=True)(x_N)
     return given_N
 
@@ -143,7 +143,7 @@ def compiles_after(changes: dict[str, Tensor]) -> dict[str, int]:
     microseconds. If one fails, the older graphs are tried, then a new one is made.
     """
     backend, counts = Counting(), {}
-    with forgotten():
+    with fresh_compiler():
         compiled = torch.compile(chain, backend=backend)
         for change, x in changes.items():
             before = len(backend.graphs)
@@ -159,7 +159,7 @@ def compiles_of_a_counter(calls: int, in_tensor: bool) -> int:
     them torch gives up and runs eager, with a warning in the log. A tensor's content is not guarded.
     """
     backend = Counting()
-    with forgotten():
+    with fresh_compiler():
         compiled = torch.compile(Counted(in_tensor=in_tensor), backend=backend)
         for _ in range(calls):
             compiled(torch.ones(1))
@@ -174,7 +174,7 @@ def compiles_over_sizes(sizes: tuple[int, ...], dynamic: bool | None) -> int:
     always get graphs of their own: they change what broadcasts.
     """
     backend = Counting()
-    with forgotten():
+    with fresh_compiler():
         compiled = torch.compile(chain, backend=backend, dynamic=dynamic)
         for size in sizes:
             compiled(torch.ones(size, 3))
@@ -188,7 +188,7 @@ def operators_captured(count: int, regional: bool) -> list[int]:
     are inputs of the graph. So compile one block, and all others find its guards fulfilled.
     """
     backend, network = Counting(), Stack(count)
-    with forgotten():
+    with fresh_compiler():
         for module in network.blocks if regional else [network]:
             module.compile(backend=backend)
         network(network.example())
@@ -206,7 +206,7 @@ def generated(numbers: int, device: torch.device) -> tuple[int, str]:
 
     own_cache()
     x_N = torch.linspace(-2, 2, numbers, device=device)
-    with forgotten(), torch_threads(1):
+    with fresh_compiler(), torch_threads(1):
         metrics.reset()
         _, codes = run_and_get_code(torch.compile(chain), x_N)
     return metrics.generated_kernel_count, compiling.kernel_in(codes[0])
@@ -230,7 +230,7 @@ def price_of(mode: str, numbers: int, device: torch.device) -> tuple[Price, Tens
     tries several kernels for matrix products, and takes the fastest. Neither can help a fused loop on a CPU.
     """
     x_N, factor = torch.linspace(-2, 2, numbers, device=device), MODES[mode]
-    with forgotten(), torch_threads(1):
+    with fresh_compiler(), torch_threads(1):
         begun = time.perf_counter()
         given_N = compiled_in(chain, mode)(x_N, factor)[:: numbers // SAMPLE].clone()
         first = time.perf_counter() - begun
@@ -276,7 +276,7 @@ def compiled_inside_ddp(layers: int, width: int, cap_mb: float | None) -> tuple[
     forward the captured graph is cut where a bucket is full, and each part becomes a graph of its own.
     """
     backend, sent = Counting(), list[int]()
-    with forgotten():
+    with fresh_compiler():
         model = DistributedDataParallel(stacked(layers, width), bucket_cap_mb=cap_mb)
         model.register_comm_hook(sent, compiling.noted)
         model.module.compile(backend=backend)
@@ -292,7 +292,7 @@ def compiled_around_ddp(layers: int, width: int) -> list[str]:
     DDP's own forward is Python that talks to its C++ reducer. Dynamo does not trace it: it breaks there, and compiles the model
     inside, cut into the same graphs. So the result is nearly the same; wrapping last says what you mean.
     """
-    with forgotten():
+    with fresh_compiler():
         reasons()
         model = torch.compile(DistributedDataParallel(stacked(layers, width)), backend=Counting())
         model(torch.ones(2, width)).sum().backward()

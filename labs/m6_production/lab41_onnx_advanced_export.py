@@ -49,7 +49,7 @@ from torch.export import Dim
 from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.measure.timing import in_turn
 from labs.kit.topics.onnx_files import CPU, CUDA, answer_or_nan, as_module, bytes_of, input_shape, profiled, raised, session_of, weights_in
-from labs.kit.topics.quiet_libraries import unheard
+from labs.kit.topics.quiet_libraries import quiet_libraries
 
 # Shape letters: B batch, T tokens or time (the length), D width, H heads, C classes, K edges of bins.
 
@@ -118,7 +118,7 @@ def exported(work: nn.Module | Callable[[Tensor], Tensor], draw: Draw, example: 
     `torch.export` captures a graph of ATen operators with symbols for the free dims. Then each operator is translated into
     operators of ONNX, and the graph is folded and cleaned. The result is a protocol buffer: here, bytes in memory.
     """
-    with unheard():
+    with quiet_libraries():
         program = torch.onnx.export(as_module(work), (draw(*example),), dynamo=True, dynamic_shapes=dims, **NAMES)
     return bytes_of(program)
 
@@ -171,7 +171,7 @@ def refused(work: Callable[[Tensor], Tensor], dims: Dims) -> tuple[BaseException
     translation. It is the first thing to read, and the thing to attach to a bug report.
     """
     cause = None
-    with tempfile.TemporaryDirectory() as folder, unheard():
+    with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         try:
             torch.onnx.export(as_module(work), (signals(*EXAMPLE),), dynamic_shapes=dims, report=True, artifacts_dir=folder, **NAMES)
         except torch.onnx.OnnxExporterError as error:
@@ -197,7 +197,7 @@ def cured(dims: Dims) -> dict[str, bytes]:
 
     rewritten = exported(lambda x_BT: bins_by_counting(x_BT, torch.tensor(EDGES)), signals, EXAMPLE, dims)
     captured = captured_program(as_module(binned_by_search), signals, EXAMPLE, dims)
-    with unheard():
+    with quiet_libraries():
         plain = captured.run_decompositions({SEARCHSORTED: lambda edges_K, x_BT, **options: bins_by_counting(x_BT, edges_K)})
         decomposed = torch.onnx.export(plain, dynamo=True, **NAMES)
         translated = torch.onnx.export(captured, dynamo=True, custom_translation_table={SEARCHSORTED: in_onnx}, **NAMES)
@@ -237,7 +237,7 @@ def quantized(proto: bytes) -> bytes:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as folder, unheard():
+    with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         target = Path(folder, "int8.onnx")
         model = onnx.load_from_string(proto)
         quantize_dynamic(model, target, op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8)
@@ -320,7 +320,7 @@ def eager_answers(work: Callable[[Tensor], Tensor], draw: Draw, sizes: tuple[Siz
 def captured_program(module: nn.Module, draw: Draw, example: Size, dims: Dims) -> torch.export.ExportedProgram:
     """Capture a program without translating it: what `torch.onnx.export` takes too, and what is strict about free dims."""
     free = dims or None
-    with unheard():
+    with quiet_libraries():
         return torch.export.export(module, (draw(*example),), dynamic_shapes=free)
 
 

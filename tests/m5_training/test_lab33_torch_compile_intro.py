@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.kit.topics.compiling import Counting, forgotten
+from labs.kit.topics.compiling import Counting, fresh_compiler
 from labs.m5_training import lab33_torch_compile_intro as lab33
 
 MILLISECONDS = st.integers(1, 50)
@@ -31,6 +31,6 @@ def test_without_the_if_it_says_the_same(numbers: list[int]) -> None:
 
 def test_the_chain_has_as_many_operators_as_the_lesson_says() -> None:
     backend = Counting()
-    with forgotten():
+    with fresh_compiler():
         torch.compile(lab33.chain, backend=backend)(torch.ones(2))
     assert backend.operators == [lab33.OPERATORS]

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 
 from labs.kit.measure.memory import allocations
 from labs.kit.measure.timing import torch_threads
-from labs.kit.topics.quiet_libraries import unheard
+from labs.kit.topics.quiet_libraries import quiet_libraries
 
 Function = Callable[..., Tensor]
 
@@ -39,10 +39,10 @@ class Counting:
 
 
 @contextmanager
-def forgotten() -> Iterator[None]:
+def fresh_compiler() -> Iterator[None]:
     """Begin and end without any compiled code, and keep the compiler's own messages off the screen."""
     torch.compiler.reset()
-    with unheard():
+    with quiet_libraries():
         yield
     torch.compiler.reset()
 
@@ -110,7 +110,7 @@ def compiled_in(function: Function, mode: str) -> Function:
 
 def compiled_anew(function: Function, *arguments: Any) -> None:
     """Compile and call a function as if it were the first time in this process."""
-    with forgotten():
+    with fresh_compiler():
         torch.compile(function)(*arguments)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from labs.kit.topics.quiet_libraries import unheard
+from labs.kit.topics.quiet_libraries import quiet_libraries
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -53,7 +53,7 @@ def profiled(model: bytes, feed: dict[str, Any], providers: Sequence[str]) -> li
     """Run a model once under onnxruntime's profiler; return what it noted of each kernel, its `op_name` and `provider` among it."""
     import onnxruntime
 
-    with tempfile.TemporaryDirectory() as folder, unheard():  # a provider that is missing is a warning
+    with tempfile.TemporaryDirectory() as folder, quiet_libraries():  # a provider that is missing is a warning
         options = onnxruntime.SessionOptions()
         options.enable_profiling, options.profile_file_prefix, options.log_severity_level = (True, str(Path(folder, "profile")), 4)
         session = onnxruntime.InferenceSession(model, options, providers=list(providers))

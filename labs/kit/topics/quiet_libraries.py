@@ -9,7 +9,7 @@ LIBRARIES = ("copyreg", "networkx", "onnx", "onnxruntime", "onnxscript", "torch"
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Pass over log messages, and warnings that name a line inside a library. One that names a lab's own line is heard."""
     logged = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

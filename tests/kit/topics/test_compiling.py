@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils import cpp_extension
 
-from labs.kit.topics.compiling import Counted, Counting, forgotten, kernel_in, name_without_spaces
+from labs.kit.topics.compiling import Counted, Counting, fresh_compiler, kernel_in, name_without_spaces
 
 
 def twice(x: Tensor) -> Tensor:
@@ -17,7 +17,7 @@ def twice(x: Tensor) -> Tensor:
 
 def test_each_graph_is_kept_and_run_as_it_is() -> None:
     backend = Counting()
-    with forgotten():
+    with fresh_compiler():
         assert torch.compile(twice, backend=backend)(torch.ones(2)).tolist() == [2, 2]
     assert backend.operators == [1]
 
@@ -26,7 +26,7 @@ def test_what_was_compiled_before_is_forgotten_and_what_was_inside_afterwards() 
     backend = Counting()
     compiled = torch.compile(twice, backend=backend)
     compiled(torch.ones(2))
-    with forgotten():
+    with fresh_compiler():
         compiled(torch.ones(2))
         compiled(torch.ones(2))
         assert len(backend.graphs) == 2
