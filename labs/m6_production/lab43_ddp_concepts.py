@@ -48,7 +48,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.distributed.checkpoints import Checkpoints, Plain
+from labs.kit.distributed.checkpoints import Checkpoints, FullState
 from labs.kit.distributed.restart import judge
 from labs.kit.distributed.shards import weights_of
 from labs.kit.distributed.subgroup import by_node_starter, by_torchrun, events_apart, events_of
@@ -301,7 +301,7 @@ def trained_with_checkpoints(cfg: Config, kept: Checkpoints, device: torch.devic
     Rank 0 writes for all. Kill this run and give its command again with its folder, as a queue does: a few steps are repeated.
     """
     model = DistributedDataParallel(network(device))
-    form = Plain(model=model)
+    form = FullState(model=model)
     for step in range(kept.resume(form), cfg.train_steps):
         stepped(model, *share_of(step, cfg.share, device))
         kept.after(step + 1, form)

@@ -4,7 +4,7 @@ Question:
     How do you train a model that does not fit on one card?
 
 You will see:
-    - Sharded training from nothing but all-gather and reduce-scatter, with the very losses of DDP; then `fully_shard`.
+    - ShardedState training from nothing but all-gather and reduce-scatter, with the very losses of DDP; then `fully_shard`.
     - Weights, gradients and optimizer state on each rank, to the byte: ⌈rows / N⌉ rows of each parameter, padding beside it.
     - What it costs: two gathers and one reduce-scatter a block and step; and what trades memory for fewer, or smaller, ones.
     - A model of 16 bytes a parameter that trains on ranks with room for 12.
@@ -23,7 +23,7 @@ Builds on:
 
 Sources:
     - S. Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", SC 2020, arXiv:1910.02054, section 5
-    - Y. Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", VLDB 2023, arXiv:2304.11277, sections 3 and 4
+    - Y. Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully ShardedState Data Parallel", VLDB 2023, arXiv:2304.11277, sections 3 and 4
     - PyTorch documentation: torch.distributed.fsdp.fully_shard; torch.distributed.checkpoint. DeepSpeed documentation: ZeRO
 
 Notebook:
@@ -44,7 +44,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully
 from torch.nn.parallel import DistributedDataParallel
 
 from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.distributed.checkpoints import Checkpoints, Sharded
+from labs.kit.distributed.checkpoints import Checkpoints, ShardedState
 from labs.kit.distributed.restart import judge
 from labs.kit.distributed.shards import Held, gradients_of, held_by, local, own_rows, there_and_back, weights_of, whole
 from labs.kit.distributed.subgroup import by_node_starter, events_apart, events_of
@@ -285,7 +285,7 @@ def trained_with_checkpoints(cfg: Config, kept: Checkpoints, device: torch.devic
     """
     model = sharded(cfg.model(), mesh_of(device))
     optimizer = torch.optim.AdamW(model.parameters())
-    form = Sharded(model, optimizer)
+    form = ShardedState(model, optimizer)
     for done in steps_of(model, optimizer, range(kept.resume(form), cfg.train_steps), cfg.share, device):
         kept.after(done, form)
         time.sleep(cfg.pause)

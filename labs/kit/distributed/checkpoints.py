@@ -23,7 +23,7 @@ T = TypeVar("T")
 Said = Callable[[int, str], None]
 
 
-class Form(Protocol):
+class CheckpointFormat(Protocol):
     """What is saved, and how. All ranks call both methods together."""
 
     def write(self, folder: Path) -> None:
@@ -33,7 +33,7 @@ class Form(Protocol):
         """Load what was saved."""
 
 
-class Plain:
+class FullState:
     """One file, written by rank 0 and read by all: for a model that every rank holds whole."""
 
     def __init__(self, **parts: Any) -> None:
@@ -49,7 +49,7 @@ class Plain:
             part.load_state_dict(kept[name])
 
 
-class Sharded:
+class ShardedState:
     """A file for each rank, by torch.distributed.checkpoint; another number of ranks can read them too."""
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -104,7 +104,7 @@ class Checkpoints:
         if folder is not None and self._folder is None:
             said(0, "not all ranks see the run folder, so no checkpoint is kept: a restarted run begins anew")
 
-    def resume(self, form: Form) -> int:
+    def resume(self, form: CheckpointFormat) -> int:
         """Load the newest checkpoint that is whole and return its step; 0 where there is none."""
         if self._folder is None:
             return 0
@@ -118,14 +118,14 @@ class Checkpoints:
         self._note(f"from {self.begun}")
         return self.begun
 
-    def after(self, step: int, form: Form) -> None:
+    def after(self, step: int, form: CheckpointFormat) -> None:
         """Count a step that is done, and save where a checkpoint is due."""
         self.steps_done += 1
         self._note(str(step))
         if self._folder is not None and step % self.every == 0:
             self._save(step, form)
 
-    def _save(self, step: int, form: Form) -> None:
+    def _save(self, step: int, form: CheckpointFormat) -> None:
         assert self._folder is not None
         part = self._folder / f"part-{step:06}-{self.restarts}"  # a name used once: network file systems remember old ones
         try:

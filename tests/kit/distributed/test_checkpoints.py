@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from labs.kit.distributed.checkpoints import Checkpoints, Plain
+from labs.kit.distributed.checkpoints import Checkpoints, FullState
 
 STEPS, EVERY = 12, 5
 
@@ -22,7 +22,7 @@ def trained(folder: Path | None, upto: int, said: list[tuple[int, str]] | None =
     """One attempt: train up to a step, as a run that is killed there does."""
     model, optimizer = network()
     kept = Checkpoints(folder, EVERY, lambda step, text: said.append((step, text)) if said is not None else None)
-    form = Plain(model=model, optimizer=optimizer)
+    form = FullState(model=model, optimizer=optimizer)
     for step in range(kept.resume(form), upto):
         optimizer.zero_grad()
         model(torch.full((3, 4), float(step))).square().sum().backward()
@@ -99,7 +99,7 @@ def test_what_a_killed_attempt_had_begun_to_write_is_cleared_away(tmp_path: Path
 
 
 def test_a_rank_that_cannot_write_ends_the_training_with_one_sentence(tmp_path: Path) -> None:
-    class Broken(Plain):
+    class Broken(FullState):
         def write(self, folder: Path) -> None:
             super().write(folder)
             raise OSError(28, "No space left on device")
@@ -116,11 +116,11 @@ def test_a_rank_that_cannot_write_ends_the_training_with_one_sentence(tmp_path: 
 def test_a_full_disk_leaves_the_checkpoint_that_was_there(disk_of: Callable[[str], Path]) -> None:
     small_disk = disk_of("256k")
     model = nn.Linear(100, 100)
-    form, kept = Plain(model=model), Checkpoints(small_disk, EVERY)
+    form, kept = FullState(model=model), Checkpoints(small_disk, EVERY)
     kept.resume(form)
     kept.after(5, form)
     (small_disk / "filler").write_bytes(bytes(190 * 1024))
     with pytest.raises(OSError, match="those before it are kept"):
         kept.after(10, form)
     (small_disk / "filler").unlink()
-    assert Checkpoints(small_disk, EVERY).resume(Plain(model=nn.Linear(100, 100))) == 5
+    assert Checkpoints(small_disk, EVERY).resume(FullState(model=nn.Linear(100, 100))) == 5
