@@ -378,10 +378,10 @@ def test_the_labs_own_steps_pass_as_a_solution_on_several_processes(entry: Entry
 @cache
 def reference_of(entry_number: int) -> tuple[Any, StepCache]:
     """The smoke Config, and what the lab's own steps return with it."""
-    lesson, recall = lesson_of(entry_number), StepCache()
+    lesson, cache = lesson_of(entry_number), StepCache()
     cfg = lesson.config.smoke()  # type: ignore[attr-defined]
-    rehearse(lesson, cfg, RunContext(timer=distinct_arms, cache=recall), smoke=True)
-    return cfg, recall
+    rehearse(lesson, cfg, RunContext(timer=distinct_arms, cache=cache), smoke=True)
+    return cfg, cache
 
 
 def attempted(entry: Entry, file: Path, bodies: str) -> Attempt:
@@ -401,8 +401,8 @@ def test_at_least_two_wrong_solutions_of_each_exercise_fail_on_a_claim(entry: En
         if step in caught:
             attempt = attempted(entry, tmp_path / f"attempt{place}.py", mutated_source(mutant))
             assert list(attempt.written) == [step]
-            recall = StepCache(reference, callers_of(step, lesson.steps))
-            context = RunContext(timer=distinct_arms, cache=recall, replacements=attempt.replacements())
+            cache = StepCache(reference, callers_of(step, lesson.steps))
+            context = RunContext(timer=distinct_arms, cache=cache, replacements=attempt.replacements())
             notes = rehearse(lesson, cfg, context, smoke=True)
             assert attempt.troubles == {}
             if any(claim.verdict == "failed" and step in claim.judges for claim in notes.claims):

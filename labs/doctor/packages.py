@@ -70,9 +70,9 @@ def ask_child(programs: Programs) -> Facts:
     for line in answer.out.splitlines():
         with suppress(ValueError):  # of the last line there may be only a part
             facts.update(json.loads(line))
-    quiet_libraries = [name for name in PACKAGES if name not in facts]
-    stopper = {name: _why_it_stopped(name, answer.status) for name in quiet_libraries[:1]}
-    return facts | stopper | {name: {"more": "; there was no time to import it"} for name in quiet_libraries[1:]}
+    unheard = [name for name in PACKAGES if name not in facts]
+    stopper = {name: _why_it_stopped(name, answer.status) for name in unheard[:1]}
+    return facts | stopper | {name: {"more": "; there was no time to import it"} for name in unheard[1:]}
 
 
 def _why_it_stopped(name: str, status: int | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ You will see:
     - An all-reduce from nothing but send and receive: a ring, 2(N-1)/N of the data per rank, however many ranks there are.
     - Data-parallel training by hand, and by DDP: N ranks with a share of the batch take the very steps of one rank with all of it.
     - What DDP adds: buckets, whose number you predict; hooks, which halve the bytes; `no_sync`, which skips the talk.
-    - What goes wrong: an unused branch, a fresh_compiler `set_epoch`, uneven data, a skipped collective.
+    - What goes wrong: an unused branch, a forgotten `set_epoch`, uneven data, a skipped collective.
     - A rank killed in the middle of training, and two restarts that end with the very bits of an undisturbed run.
 
 Run:

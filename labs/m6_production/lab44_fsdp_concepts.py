@@ -4,7 +4,7 @@ Question:
     How do you train a model that does not fit on one card?
 
 You will see:
-    - ShardedState training from nothing but all-gather and reduce-scatter, with the very losses of DDP; then `fully_shard`.
+    - Sharded training from nothing but all-gather and reduce-scatter, with the very losses of DDP; then `fully_shard`.
     - Weights, gradients and optimizer state on each rank, to the byte: ⌈rows / N⌉ rows of each parameter, padding beside it.
     - What it costs: two gathers and one reduce-scatter a block and step; and what trades memory for fewer, or smaller, ones.
     - A model of 16 bytes a parameter that trains on ranks with room for 12.
@@ -23,7 +23,7 @@ Builds on:
 
 Sources:
     - S. Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", SC 2020, arXiv:1910.02054, section 5
-    - Y. Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully ShardedState Data Parallel", VLDB 2023, arXiv:2304.11277, sections 3 and 4
+    - Y. Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", VLDB 2023, arXiv:2304.11277, sections 3 and 4
     - PyTorch documentation: torch.distributed.fsdp.fully_shard; torch.distributed.checkpoint. DeepSpeed documentation: ZeRO
 
 Notebook:

@@ -111,8 +111,8 @@ class Attempt:
         self.reruns += 1
         world = self.world.with_prefix(f"rerun-{self.reruns}", agree_s=self.world.agree_s, collective_s=self.world.collective_s)
         touched = frozenset().union(*(callers_of(name, self.lesson.steps) for name in {*self.written, *replacements}))
-        recall = StepCache(self.memory, touched) if self.memory else None  # a `fresh` step cannot be run twice in one process
-        return rehearse(self.lesson, cfg, RunContext(world=world, replacements=replacements, cache=recall), smoke=smoke)
+        cache = StepCache(self.memory, touched) if self.memory else None  # a `fresh` step cannot be run twice in one process
+        return rehearse(self.lesson, cfg, RunContext(world=world, replacements=replacements, cache=cache), smoke=smoke)
 
 
 def _fingerprint(notes: record.Run) -> Fingerprint:

@@ -23,7 +23,7 @@ def unseen() -> Screen:
 class RunContext:
     """Screen, folder and processes of a run, and what takes the place of its steps, its clock and its memory.
 
-    `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `recall` for steps, when mutants are
+    `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `cache` for steps, when mutants are
     judged; `replacements` take the place of steps; `learner` names those of them that a learner wrote.
     """
 
@@ -31,6 +31,6 @@ class RunContext:
     world: World = field(default_factory=World)
     folder: Path | None = None
     timer: Timer | None = None
-    recall: StepCache | None = None
+    cache: StepCache | None = None
     replacements: Mapping[str, Function] = field(default_factory=dict)
     learner: frozenset[str] = frozenset()

@@ -40,7 +40,7 @@ class Lab:
         self.smoke = notes.smoke
         self._lesson = lesson
         self.notes = notes
-        self._context = setting
+        self._context = context
         self._screen = context.screen
         self._judges_noisy = context.timer is not None or not notes.smoke
         self._current: record.Step | None = None

@@ -110,8 +110,8 @@ class _Bench:
         if marks_of(mutant.step).fresh:
             return _in_own_process(self.lesson, mutant)
         name = mutant.step.__name__
-        recall = StepCache(self.memory, callers_of(name, self.lesson.steps))
-        return self._run(RunContext(timer=distinct_arms, cache=recall, replacements={name: mutated(self.lesson, mutant)}))
+        cache = StepCache(self.memory, callers_of(name, self.lesson.steps))
+        return self._run(RunContext(timer=distinct_arms, cache=cache, replacements={name: mutated(self.lesson, mutant)}))
 
     def with_same_arms(self) -> record.Run:
         """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""

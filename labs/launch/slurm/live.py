@@ -12,7 +12,7 @@ from labs.launch.slurm import cluster
 from labs.launch.slurm.cluster import Job
 from labs.launch.spec import noted_job
 
-ACCOUNTED_S = 10.0  # an ended job may be unknown for so long: the controller has fresh_compiler it, the accounting does not know yet
+ACCOUNTED_S = 10.0  # an ended job may be unknown for so long: the controller has forgotten it, the accounting does not know yet
 LOOK_S = 0.2  # how often files are looked at; that costs the controller nothing
 STDOUT, STDERR = 1, 2
 TERMINATED, KILLED = 143, 137  # 128 + signal

@@ -10,7 +10,7 @@ import torch
 
 from labs import record
 from labs.kit.display.screen import Screen
-from labs.kit.distributed.checkpoints import Plain
+from labs.kit.distributed.checkpoints import FullState
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
@@ -221,8 +221,8 @@ def test_what_checkpoints_say_is_shown_and_the_step_is_in_the_record(tiny: Lesso
     for _ in range(2):
         lab = Lab(tiny, notes, RunContext(screen=Screen(quiet=True, log=shown), folder=tmp_path))
         kept = lab.checkpoints(every=2)
-        for step in range(kept.resume(Plain(model=weights)), 3):
-            kept.after(step + 1, Plain(model=weights))
+        for step in range(kept.resume(FullState(model=weights)), 3):
+            kept.after(step + 1, FullState(model=weights))
     assert notes.resumed == 2
     assert shown.getvalue() == "  resumed from step 2, where the checkpoint of an earlier attempt stands\n"
-    assert Lab(tiny, notes, RunContext()).checkpoints(every=2).resume(Plain(model=weights)) == 0
+    assert Lab(tiny, notes, RunContext()).checkpoints(every=2).resume(FullState(model=weights)) == 0

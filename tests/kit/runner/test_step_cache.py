@@ -92,9 +92,9 @@ def test_keywords_count_as_arguments() -> None:
 def test_without_a_reference_run_all_is_computed() -> None:
     calls: list[Any] = []
     step = counted(calls)
-    recall = StepCache()
-    recall(step, (1,), {})
-    recall(step, (1,), {})
+    cache = StepCache()
+    cache(step, (1,), {})
+    cache(step, (1,), {})
     assert len(calls) == 2
 
 
@@ -113,8 +113,8 @@ def test_each_call_is_compared_with_the_one_in_its_place() -> None:
     reference = StepCache()
     for argument in (1, 2):
         reference(step, (argument,), {})
-    recall = StepCache(reference)
-    results = [recall(step, (argument,), {}) for argument in (1, 3, 2)]
+    cache = StepCache(reference)
+    results = [cache(step, (argument,), {}) for argument in (1, 3, 2)]
     assert len(calls) == 4
     assert results == [[(1,)], [(3,)], [(2,)]]
 
@@ -124,10 +124,10 @@ def test_what_hangs_on_a_changed_result_is_computed_and_what_does_not_is_not() -
     before = reference(beside, (X,), {})
     hanging = reference(inner, (before,), {})
     standing = reference(middle, ("plain",), {})
-    recall = StepCache(reference, callers_of("beside", STEPS))
-    after = recall(lambda x: x.clone(), (X,), {})
-    assert recall(inner, (after,), {}) is not hanging
-    assert recall(middle, ("plain",), {}) is standing
+    cache = StepCache(reference, callers_of("beside", STEPS))
+    after = cache(lambda x: x.clone(), (X,), {})
+    assert cache(inner, (after,), {}) is not hanging
+    assert cache(middle, ("plain",), {}) is standing
 
 
 @pytest.mark.parametrize(
