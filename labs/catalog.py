@@ -22,7 +22,9 @@ MODULES = {
 SECTIONS = ("Question", "You will see", "Run", "Needs", "Builds on", "Sources", "Notebook")
 
 _TITLES = re.compile(r"Lab (?P<number>\d+) · (?P<title>[^·\n]+) · (?P<title_pl>[^·\n]+)")
-_SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):[ \t]*\n?(.*?)(?=^(?:{'|'.join(SECTIONS)}):|\Z)", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(
+    rf"^({'|'.join(SECTIONS)}):[ \t]*\n?(.*?)(?=^(?:{'|'.join(SECTIONS)}):|\Z)", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -89,20 +91,37 @@ def read_header(path: Path) -> Entry:
     titles = _TITLES.match(text)
     if titles is None:
         raise ValueError(f"{path.name}: the first line must read 'Lab NN · English title · Polish title'")
-    sections = {name: re.sub(r"^ {4}", "", body, flags=re.MULTILINE).strip() for name, body in _SECTION.findall(text)}
+    sections = {
+        name: re.sub(r"^ {4}", "", body, flags=re.MULTILINE).strip() for name, body in _SECTION.findall(text)
+    }
     missing = [name for name in SECTIONS if not sections.get(name)]
     if missing:
         raise ValueError(f"{path.name}: the header lacks {', '.join(missing)}")
     notebook = sections["Notebook"].removesuffix(".ipynb")
     names = {key: value.strip() for key, value in titles.groupdict().items() if key != "number"}
-    return Entry(int(titles["number"]), path.parent.name, **names, notebook=notebook, needs=sections["Needs"], path=path, sections=sections)
+    return Entry(
+        int(titles["number"]),
+        path.parent.name,
+        **names,
+        notebook=notebook,
+        needs=sections["Needs"],
+        path=path,
+        sections=sections,
+    )
 
 
 def read_planned() -> list[Entry]:
     """Read the labs that are not written yet."""
     with PLANNED.open(encoding="utf-8", newline="") as rows:
         return [
-            Entry(int(row["number"]), row["module"], row["title_en"], row["title_pl"], row["notebook"], row["where"])
+            Entry(
+                int(row["number"]),
+                row["module"],
+                row["title_en"],
+                row["title_pl"],
+                row["notebook"],
+                row["where"],
+            )
             for row in csv.DictReader(rows)
         ]
 
@@ -120,7 +139,9 @@ def find(wanted: str) -> Entry:
     labs = all_labs()
     digits = re.fullmatch(r"(?:lab[-_]?)?0*(\d{1,4})", wanted.strip().lower())
     if digits is None or int(digits[1]) not in labs:
-        raise UsageError(f"there is no lab {wanted!r}; labs are numbered {min(labs)} to {max(labs)}\nsee them with: labs list")
+        raise UsageError(
+            f"there is no lab {wanted!r}; labs are numbered {min(labs)} to {max(labs)}\nsee them with: labs list"
+        )
     return labs[int(digits[1])]
 
 
@@ -129,5 +150,7 @@ def find_ready(wanted: str) -> Entry:
     entry = find(wanted)
     if not entry.ready:
         ready = ", ".join(str(number) for number, lab in all_labs().items() if lab.ready)
-        raise UsageError(f"lab {entry.number:02d}, {entry.title}, is planned and not written yet; these can be run: {ready}")
+        raise UsageError(
+            f"lab {entry.number:02d}, {entry.title}, is planned and not written yet; these can be run: {ready}"
+        )
     return entry

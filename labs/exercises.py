@@ -37,8 +37,15 @@ class Source:
     @cached_property
     def exercises(self) -> list[Exercise]:
         """Return the lab's exercises in file order."""
-        marked = [(node, hints) for node in self.tree.body if isinstance(node, ast.FunctionDef) and (hints := _hints(node))]
-        return [self._exercise(f"{self.entry.number}.{place}", node, hints) for place, (node, hints) in enumerate(marked, 1)]
+        marked = [
+            (node, hints)
+            for node in self.tree.body
+            if isinstance(node, ast.FunctionDef) and (hints := _hints(node))
+        ]
+        return [
+            self._exercise(f"{self.entry.number}.{place}", node, hints)
+            for place, (node, hints) in enumerate(marked, 1)
+        ]
 
     def _exercise(self, id_: str, node: ast.FunctionDef, hints: tuple[str, ...]) -> Exercise:
         head_end = node.body[0].end_lineno if ast.get_docstring(node) else node.body[0].lineno - 1
@@ -61,7 +68,9 @@ class Source:
         used = {name.id for node in self.tree.body if isinstance(node, ast.FunctionDef) and node.name in wanted
                 for name in ast.walk(node) if isinstance(name, ast.Name)}  # fmt: skip
         used.discard("exercise")
-        blocks = [_narrowed(node, used) for node in self.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        blocks = [
+            _narrowed(node, used) for node in self.tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
         own = sorted(used & {name for node in self.tree.body for name in _defined(node)})
         if own:
             blocks.append(f"from {self.entry.import_name} import {', '.join(own)}")
@@ -80,14 +89,22 @@ def _narrowed(node: ast.Import | ast.ImportFrom, used: set[str]) -> str:
     kept = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in used]
     if not kept:
         return ""
-    return ast.unparse(ast.Import(kept) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, kept, node.level))
+    return ast.unparse(
+        ast.Import(kept) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, kept, node.level)
+    )
 
 
 def _defined(node: ast.stmt) -> list[str]:
     """Return the names of a module's own types, constants and helpers; never of its exercises."""
     if isinstance(node, ast.ClassDef) or (isinstance(node, ast.FunctionDef) and not _hints(node)):
         return [node.name]
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    targets = (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign)
+        else []
+    )
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
@@ -112,11 +129,15 @@ class Progress:
     def __init__(self) -> None:
         self.path = home.home() / "work" / "progress.json"
         try:
-            self.entries: dict[str, dict[str, Any]] = _checked(json.loads(self.path.read_text(encoding="utf-8")))
+            self.entries: dict[str, dict[str, Any]] = _checked(
+                json.loads(self.path.read_text(encoding="utf-8"))
+            )
         except FileNotFoundError:
             self.entries = {}
         except (OSError, ValueError) as error:
-            raise UsageError(f"cannot read {self.path}: {error}\nmend it, or move it away to start anew") from None
+            raise UsageError(
+                f"cannot read {self.path}: {error}\nmend it, or move it away to start anew"
+            ) from None
 
     def of(self, exercise: str) -> dict[str, Any]:
         """Return what is known of one exercise: hints (how many), asked (times), passed (when, or absent)."""
@@ -138,7 +159,10 @@ def _checked(found: Any) -> dict[str, dict[str, Any]]:
     """Return what was read if it has the form of a progress file. Raises ValueError otherwise."""
     entries = found.values() if isinstance(found, dict) else [None]
     if not all(
-        isinstance(entry, dict) and isinstance(entry.get("hints"), int) and isinstance(entry.get("asked"), int) for entry in entries
+        isinstance(entry, dict)
+        and isinstance(entry.get("hints"), int)
+        and isinstance(entry.get("asked"), int)
+        for entry in entries
     ):
         raise ValueError("it is no record of exercises")
     return dict(found)

@@ -24,7 +24,9 @@ def home() -> Path:
         try:
             return Path(chosen).expanduser().absolute()
         except RuntimeError as error:
-            raise UsageError(f"LABS_HOME={chosen} leads nowhere: {error}\nname a folder, such as LABS_HOME=/some/folder") from None
+            raise UsageError(
+                f"LABS_HOME={chosen} leads nowhere: {error}\nname a folder, such as LABS_HOME=/some/folder"
+            ) from None
     if (CHECKOUT / "Makefile").exists() and os.access(CHECKOUT, os.W_OK):
         return CHECKOUT
     return Path(os.environ.get("SCRATCH") or Path.home()) / "labs"
@@ -63,16 +65,24 @@ def find_run(which: str) -> Path:
     if number:
         folders = [path for path in found_runs(f"lab{int(number[1]):02d}/*") if path.is_dir()]
     else:
-        folders = [path for path in (Path(which), *found_runs(f"lab*/{glob.escape(Path(which).name)}")) if _is_run(path)]
+        folders = [
+            path
+            for path in (Path(which), *found_runs(f"lab*/{glob.escape(Path(which).name)}"))
+            if _is_run(path)
+        ]
     if not folders:
-        raise UsageError(f"there is no run {which} under {home() / 'runs'}\nname a lab by its number, or a run by its folder")
+        raise UsageError(
+            f"there is no run {which} under {home() / 'runs'}\nname a lab by its number, or a run by its folder"
+        )
     return folders[-1]
 
 
 def found_runs(pattern: str) -> list[Path]:
     """Return what matches below runs/, sorted by time. What belongs to somebody else is no error: it is not there."""
     top = home() / "runs"
-    return sorted(top / name for name in glob.glob(pattern, root_dir=top))  # not Path.glob, which stumbles over such folders
+    return sorted(
+        top / name for name in glob.glob(pattern, root_dir=top)
+    )  # not Path.glob, which stumbles over such folders
 
 
 def _is_run(folder: Path) -> bool:
@@ -96,7 +106,9 @@ def check_place(folder: Path) -> None:
     free = shutil.disk_usage(above).free
     if free < MIN_FREE_BYTES:
         needed = f"{MIN_FREE_BYTES // 2**20} MiB are needed"
-        raise UsageError(f"only {free / 2**20:.1f} MiB are free for {folder}; {needed}\nfree some space, or {ADVICE}")
+        raise UsageError(
+            f"only {free / 2**20:.1f} MiB are free for {folder}; {needed}\nfree some space, or {ADVICE}"
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def write(entry: Entry) -> Path:
     import nbformat
 
     path = home.writable(place()) / f"{entry.notebook}.ipynb"
-    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    book = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    )
     book.cells = list(cells(entry))
     for number, cell in enumerate(book.cells):
         cell["id"] = f"cell-{number}"  # the same source gives the same file
@@ -68,7 +70,9 @@ def cells(entry: Entry) -> Iterator[Any]:
 
 def _opening(entry: Entry) -> str:
     sections = "\n\n".join(
-        f"**{name}**\n\n{text}" for name, text in entry.sections.items() if name in ("You will see", "Builds on", "Sources")
+        f"**{name}**\n\n{text}"
+        for name, text in entry.sections.items()
+        if name in ("You will see", "Builds on", "Sources")
     )
     question = " ".join(entry.sections["Question"].split())
     letters = next((line for line in _source(entry).splitlines() if line.startswith("# Shape letters")), "#")
@@ -99,18 +103,31 @@ def _pieces(entry: Entry) -> tuple[list[Piece], str]:
     tree, lines = ast.parse(source), source.splitlines()
     body = tree.body[1:]
     imports = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    definitions = [node for node in body if node not in imports and not isinstance(node, ast.If) and not _names(node) & NOT_SHOWN]
+    definitions = [
+        node
+        for node in body
+        if node not in imports and not isinstance(node, ast.If) and not _names(node) & NOT_SHOWN
+    ]
     pieces = _joined([_piece(node, lines, entry) for node in definitions])
     run = next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == "run")
     _unroll(run, lines, pieces, entry)
-    head = [line for line in _slice(lines, imports[0].lineno, imports[-1].end_lineno) if not line.startswith("from labs.kit import ")]
+    head = [
+        line
+        for line in _slice(lines, imports[0].lineno, imports[-1].end_lineno)
+        if not line.startswith("from labs.kit import ")
+    ]
     return pieces, "\n".join([*head, *_of_the_kit(source, pieces)])
 
 
 def _of_the_kit(source: str, pieces: list[Piece]) -> list[str]:
     """Return an import of those of the kit's names that the cells use: never of what makes the file a script."""
     offered = next(
-        (line.partition(" import ")[2].split(", ") for line in source.splitlines() if line.startswith("from labs.kit import ")), []
+        (
+            line.partition(" import ")[2].split(", ")
+            for line in source.splitlines()
+            if line.startswith("from labs.kit import ")
+        ),
+        [],
     )
     code = "\n".join("\n".join([piece.source, *piece.statements]) for piece in pieces)
     used = [name for name in offered if re.search(rf"\b{name}\b", code)]
@@ -123,15 +140,25 @@ def _piece(node: ast.stmt, lines: list[str], entry: Entry) -> Piece:
     if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
         doc = node.body[0]
         text = _told(node, entry)
-        kept = [*_slice(lines, node.lineno, doc.lineno - 1), *_slice(lines, (doc.end_lineno or doc.lineno) + 1, node.end_lineno)]
+        kept = [
+            *_slice(lines, node.lineno, doc.lineno - 1),
+            *_slice(lines, (doc.end_lineno or doc.lineno) + 1, node.end_lineno),
+        ]
     uses = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     return Piece(_clean("\n".join(kept)), _names(node), uses, text, _gap_above(first, lines))
 
 
 def _told(node: ast.FunctionDef, entry: Entry) -> str:
     title, _, prose = cleandoc(ast.get_docstring(node) or "").partition("\n")
-    exercise = any(isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "exercise" for mark in node.decorator_list)
-    note = f"\n\n*An exercise of this lab: `labs exercise {entry.number}` lets you write it yourself.*" if exercise else ""
+    exercise = any(
+        isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "exercise"
+        for mark in node.decorator_list
+    )
+    note = (
+        f"\n\n*An exercise of this lab: `labs exercise {entry.number}` lets you write it yourself.*"
+        if exercise
+        else ""
+    )
     return f"## {title.rstrip('.')}\n\n{prose.strip()}{note}"
 
 
@@ -154,11 +181,20 @@ def _unroll(run: ast.FunctionDef, lines: list[str], pieces: list[Piece], entry: 
     defined = {name for piece in pieces for name in piece.names}
     previous_end = (run.body[0].lineno - 1) if run.body else 0
     for node in run.body:
-        if clash := {name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)} & defined:
+        if (
+            clash := {
+                name.id
+                for name in ast.walk(node)
+                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+            }
+            & defined
+        ):
             raise UsageError(
                 f"lab {entry.number:02d} cannot become a notebook: `run` calls a variable {clash.pop()}, like a definition of the file"
             )
-        place = max(place, _last_needed({name.id for name in ast.walk(node) if isinstance(name, ast.Name)}, pieces))
+        place = max(
+            place, _last_needed({name.id for name in ast.walk(node) if isinstance(name, ast.Name)}, pieces)
+        )
         above = _slice(lines, previous_end + 1, node.lineno - 1)
         text = "\n".join(line[4:] for line in [*above, *_slice(lines, node.lineno, node.end_lineno)])
         pieces[place].statements.append(_clean(text.strip("\n")))
@@ -181,7 +217,9 @@ def _last_needed(names: set[str], pieces: list[Piece]) -> int:
 def _names(node: ast.stmt) -> set[str]:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return {node.name}
-    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
+    return {
+        name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    }
 
 
 def _with_comment_above(node: ast.stmt, lines: list[str]) -> int:
@@ -206,5 +244,9 @@ def _clean(source: str) -> str:
 
 def write_all(which: str = "") -> list[Path]:
     """Write the notebooks of all labs that are there, or of one, and return their paths."""
-    entries = [catalog.find_ready(which)] if which else [entry for entry in catalog.all_labs().values() if entry.ready]
+    entries = (
+        [catalog.find_ready(which)]
+        if which
+        else [entry for entry in catalog.all_labs().values() if entry.ready]
+    )
     return [write(entry) for entry in entries]

@@ -27,17 +27,25 @@ class Claim(_Record):
     verdict: Verdict
     reason: str = Field(default="", description="why it failed or was not measured; empty where it held")
     value: float | int | str | None = Field(
-        default=None, description="what was measured: differences (exact), the error (close), the median ratio …"
+        default=None,
+        description="what was measured: differences (exact), the error (close), the median ratio …",
     )
     unit: str = ""
     bound: str = Field(default="", description="what the value is held against, as text")
-    because: str = Field(default="", description="where the bound comes from: a formula, a specification, physics")
+    because: str = Field(
+        default="", description="where the bound comes from: a formula, a specification, physics"
+    )
     shown: str = Field(default="", description="value, unit and bound as a person reads them")
-    cases: int | None = Field(default=None, description="over how many cases an exact or close claim was judged", ge=0)
-    samples: list[float] = Field(default_factory=list, description="the paired ratios or differences behind a ratio or a stat")
+    cases: int | None = Field(
+        default=None, description="over how many cases an exact or close claim was judged", ge=0
+    )
+    samples: list[float] = Field(
+        default_factory=list, description="the paired ratios or differences behind a ratio or a stat"
+    )
     step: int = Field(default=0, description="the step under which the claim stands; 0 before the first")
     judges: list[str] = Field(
-        default_factory=list, description="the steps called since the claims before it, and those that they call: what it judges"
+        default_factory=list,
+        description="the steps called since the claims before it, and those that they call: what it judges",
     )
 
 
@@ -144,9 +152,14 @@ class Run(_Record):
     smoke: bool
     started: str = Field(description="local time with offset, ISO 8601")
     seconds: float = 0.0
-    sections: dict[str, str] = Field(default_factory=dict, description="the lab's header: its question, what it needs, its sources …")
+    sections: dict[str, str] = Field(
+        default_factory=dict, description="the lab's header: its question, what it needs, its sources …"
+    )
     config: dict[str, Any]
-    resumed: int = Field(default=0, description="the step from which its training went on, where an earlier attempt left a checkpoint")
+    resumed: int = Field(
+        default=0,
+        description="the step from which its training went on, where an earlier attempt left a checkpoint",
+    )
     claims: list[Claim] = Field(default_factory=list)
     opening: list[Content] = Field(default_factory=list, description="what stands before the first step")
     steps: list[Step] = Field(default_factory=list)
@@ -154,7 +167,9 @@ class Run(_Record):
     ranks: list[Rank] = Field(default_factory=list)
     machine: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
-    git: str = Field(default="", description="revision of the checkout, with -dirty where files differ from it")
+    git: str = Field(
+        default="", description="revision of the checkout, with -dirty where files differ from it"
+    )
 
     def count(self, verdict: Verdict) -> int:
         """Return how many claims got this verdict."""

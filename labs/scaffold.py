@@ -26,7 +26,9 @@ def make(number: str, title: str, title_pl: str, module: str) -> list[Path]:
     """Write a lab's file and its test, all or nothing, and return their paths. What `labs/planned.csv` says of the lab moves there."""
     root = catalog.PACKAGE.parent
     if not (root / "Makefile").exists():
-        raise UsageError(f"{root} is no checkout of the labs, and only there a new lab makes sense\nclone the repository first")
+        raise UsageError(
+            f"{root} is no checkout of the labs, and only there a new lab makes sense\nclone the repository first"
+        )
     entry = _entry(_number(number), title.strip(), title_pl.strip(), module.strip())
     stem = catalog.file_stem(entry.notebook)
     names = {
@@ -46,7 +48,9 @@ def make(number: str, title: str, title_pl: str, module: str) -> list[Path]:
 def _number(text: str) -> int:
     digits = re.fullmatch(r"(?:lab)?[-_]?0*(\d{1,2})", text.strip().lower())
     if digits is None or not 1 <= int(digits[1]) <= HIGHEST:
-        raise UsageError(f"{text!r} is no number for a lab; give a whole number from 1 to {HIGHEST}, such as 51")
+        raise UsageError(
+            f"{text!r} is no number for a lab; give a whole number from 1 to {HIGHEST}, such as 51"
+        )
     return int(digits[1])
 
 
@@ -62,14 +66,20 @@ def _entry(number: int, title: str, title_pl: str, module: str) -> Entry:
         )
     if known:
         return known
-    missing = [name for name, value in (("--title", title), ("--title-pl", title_pl), ("--module", module)) if not value]
+    missing = [
+        name
+        for name, value in (("--title", title), ("--title-pl", title_pl), ("--module", module))
+        if not value
+    ]
     if missing:
         raise UsageError(f"lab {number:02d} is not among the planned ones, so give also {', '.join(missing)}")
     if module not in catalog.MODULES:
         raise UsageError(f"--module={module} is not there; choose from: {', '.join(catalog.MODULES)}")
     for name, value in (("--title", title), ("--title-pl", title_pl)):
         if re.search(r'[·"\\\n]', value) or not re.search("[A-Za-z]", value) or len(value) > LONGEST:
-            raise UsageError(f'{name}={value} makes no good header; give letters, {LONGEST} characters at most, and none of · " \\')
+            raise UsageError(
+                f'{name}={value} makes no good header; give letters, {LONGEST} characters at most, and none of · " \\'
+            )
     return Entry(number, module, title, title_pl, f"{number:02d}_{_slug(title)}", "cpu")
 
 

@@ -23,9 +23,21 @@ def serve(port: str) -> NoReturn:
     written = sum(map(write, sorted((home.home() / "runs").glob("lab*/*"))))
     print(f"{written} runs are new to TensorBoard; it will be at http://{LOOPBACK}:{number}", file=sys.stderr)
     if "SSH_CONNECTION" in os.environ or "SLURM_JOB_ID" in os.environ:
-        print(f"from your own machine: ssh -L {number}:{LOOPBACK}:{number} {getpass.getuser()}@{socket.getfqdn()}", file=sys.stderr)
+        print(
+            f"from your own machine: ssh -L {number}:{LOOPBACK}:{number} {getpass.getuser()}@{socket.getfqdn()}",
+            file=sys.stderr,
+        )
     sys.stderr.flush()
-    arguments = ["--logdir", str(home.home() / "runs"), "--host", LOOPBACK, "--port", str(number), "--load_fast", "false"]
+    arguments = [
+        "--logdir",
+        str(home.home() / "runs"),
+        "--host",
+        LOOPBACK,
+        "--port",
+        str(number),
+        "--load_fast",
+        "false",
+    ]
     os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *arguments])
 
 
@@ -56,7 +68,10 @@ def _scalars(run: record.Run) -> list[Any]:
 
     figures = [thing for step in run.steps for thing in step.content if isinstance(thing, record.Figure)]
     return [
-        Event(step=step, summary=Summary(value=[Summary.Value(tag=f"{figure.title}/{name}", simple_value=value)]))
+        Event(
+            step=step,
+            summary=Summary(value=[Summary.Value(tag=f"{figure.title}/{name}", simple_value=value)]),
+        )
         for figure in figures
         for name, values in figure.series.items()
         for step, value in zip(_steps(figure.x), values, strict=True)
@@ -85,10 +100,14 @@ def _row(*cells: str) -> str:
 def _free(port: str) -> int:
     number = int(port) if port.isdecimal() else 0
     if not 0 < number < 2**16:
-        raise UsageError(f"PORT={port} is not possible; give a number from 1 to 65535, such as PORT={DEFAULT_PORT}")
+        raise UsageError(
+            f"PORT={port} is not possible; give a number from 1 to 65535, such as PORT={DEFAULT_PORT}"
+        )
     try:
         socket.create_server((LOOPBACK, number)).close()
     except OSError as error:
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-        raise UsageError(f"PORT={number} {why} on this machine\nname another, such as PORT={number + 1}") from None
+        raise UsageError(
+            f"PORT={number} {why} on this machine\nname another, such as PORT={number + 1}"
+        ) from None
     return number

@@ -74,8 +74,19 @@ class Bench:
         """Run a command to its end, without its output, and measure it."""
         progress(" ".join((Path(command[0]).name, *command[1:])))
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as report:
-            files: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, "pass_fds": [report.fileno()]}
-            child = subprocess.Popen(measuring(report.fileno(), list(command)), cwd=ROOT, env=self.environ, process_group=0, **files)
+            files: dict[str, Any] = {
+                "stdin": subprocess.DEVNULL,
+                "stdout": output,
+                "stderr": output,
+                "pass_fds": [report.fileno()],
+            }
+            child = subprocess.Popen(
+                measuring(report.fileno(), list(command)),
+                cwd=ROOT,
+                env=self.environ,
+                process_group=0,
+                **files,
+            )
             try:
                 child.wait()
             except BaseException:
@@ -87,7 +98,9 @@ class Bench:
     def commands(self) -> Iterator[Figure]:
         """Time the commands that must feel instant."""
         for words in COMMANDS:
-            samples = [self.run(str(LABS), *words.split()) for _ in range(self.rounds + 1)][1:]  # the first one warms the disk's cache
+            samples = [self.run(str(LABS), *words.split()) for _ in range(self.rounds + 1)][
+                1:
+            ]  # the first one warms the disk's cache
             yield Figure(f"labs {words}", "s", "≤ 0.3", seconds(samples), failures(samples))
 
     def set_up(self) -> Iterator[Figure]:
@@ -101,25 +114,63 @@ class Bench:
         """Run a lab once, as a person would."""
         sample = self.run(str(LABS), "run", str(entry.number), *options)
         name = " ".join((f"lab {entry.number:02d}", *options))
-        yield Figure(name, "s", "≤ 60" if options else "≤ 180", [sample.seconds], self.verdicts(entry) + failures([sample]))
-        yield Figure(f"{name}, peak memory", "MiB", "≤ 2048" if options else "≤ 4096", [sample.peak_mib], "of the largest process")
+        yield Figure(
+            name,
+            "s",
+            "≤ 60" if options else "≤ 180",
+            [sample.seconds],
+            self.verdicts(entry) + failures([sample]),
+        )
+        yield Figure(
+            f"{name}, peak memory",
+            "MiB",
+            "≤ 2048" if options else "≤ 4096",
+            [sample.peak_mib],
+            "of the largest process",
+        )
 
     def overhead(self, entry: Entry, *options: str, rounds: int) -> Iterator[Figure]:
         """Run a lab by our command and by plain Python, in turn, and compare: that is what launching costs."""
-        ours, plain = ((str(LABS), "run", str(entry.number), *options), (sys.executable, "-m", entry.import_name, *options))
+        ours, plain = (
+            (str(LABS), "run", str(entry.number), *options),
+            (sys.executable, "-m", entry.import_name, *options),
+        )
         name = " ".join((f"lab {entry.number:02d}", *options))
         pairs = [(self.run(*ours), self.run(*plain)) for _ in range(rounds)]
-        by_cpu = median(ours.cpu_seconds / plain.cpu_seconds for ours, plain in pairs)  # others on the machine disturb it less
+        by_cpu = median(
+            ours.cpu_seconds / plain.cpu_seconds for ours, plain in pairs
+        )  # others on the machine disturb it less
         ratios = [ours.seconds / plain.seconds for ours, plain in pairs]
-        yield Figure(f"{name}: labs run against python -m", "×", "≤ 1.05", ratios, f"{by_cpu:.3f} × in processor time")
+        yield Figure(
+            f"{name}: labs run against python -m", "×", "≤ 1.05", ratios, f"{by_cpu:.3f} × in processor time"
+        )
 
     def starters(self, entry: Entry, rounds: int) -> Iterator[Figure]:
         """Run a distributed lab by our command, by bare torchrun and by TorchX's local scheduler, in turn, and compare."""
         count = entry.processes
         beside = str(Path(sys.executable).parent)  # where TorchX looks for torchrun
         ours = [str(LABS), "run", str(entry.number), "--smoke"]
-        torchrun = [f"{beside}/torchrun", "--standalone", f"--nproc-per-node={count}", "-m", entry.import_name, "--smoke"]
-        torchx = [self.torchx(), "run", "-s", "local_cwd", "dist.ddp", "-j", f"1x{count}", "-m", entry.import_name, "--", "--smoke"]
+        torchrun = [
+            f"{beside}/torchrun",
+            "--standalone",
+            f"--nproc-per-node={count}",
+            "-m",
+            entry.import_name,
+            "--smoke",
+        ]
+        torchx = [
+            self.torchx(),
+            "run",
+            "-s",
+            "local_cwd",
+            "dist.ddp",
+            "-j",
+            f"1x{count}",
+            "-m",
+            entry.import_name,
+            "--",
+            "--smoke",
+        ]
         self.environ |= {"PATH": f"{beside}:{os.environ['PATH']}"}
         rows = [[self.run(*command) for command in (ours, torchrun, torchx)] for _ in range(rounds)]
         name = f"lab {entry.number:02d} --smoke, {count} processes"
@@ -142,7 +193,11 @@ class Bench:
         if not command.exists():
             progress(f"installing TorchX {TORCHX_VERSION}")
             venv.create(place, with_pip=True)
-            subprocess.run([place / "bin" / "pip", "install", "-q", f"torchx=={TORCHX_VERSION}"], check=True, capture_output=True)
+            subprocess.run(
+                [place / "bin" / "pip", "install", "-q", f"torchx=={TORCHX_VERSION}"],
+                check=True,
+                capture_output=True,
+            )
         return str(command)
 
     def record(self, entry: Entry) -> dict[str, Any]:
@@ -194,7 +249,15 @@ def row(*cells: str) -> str:
     """Return a row of a table in Markdown, which reads well on a terminal too: the number stands on the right."""
     what, value, *others = cells
     return (
-        "| " + " | ".join([f"{what:<64}", f"{value:>12}", *(f"{cell:<{width}}" for cell, width in zip(others, WIDTHS, strict=True))]) + " |"
+        "| "
+        + " | ".join(
+            [
+                f"{what:<64}",
+                f"{value:>12}",
+                *(f"{cell:<{width}}" for cell, width in zip(others, WIDTHS, strict=True)),
+            ]
+        )
+        + " |"
     )
 
 
@@ -203,10 +266,17 @@ def machine_name() -> str:
     return f"{platform.system()}-{platform.machine()}-{os.cpu_count()}-cores".lower()
 
 
-def document(measured: list[Figure], record: dict[str, Any], load: list[tuple[float, float, float]]) -> dict[str, Any]:
+def document(
+    measured: list[Figure], record: dict[str, Any], load: list[tuple[float, float, float]]
+) -> dict[str, Any]:
     """Return what is kept: the figures, and on what they were measured. The load is uptime's, at the start and at the end."""
     about = {name: record.get(name) for name in ("git", "machine", "versions")}
-    return {"date": f"{datetime.now():%Y-%m-%d}", **about, "load": load, "figures": [asdict(figure) for figure in measured]}
+    return {
+        "date": f"{datetime.now():%Y-%m-%d}",
+        **about,
+        "load": load,
+        "figures": [asdict(figure) for figure in measured],
+    }
 
 
 def keep(found: dict[str, Any], about: str = "") -> Path:
@@ -219,12 +289,18 @@ def keep(found: dict[str, Any], about: str = "") -> Path:
 
 def main(arguments: list[str]) -> int:
     """Measure, showing each figure as soon as it is there, and keep them all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one round of everything, no default runs, nothing kept")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of everything, no default runs, nothing kept"
+    )
     parser.add_argument("labs", nargs="*", metavar="N", help="only these labs, kept under their numbers")
     words = parser.parse_args(arguments)
     quick = words.quick
-    entries = [catalog.find_ready(lab) for lab in words.labs] or [entry for entry in catalog.all_labs().values() if entry.ready]
+    entries = [catalog.find_ready(lab) for lab in words.labs] or [
+        entry for entry in catalog.all_labs().values() if entry.ready
+    ]
     load, measured = [os.getloadavg()], []
     with tempfile.TemporaryDirectory(prefix="labs-bench-") as folder:
         bench = Bench(Path(folder), rounds=1 if quick else 5)
@@ -237,7 +313,8 @@ def main(arguments: list[str]) -> int:
         record = bench.record(entries[0])
     if not quick:
         path = keep(
-            document(measured, record, [*load, os.getloadavg()]), "".join(f"lab{entry.number:02d}-" for entry in entries if words.labs)
+            document(measured, record, [*load, os.getloadavg()]),
+            "".join(f"lab{entry.number:02d}-" for entry in entries if words.labs),
         )
         print(f"kept in {path.parent.name}/{path.name}")
     return 0

@@ -45,21 +45,30 @@ def start(folder: Path) -> Iterator[Figure]:
     environ = os.environ | {"LABS_HOME": str(folder), "PYTHONPATH": str(ROOT)}
     pairs = []
     for _ in range(ROUNDS):
-        by_hand = subprocess.run([*LABS, "--dry-run"], env=environ, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        by_hand = subprocess.run(
+            [*LABS, "--dry-run"], env=environ, cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
         words = shlex.split(by_hand.replace("--interactive", "--rm").replace(" --leash", ""))
         run_folder = Path(words[words.index("--folder") + 1])
         ours = timed(LABS, environ)
         run_folder.mkdir(parents=True, exist_ok=True)
         pairs.append((ours, timed(words, environ)))
     yield Figure("lab 01 --smoke in a container, by labs run", "s", "", [ours for ours, _ in pairs])
-    yield Figure("lab 01 --smoke in a container: labs run against docker run", "×", "≤ 1.1", [ours / theirs for ours, theirs in pairs])
+    yield Figure(
+        "lab 01 --smoke in a container: labs run against docker run",
+        "×",
+        "≤ 1.1",
+        [ours / theirs for ours, theirs in pairs],
+    )
 
 
 def rebuild(engine: Engine, words: list[str]) -> Iterator[Figure]:
     """Change a lab in a copy of this checkout, and build again."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "checkout")
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", "runs", "work", "dist"))
+        shutil.copytree(
+            ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", "runs", "work", "dist")
+        )
         build = [sys.executable, str(copy / "scripts" / "image.py"), "build", "cpu", *words]
         environ = os.environ | {"PYTHONPATH": str(copy)}
         timed(build, environ)
@@ -84,7 +93,9 @@ def size(engine: Engine) -> Iterator[Figure]:
 
 def timed(command: list[str], environ: dict[str, str]) -> float:
     begun = perf_counter()
-    done = subprocess.run(command, env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
     took = perf_counter() - begun
     if done.returncode:
         sys.exit(f"{shlex.join(command)} ended with status {done.returncode}:\n{done.stderr[-2000:]}")

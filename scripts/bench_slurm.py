@@ -18,7 +18,20 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from labs import catalog, home
-from scripts.bench import ROOT, TOGETHER, Bench, Figure, Sample, document, exit_with, failures, keep, line, progress, seconds
+from scripts.bench import (
+    ROOT,
+    TOGETHER,
+    Bench,
+    Figure,
+    Sample,
+    document,
+    exit_with,
+    failures,
+    keep,
+    line,
+    progress,
+    seconds,
+)
 from scripts.slurm_cluster import packages
 from scripts.slurm_cluster.cluster import Cluster, Size
 from scripts.slurm_cluster.host import environment_of
@@ -57,12 +70,16 @@ class AtLogin(Bench):
     def __init__(self, cluster: Cluster) -> None:
         self.cluster, self.person = cluster, cluster.people[0]
         self.place = cluster.folder / "home" / self.person.name  # as this machine sees it
-        super().__init__(cluster.folder / "home", ROUNDS)  # TorchX goes there: all hosts see it under the same name
+        super().__init__(
+            cluster.folder / "home", ROUNDS
+        )  # TorchX goes there: all hosts see it under the same name
         beside = {"PYTHONPATH": str(ROOT), "PATH": f"{BESIDE}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
         self.environ = environment_of(self.person, beside)
 
     def run(self, *command: str) -> Sample:
-        return super().run(*self.cluster.login.words(["bash", "-c", 'cd && exec "$@"', "-", *command], self.person))
+        return super().run(
+            *self.cluster.login.words(["bash", "-c", 'cd && exec "$@"', "-", *command], self.person)
+        )
 
     def awaited(self, submit: str) -> Sample:
         """Run a command that submits a job and prints its id, and look for its end."""
@@ -72,7 +89,12 @@ class AtLogin(Bench):
         ours = ["labs", "run", str(LAB.number), "--smoke", "--nodes", str(NODES)]
         first = self.run(*ours)
         late_s = time.time() - max(note["ended"] for note in self.notes())
-        row = (first, self.awaited("sbatch --parsable lab.sh"), self.awaited(f"{self.torchx()} {TORCHX}"), self.run(*ours, "--detach", "1"))
+        row = (
+            first,
+            self.awaited("sbatch --parsable lab.sh"),
+            self.awaited(f"{self.torchx()} {TORCHX}"),
+            self.run(*ours, "--detach", "1"),
+        )
         self.run("labs", "cancel", str(LAB.number))
         return Row(*row, late_s)
 
@@ -90,23 +112,36 @@ class AtLogin(Bench):
 def figures(rows: list[Row]) -> Iterator[Figure]:
     """Return our seconds, the others' beside them, and what of ours is our own."""
     name = f"lab {LAB.number} --smoke, {NODES} nodes"
-    yield Figure(f"{name}: command to result, labs run", "s", "", seconds([row.ours for row in rows]), failures([row.ours for row in rows]))
+    yield Figure(
+        f"{name}: command to result, labs run",
+        "s",
+        "",
+        seconds([row.ours for row in rows]),
+        failures([row.ours for row in rows]),
+    )
     for other, target, theirs in (
         ("sbatch, srun, torchrun", "≤ 1", [row.by_hand for row in rows]),
         ("TorchX, slurm", "< 1", [row.torchx for row in rows]),
     ):
         ratios = [row.ours.seconds / one.seconds for row, one in zip(rows, theirs, strict=True)]
         sooner = median(one.seconds - row.ours.seconds for row, one in zip(rows, theirs, strict=True))
-        yield Figure(f"{name}: labs run against {other}", "×", target, ratios, f"{sooner:.1f} s sooner{failures(theirs)}")
+        yield Figure(
+            f"{name}: labs run against {other}",
+            "×",
+            target,
+            ratios,
+            f"{sooner:.1f} s sooner{failures(theirs)}",
+        )
     own = [row.submitted.seconds + row.late_s for row in rows]
-    parts = (
-        f"{median(row.submitted.seconds for row in rows):.2f} s to submit, {median(row.late_s for row in rows):.2f} s after the nodes' end"
-    )
+    submit, end = median(row.submitted.seconds for row in rows), median(row.late_s for row in rows)
+    parts = f"{submit:.2f} s to submit, {end:.2f} s after the nodes' end"
     yield Figure(f"{name}: our own overhead", "s", "≤ 1.5", own, parts)
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS, metavar="ROUNDS")
     rounds = parser.parse_args(arguments).rounds
     if rounds < 1:
@@ -124,7 +159,10 @@ def main(arguments: list[str]) -> int:
         bench.torchx()
         rows = [bench.round() for _ in range(rounds)]
         progress("")
-        measured = [*figures(rows), Figure(f"lab {LAB.number} --smoke itself, whichever way", "s", "", bench.seconds_of_labs())]
+        measured = [
+            *figures(rows),
+            Figure(f"lab {LAB.number} --smoke itself, whichever way", "s", "", bench.seconds_of_labs()),
+        ]
         version = cluster.controller.ask("scontrol", "--version").split()[-1]
         ran = home.read_json(max(bench.place.glob("labs/runs/lab*/*-slurm/run.json"), key=os.path.getmtime))
     finally:

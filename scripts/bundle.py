@@ -40,9 +40,17 @@ Weights and data sets are used where they lie, or are copied to where each perso
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--no-weights", action="store_true", help="leave weights and data sets out")
-    parser.add_argument("--from", dest="origin", default="", metavar="PLACE", help="a folder or a mirror that holds weights and data sets")
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        default="",
+        metavar="PLACE",
+        help="a folder or a mirror that holds weights and data sets",
+    )
     words = parser.parse_args()
     try:
         say(f"bundle: {bundle(weights=not words.no_weights, origin=words.origin)}")
@@ -67,18 +75,28 @@ def bundle(*, weights: bool, origin: str = "") -> Path:
     if weights:
         get_weights(folder / "torch", origin)
     told = (README + WEIGHTS * weights).format(
-        system=platform.system(), machine=platform.machine(), python=platform.python_version(), flavour=flavour, name=name
+        system=platform.system(),
+        machine=platform.machine(),
+        python=platform.python_version(),
+        flavour=flavour,
+        name=name,
     )
     (folder / "README.txt").write_text(told, encoding="utf-8")
     with Phase("packing"):
-        return pack(folder, [*(folder / "wheels").glob("*.whl"), *((folder / "torch").rglob("*") if weights else ())])
+        return pack(
+            folder, [*(folder / "wheels").glob("*.whl"), *((folder / "torch").rglob("*") if weights else ())]
+        )
 
 
 def pack(folder: Path, files: Iterable[Path]) -> Path:
     """Put the files and their checksums into an archive beside the folder. Wheels and weights are compressed already."""
-    kept = sorted(file for file in [folder / "README.txt", *files] if file.is_file() and file.suffix != ".part")
+    kept = sorted(
+        file for file in [folder / "README.txt", *files] if file.is_file() and file.suffix != ".part"
+    )
     sums = folder / "SHA256SUMS"
-    sums.write_text("".join(f"{sha256(file)}  {file.relative_to(folder)}\n" for file in kept), encoding="utf-8")
+    sums.write_text(
+        "".join(f"{sha256(file)}  {file.relative_to(folder)}\n" for file in kept), encoding="utf-8"
+    )
     archive = folder.parent / f"{folder.name}.tar"
     part = archive.with_suffix(".tar.part")
     with tarfile.open(part, "w") as tar:
@@ -96,7 +114,12 @@ def get_wheels(folder: Path, flavour: str) -> None:
     """Fetch or build a wheel of everything in .venv, and of what builds the labs themselves."""
     pip = Pip(VENV)
     torch = source(flavour, read_versions(ROOT / "versions.env"))
-    frozen = subprocess.run([str(pip.python), "-m", "pip", "freeze", "--exclude-editable"], capture_output=True, text=True, check=True)
+    frozen = subprocess.run(
+        [str(pip.python), "-m", "pip", "freeze", "--exclude-editable"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     names = [line for line in frozen.stdout.split() if "==" in line]
     own = [line for line in names if line.startswith(("torch==", "torchvision=="))]
     builders = [*BUILDERS, *read_project(ROOT)["build-system"]["requires"]]
@@ -111,7 +134,9 @@ def get_weights(folder: Path, origin: str) -> None:
     command = [str(VENV / "bin" / "labs"), "fetch", "--from", origin]
     ended = subprocess.run(command, env=Pip(VENV).environ | {"TORCH_HOME": str(folder)}, check=False)
     if ended.returncode:
-        raise SetupError("not all weights could be fetched: try again, or leave them out with ARGS=--no-weights.")
+        raise SetupError(
+            "not all weights could be fetched: try again, or leave them out with ARGS=--no-weights."
+        )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ VERBS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
 def main() -> int:
     """Do what was asked for; every failure is a sentence and exit status 2."""
     verb, arguments = parse()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was lent to a build is taken back, however it ends
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # what was lent to a build is taken back, however it ends
     try:
         VERBS[verb][0](*arguments)
     except (UsageError, SetupError) as error:
@@ -47,7 +49,9 @@ def main() -> int:
 
 def parse() -> tuple[str, list[str]]:
     """Return the verb and its arguments. What `build` does not know itself goes to the engine, such as --network host."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     verbs = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
     for verb, (do, arguments) in VERBS.items():
         command = verbs.add_parser(verb, help=do.__doc__)

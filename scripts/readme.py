@@ -21,7 +21,9 @@ def labs_table(at: Path) -> str:
         return HEAD + "\n".join(row(entry, at) for entry in entries if entry.module == at.name)
     ready = sum(entry.ready for entry in entries)
     parts = [f"{ready} of {len(entries)} labs are written so far; the others are planned."]
-    for module, members in groupby(sorted(entries, key=lambda entry: (entry.module, entry.number)), key=lambda entry: entry.module):
+    for module, members in groupby(
+        sorted(entries, key=lambda entry: (entry.module, entry.number)), key=lambda entry: entry.module
+    ):
         rows = "\n".join(row(entry, at) for entry in members)
         parts.append(f"**[{catalog.MODULES[module]}](labs/{module}/README.md)**\n\n{HEAD}{rows}")
     return "\n\n".join(parts)

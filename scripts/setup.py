@@ -26,7 +26,9 @@ def find_python(oldest):
         name = "python%d.%d" % (oldest[0], minor)
         try:
             # Run it: a version manager may keep a name on PATH that only says "not installed".
-            answer = subprocess.check_output([name, "-c", "import sys; print(sys.executable)"], stderr=subprocess.STDOUT)
+            answer = subprocess.check_output(
+                [name, "-c", "import sys; print(sys.executable)"], stderr=subprocess.STDOUT
+            )
         except (OSError, subprocess.CalledProcessError):
             continue
         return answer.decode().strip()

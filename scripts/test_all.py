@@ -22,7 +22,12 @@ from labs.kit.measure import machine
 from scripts.bench import ROOT, exit_with, keep
 
 # Make's target for each part, and what pytest is told there.
-PARTS = {"local": ("test", ""), "docker": ("test-docker", "--gpu"), "slurm": ("test-slurm", ""), "load": ("test-slurm-load", "")}
+PARTS = {
+    "local": ("test", ""),
+    "docker": ("test-docker", "--gpu"),
+    "slurm": ("test-slurm", ""),
+    "load": ("test-slurm-load", ""),
+}
 OUTCOMES = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 
 
@@ -31,11 +36,18 @@ def main(names: list[str]) -> int:
     if wrong:
         print(f"{wrong[0]} is no part; choose from: {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    kept: dict[str, Any] = {"date": f"{datetime.now():%Y-%m-%d}", "git": home.revision(), "machine": machine.hardware()}
+    kept: dict[str, Any] = {
+        "date": f"{datetime.now():%Y-%m-%d}",
+        "git": home.revision(),
+        "machine": machine.hardware(),
+    }
     kept |= {"versions": machine.versions(), "parts": {}, "labs": {}, "failed": {}}
     statuses = [tested(name, kept) for name in names or PARTS]
     for lab, cells in sorted(kept["labs"].items(), key=lambda item: int(item[0])):
-        print(f"lab {int(lab):02d}  " + "  ".join(f"{name} {outcome} {seconds:.0f} s" for name, (outcome, seconds) in cells.items()))
+        print(
+            f"lab {int(lab):02d}  "
+            + "  ".join(f"{name} {outcome} {seconds:.0f} s" for name, (outcome, seconds) in cells.items())
+        )
     path = keep(kept, "all-tests-")
     print(f"kept in {path.parent.name}/{path.name}")
     return int(any(statuses))
@@ -47,15 +59,26 @@ def tested(name: str, kept: dict[str, Any]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         command = ["make", "--silent", target, f"ARGS={words} --junitxml={report}"]
-        status = subprocess.run(command, cwd=ROOT, env=os.environ | {"LABS_TEST_ALL": "1"}, check=False).returncode
+        status = subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"LABS_TEST_ALL": "1"}, check=False
+        ).returncode
         cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
     counted = Counter(map(outcome, cases))
-    kept["parts"][name] = {"status": status, **counted, "seconds": round(sum(float(case.get("time", 0)) for case in cases))}
+    kept["parts"][name] = {
+        "status": status,
+        **counted,
+        "seconds": round(sum(float(case.get("time", 0)) for case in cases)),
+    }
     for case in cases:
         if (lab := case.find("properties/property[@name='lab']")) is not None:
-            kept["labs"].setdefault(str(lab.get("value")), {})[name] = (outcome(case), float(case.get("time", 0)))
+            kept["labs"].setdefault(str(lab.get("value")), {})[name] = (
+                outcome(case),
+                float(case.get("time", 0)),
+            )
         if outcome(case) == "failed":
-            kept["failed"][f"{case.get('classname')}.{case.get('name')}"] = next(iter(case)).get("message", "")[:300]
+            kept["failed"][f"{case.get('classname')}.{case.get('name')}"] = next(iter(case)).get(
+                "message", ""
+            )[:300]
     return status
 
 

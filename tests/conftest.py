@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "kit" / "tiny_lab.py"
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads of one that spin would starve the other
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # tests run side by side: threads of one that spin would starve the other
 # In the background of a shell SIGINT is ignored, under nohup SIGHUP, and whatever the tests start would ignore them too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -32,7 +34,9 @@ settings.load_profile("labs")
 class Command(Protocol):
     """Runs `labs` with these words in a process of its own, to its end."""
 
-    def __call__(self, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]: ...
+    def __call__(
+        self, *words: str, cwd: Path = ROOT, **environment: str
+    ) -> subprocess.CompletedProcess[str]: ...
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +52,9 @@ def labs() -> Command:
     def command(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
         everything = {**os.environ, **environment}
         start = [sys.executable, "-m", "labs", *words]
-        return subprocess.run(start, capture_output=True, text=True, timeout=120, env=everything, cwd=cwd, check=False)
+        return subprocess.run(
+            start, capture_output=True, text=True, timeout=120, env=everything, cwd=cwd, check=False
+        )
 
     return command
 
@@ -61,7 +67,11 @@ def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     def mount(size: str) -> Path:
         place = tmp_path / f"disk{len(mounted)}"
         place.mkdir()
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True, check=False)
+        made = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
+            capture_output=True,
+            check=False,
+        )
         if made.returncode:
             pytest.skip("only root can mount a small disk")
         mounted.append(place)

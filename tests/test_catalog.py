@@ -33,7 +33,11 @@ def test_every_lab_has_two_titles_and_says_what_it_needs() -> None:
 
 def test_titles_and_files_are_all_different() -> None:
     labs = catalog.all_labs().values()
-    for names in ([lab.title for lab in labs], [lab.title_pl for lab in labs], [lab.import_name for lab in labs]):
+    for names in (
+        [lab.title for lab in labs],
+        [lab.title_pl for lab in labs],
+        [lab.import_name for lab in labs],
+    ):
         assert len(set(names)) == 50
 
 
@@ -57,7 +61,12 @@ def test_a_header_is_read_no_further_than_its_end(file: Path) -> None:
     with file.open("ab") as binary:
         binary.write(b"\n" * 100_000 + b"\xff\xfe, nor is it text\n")
     entry = catalog.read_header(file)
-    assert (entry.number, entry.title, entry.title_pl, entry.notebook) == (99, "Tiny things", "Małe rzeczy", "99_Tiny_Things")
+    assert (entry.number, entry.title, entry.title_pl, entry.notebook) == (
+        99,
+        "Tiny things",
+        "Małe rzeczy",
+        "99_Tiny_Things",
+    )
     assert list(entry.sections) == list(catalog.SECTIONS)
     assert entry.sections["Builds on"] == "nothing"
     assert entry.sections["Run"] == "make lab-99\npython -m labs.m7_bonus.lab99_tiny_things --smoke"
@@ -73,7 +82,9 @@ def test_a_section_that_lacks_or_is_empty_is_named(file: Path, section: str) -> 
             catalog.read_header(file)
 
 
-@pytest.mark.parametrize("first", ["Lab 99 · Only English", "Tiny things · Małe rzeczy", "Lab X · a · b", "", "Lab 99 - a - b"])
+@pytest.mark.parametrize(
+    "first", ["Lab 99 · Only English", "Tiny things · Małe rzeczy", "Lab X · a · b", "", "Lab 99 - a - b"]
+)
 def test_a_first_line_without_number_and_both_titles_is_refused(file: Path, first: str) -> None:
     file.write_text(f'"""{first}\n{HEADER.partition(chr(10))[2]}"""\n', encoding="utf-8")
     with pytest.raises(ValueError, match="the first line must read"):
@@ -92,7 +103,10 @@ def test_a_lab_is_found_by_any_of_its_names(wanted: str) -> None:
     assert catalog.find(wanted).number == 1
 
 
-@pytest.mark.parametrize("wanted", ["0", "51", "-1", "x", "", "1.0", "1 2", "lab", "lab--1", "1e1", "99999999999", "²", "../1", "9" * 5000])
+@pytest.mark.parametrize(
+    "wanted",
+    ["0", "51", "-1", "x", "", "1.0", "1 2", "lab", "lab--1", "1e1", "99999999999", "²", "../1", "9" * 5000],
+)
 def test_another_name_is_refused_with_what_is_allowed(wanted: str) -> None:
     with pytest.raises(UsageError, match=r"labs are numbered 1 to 50\nsee them with: labs list"):
         catalog.find(wanted)
@@ -107,12 +121,17 @@ def test_a_planned_lab_cannot_be_run_and_the_others_are_listed() -> None:
     assert catalog.find_ready("1").ready
 
 
-@pytest.mark.parametrize(("notebook", "stem"), [("01_Storage_vs_View", "lab01_storage_vs_view"), ("48_Neural-Style", "lab48_neural_style")])
+@pytest.mark.parametrize(
+    ("notebook", "stem"),
+    [("01_Storage_vs_View", "lab01_storage_vs_view"), ("48_Neural-Style", "lab48_neural_style")],
+)
 def test_a_notebook_name_becomes_a_file_name(notebook: str, stem: str) -> None:
     assert catalog.file_stem(notebook) == stem
 
 
 def test_the_copy_of_a_lab_in_another_folder_is_a_lab_of_that_module(tmp_path: Path) -> None:
     (tmp_path / "m3_data").mkdir()
-    copy = shutil.copy(Path(__file__).parent / "kit" / "tiny_lab.py", tmp_path / "m3_data" / "lab99_tiny_things.py")
+    copy = shutil.copy(
+        Path(__file__).parent / "kit" / "tiny_lab.py", tmp_path / "m3_data" / "lab99_tiny_things.py"
+    )
     assert catalog.read_header(Path(copy)).module == "m3_data"

@@ -36,8 +36,28 @@ MAX_LINES = 680
 MAX_FIELDS = 8
 MAX_SMOKE_S = 60
 MAX_SMOKE_BYTES = 2 * 2**30
-HEAVY = ("matplotlib", "sklearn", "torchvision", "lightning", "onnx", "onnxruntime", "deepspeed", "kornia", "tensorboard")
-ANY_SHAPE = {"tensor", "view", "x", "y", "t", "tensors", "grad", "loss", "value"}  # tensors of any shape, and scalars
+HEAVY = (
+    "matplotlib",
+    "sklearn",
+    "torchvision",
+    "lightning",
+    "onnx",
+    "onnxruntime",
+    "deepspeed",
+    "kornia",
+    "tensorboard",
+)
+ANY_SHAPE = {
+    "tensor",
+    "view",
+    "x",
+    "y",
+    "t",
+    "tensors",
+    "grad",
+    "loss",
+    "value",
+}  # tensors of any shape, and scalars
 NO_ORDERS = {"a", "an", "the", "this", "it", "we", "you", "how", "what", "why", "when"}
 
 MUTANT_PROCESSES = 3
@@ -49,8 +69,12 @@ def name_of(entry: Entry) -> str:
 
 
 every_lab = pytest.mark.parametrize("entry", READY, ids=name_of)
-every_lab_of_one_process = pytest.mark.parametrize("entry", [entry for entry in READY if not entry.distributed], ids=name_of)
-every_distributed_lab = pytest.mark.parametrize("entry", [entry for entry in READY if entry.distributed], ids=name_of)
+every_lab_of_one_process = pytest.mark.parametrize(
+    "entry", [entry for entry in READY if not entry.distributed], ids=name_of
+)
+every_distributed_lab = pytest.mark.parametrize(
+    "entry", [entry for entry in READY if entry.distributed], ids=name_of
+)
 
 
 @cache
@@ -79,7 +103,9 @@ def steps_of(entry: Entry) -> dict[str, ast.FunctionDef]:
     called = {
         call.args[0].id
         for call in ast.walk(functions["run"])
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "lab.step" and isinstance(call.args[0], ast.Name)
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) == "lab.step"
+        and isinstance(call.args[0], ast.Name)
     }
     return {name: node for name, node in functions.items() if name in called}
 
@@ -108,7 +134,17 @@ def test_the_header_is_complete_and_its_lines_are_short(entry: Entry) -> None:
     assert all(entry.sections.values())
     assert entry.title != ""
     assert entry.title_pl not in ("", entry.title)
-    assert max(map(len, source_of(entry).splitlines()[: source_of(entry)[: source_of(entry).index('"""', 3)].count("\n")])) <= 140
+    assert (
+        max(
+            map(
+                len,
+                source_of(entry).splitlines()[
+                    : source_of(entry)[: source_of(entry).index('"""', 3)].count("\n")
+                ],
+            )
+        )
+        <= 140
+    )
     assert f"make lab-{entry.number:02d}" in entry.sections["Run"]
     assert f"python -m {entry.import_name}" in entry.sections["Run"]
 
@@ -125,11 +161,15 @@ def test_of_ours_only_the_kit_is_imported(entry: Entry) -> None:
     names = {
         name
         for node in nodes
-        for name in ([node.module or "."] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+        for name in (
+            [node.module or "."] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        )
     }
     relative = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
     assert not relative
-    assert {name for name in names if re.match(r"labs(\.|$)", name) and not re.match(r"labs\.kit(\.|$)", name)} == set()
+    assert {
+        name for name in names if re.match(r"labs(\.|$)", name) and not re.match(r"labs\.kit(\.|$)", name)
+    } == set()
 
 
 @every_lab
@@ -150,7 +190,13 @@ heavy = set({HEAVY!r}) & {{name.partition(".")[0] for name in set(sys.modules) -
 assert not heavy, heavy
 assert "labs.launch" not in sys.modules
 """
-    ended = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
@@ -190,7 +236,9 @@ def test_every_step_begins_with_an_order(entry: Entry) -> None:
 @every_lab
 def test_every_step_is_annotated(entry: Entry) -> None:
     bare = [
-        name for name, step in steps_of(entry).items() if step.returns is None or any(arg.annotation is None for arg in arguments_of(step))
+        name
+        for name, step in steps_of(entry).items()
+        if step.returns is None or any(arg.annotation is None for arg in arguments_of(step))
     ]
     assert bare == []
 
@@ -204,7 +252,10 @@ def test_shapes_stand_in_names_and_their_letters_in_the_legend(entry: Entry) -> 
     for name, step in functions_of(entry).items():
         for argument in arguments_of(step):
             suffix = re.search(r"_([A-Z]+)$", argument.arg)
-            of_tensors = argument.annotation is not None and ast.unparse(argument.annotation) in ("Tensor", "torch.Tensor")
+            of_tensors = argument.annotation is not None and ast.unparse(argument.annotation) in (
+                "Tensor",
+                "torch.Tensor",
+            )
             if of_tensors and not suffix and argument.arg not in ANY_SHAPE:
                 wrong.append(f"{name}({argument.arg}) has no shape in its name")
     assert entry.path is not None
@@ -225,7 +276,9 @@ def test_a_step_does_not_print_judge_or_look_around(entry: Entry) -> None:
         attributes = {node.attr for node in ast.walk(step) if isinstance(node, ast.Attribute)}
         wrong += [
             f"{name} uses {used}"
-            for used in sorted(names & {"print", "lab", "input", "argparse"} | attributes & {"environ", "getenv", "argv"})
+            for used in sorted(
+                names & {"print", "lab", "input", "argparse"} | attributes & {"environ", "getenv", "argv"}
+            )
         ]
     assert wrong == []
 
@@ -270,9 +323,19 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 def to_its_end(command: list[str], folder: Path) -> Ended:
     """Run a command with a bound on its time, and return what it said and how much memory it took."""
-    with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr, TemporaryFile() as report:
+    with (
+        (folder / "stdout").open("w+") as stdout,
+        (folder / "stderr").open("w+") as stderr,
+        TemporaryFile() as report,
+    ):
         files: dict[str, Any] = {"stdout": stdout, "stderr": stderr, "pass_fds": [report.fileno()]}
-        process = subprocess.Popen(measuring(report.fileno(), command), cwd=folder, env=surroundings(folder), process_group=0, **files)
+        process = subprocess.Popen(
+            measuring(report.fileno(), command),
+            cwd=folder,
+            env=surroundings(folder),
+            process_group=0,
+            **files,
+        )
         watchdog = threading.Timer(MAX_SMOKE_S, os.killpg, (process.pid, signal.SIGKILL))
         watchdog.start()
         try:
@@ -301,11 +364,17 @@ def test_a_smoke_run_holds_in_little_time_and_memory_without_a_warning(
     jsonschema.validate(found, json.loads((catalog.PACKAGE / "run.schema.json").read_text(encoding="utf-8")))
     notes = record.load(folder)
     assert (notes.lab, notes.status, notes.smoke) == (entry.number, "held", True)
-    elsewhere = [claim.id for claim in notes.claims if claim.verdict == "not measured here" and not claim.reason.startswith("smoke")]
+    elsewhere = [
+        claim.id
+        for claim in notes.claims
+        if claim.verdict == "not measured here" and not claim.reason.startswith("smoke")
+    ]
     assert len(elsewhere) <= len(notes.claims) / 3, elsewhere
     assert {claim.id.partition(".")[0] for claim in notes.claims} == {f"{entry.number:02d}"}
     called = [step.name for step in notes.steps]
-    assert called == [name for name in functions_of(entry) if name in called], "the steps' order in the file is the lesson's order"
+    assert called == [name for name in functions_of(entry) if name in called], (
+        "the steps' order in the file is the lesson's order"
+    )
     missing = [
         thing.path
         for step in notes.steps
@@ -351,18 +420,32 @@ def test_every_claim_can_fail_and_every_mutant_counts(entry: Entry, monkeypatch:
 
 
 @every_distributed_lab
-def test_so_it_is_on_several_processes_and_two_mistakes_fail_in_each_exercise(entry: Entry, tmp_path: Path) -> None:
+def test_so_it_is_on_several_processes_and_two_mistakes_fail_in_each_exercise(
+    entry: Entry, tmp_path: Path
+) -> None:
     target = tmp_path / "matrix.json"
     command = [sys.executable, "-m", "labs", "mutants", str(entry.number)]
-    ended = subprocess.run(command, env={**surroundings(tmp_path), "LABS_MATRIX": str(target)}, timeout=MAX_MATRIX_S, check=False)
+    ended = subprocess.run(
+        command, env={**surroundings(tmp_path), "LABS_MATRIX": str(target)}, timeout=MAX_MATRIX_S, check=False
+    )
     found = json.loads(target.read_text(encoding="utf-8"))
     assert [trial for trial in found["trials"] if trial["fault"] or not trial["killed"]] == []
     assert ended.returncode == 0
     judged_by = {
-        step: {id_ for id_, steps in found["judges"].items() if step in steps} for step in lesson_of(entry.number).exercises.values()
+        step: {id_ for id_, steps in found["judges"].items() if step in steps}
+        for step in lesson_of(entry.number).exercises.values()
     }
     for step, claims in judged_by.items():
-        assert len([trial for trial in found["trials"] if trial["step"] == step and claims & set(trial["killed"])]) >= 2, step
+        assert (
+            len(
+                [
+                    trial
+                    for trial in found["trials"]
+                    if trial["step"] == step and claims & set(trial["killed"])
+                ]
+            )
+            >= 2
+        ), step
 
 
 @every_distributed_lab
@@ -370,7 +453,19 @@ def test_the_labs_own_steps_pass_as_a_solution_on_several_processes(entry: Entry
     work = tmp_path / "home" / "work" / f"{name_of(entry)}.py"
     work.parent.mkdir(parents=True)
     work.write_text(solved(entry.number), encoding="utf-8")
-    ended = to_its_end([sys.executable, "-m", "labs", "check", str(entry.number), "--smoke", "--procs", str(MUTANT_PROCESSES)], tmp_path)
+    ended = to_its_end(
+        [
+            sys.executable,
+            "-m",
+            "labs",
+            "check",
+            str(entry.number),
+            "--smoke",
+            "--procs",
+            str(MUTANT_PROCESSES),
+        ],
+        tmp_path,
+    )
     assert ended.status == 0, ended.stdout + ended.stderr
     assert ended.stdout.count(" passed") == len(Source(entry).exercises)
 

@@ -72,7 +72,9 @@ def login_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
-def doctor(python: Path | str, path: Path, home_: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+def doctor(
+    python: Path | str, path: Path, home_: Path, *arguments: str, **more: str
+) -> "subprocess.CompletedProcess[str]":
     command = [str(python), "-m", "labs", "doctor", *arguments]
     environ = {"PATH": str(path), "LABS_HOME": str(home_), "PYTHONPATH": str(ROOT)} | more
     return subprocess.run(command, env=environ, cwd=home_, capture_output=True, text=True, timeout=60)
@@ -85,7 +87,11 @@ def verdicts(done: "subprocess.CompletedProcess[str]") -> dict[str, dict[str, st
 
 def test_programs_that_answer(programs: Programs, login_node: Path, tmp_path: Path) -> None:
     found = verdicts(doctor(login_node, programs(ANSWERS), tmp_path, "--json"))
-    seen = {name: (check["verdict"], check["found"]) for name, check in found.items() if check["group"] not in ("Python", "Machine")}
+    seen = {
+        name: (check["verdict"], check["found"])
+        for name, check in found.items()
+        if check["group"] not in ("Python", "Machine")
+    }
     assert seen == {
         "C++ compiler": ("ok", "g++ 12.2"),
         "git": ("ok", "git version 2.39"),
@@ -106,12 +112,20 @@ def test_programs_that_fail_say_why(programs: Programs, login_node: Path, tmp_pa
         assert "it is not well today" in found[name]["found"]
         assert found[name]["allows"]
         assert found[name]["get"]
-    assert (found["Kubernetes"]["verdict"], found["Kubernetes"]["found"]) == ("missing", "kubectl is there, and no context")
+    assert (found["Kubernetes"]["verdict"], found["Kubernetes"]["found"]) == (
+        "missing",
+        "kubectl is there, and no context",
+    )
 
 
-def test_where_nothing_answers_it_ends_in_time_and_leaves_nothing_running(programs: Programs, login_node: Path, tmp_path: Path) -> None:
+def test_where_nothing_answers_it_ends_in_time_and_leaves_nothing_running(
+    programs: Programs, login_node: Path, tmp_path: Path
+) -> None:
     hangs = f"echo $$ >> {tmp_path}/pids; {HANGS}"
-    slow = dict.fromkeys(ANSWERS, hangs) | {"kubectl": f"[ $1 = config ] && echo kind || {{ {hangs}; }}", "nvidia-smi": hangs}
+    slow = dict.fromkeys(ANSWERS, hangs) | {
+        "kubectl": f"[ $1 = config ] && echo kind || {{ {hangs}; }}",
+        "nvidia-smi": hangs,
+    }
     begun = time.monotonic()
     found = verdicts(doctor(login_node, programs(slow), tmp_path, "--json"))
     assert time.monotonic() - begun < 10
@@ -132,7 +146,10 @@ def is_running(pid: int) -> bool:
 def test_a_bare_machine_without_torch(programs: Programs, login_node: Path, tmp_path: Path) -> None:
     done = doctor(login_node, programs({}), tmp_path)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == "labs cannot run here: torch is missing, matplotlib is missing · next: make setup"
+    assert (
+        done.stdout.splitlines()[-1]
+        == "labs cannot run here: torch is missing, matplotlib is missing · next: make setup"
+    )
     assert "\x1b" not in done.stdout
     assert "  – git            no git\n" in done.stdout
     assert "for labs with LAUNCHER=slurm" in done.stdout
@@ -142,12 +159,17 @@ def test_a_bare_machine_without_torch(programs: Programs, login_node: Path, tmp_
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        ("raise ImportError('libtorch.so: cannot open shared object file')", "ImportError: libtorch.so: cannot open shared object file"),
+        (
+            "raise ImportError('libtorch.so: cannot open shared object file')",
+            "ImportError: libtorch.so: cannot open shared object file",
+        ),
         ("import os; os.abort()", "its import ended Python with SIGABRT"),
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
-def test_a_torch_that_does_not_import(programs: Programs, login_node: Path, tmp_path: Path, body: str, found: str) -> None:
+def test_a_torch_that_does_not_import(
+    programs: Programs, login_node: Path, tmp_path: Path, body: str, found: str
+) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text(body)
     (tmp_path / "torch-2.13.0.dist-info").mkdir()
@@ -176,9 +198,15 @@ def test_the_form_of_the_json_and_this_very_environment(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_it_at_once(programs: Programs, login_node: Path, tmp_path: Path) -> None:
-    environ = {"PATH": str(programs({"git": f"echo $$ > {tmp_path}/pid; {HANGS}"})), "LABS_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environ = {
+        "PATH": str(programs({"git": f"echo $$ > {tmp_path}/pid; {HANGS}"})),
+        "LABS_HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+    }
     command = [str(login_node), "-m", "labs", "doctor"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             time.sleep(0.01)
         child.send_signal(signal.SIGINT)
@@ -208,7 +236,12 @@ def test_packages_for_which_there_was_no_time() -> None:
 @pytest.mark.parametrize(
     ("seen", "smi", "verdict", "found"),
     [
-        (["NVIDIA H200"] * 2, 'echo "NVIDIA H200, 580.1"; echo "NVIDIA H200, 580.1"', "ok", "2 × NVIDIA H200, driver 580.1"),
+        (
+            ["NVIDIA H200"] * 2,
+            'echo "NVIDIA H200, 580.1"; echo "NVIDIA H200, 580.1"',
+            "ok",
+            "2 × NVIDIA H200, driver 580.1",
+        ),
         ([], 'echo "NVIDIA H200, 580.1"', "broken", "1 × NVIDIA H200, driver 580.1; torch does not see it"),
         ([], FAILS, "broken", "nvidia-smi: it is not well today"),
         (["Apple GPU, by MPS"], None, "ok", "1 × Apple GPU, by MPS"),
@@ -225,7 +258,11 @@ def test_gpus(
 
 def test_limits_of_cgroup_v2_also_those_above(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
-    for place, cpu, memory in (("", "", ""), ("a", "150000 100000", "2147483648"), ("a/b", "max 100000", "max")):
+    for place, cpu, memory in (
+        ("", "", ""),
+        ("a", "150000 100000", "2147483648"),
+        ("a/b", "max 100000", "max"),
+    ):
         if cpu:
             (tmp_path / place / "cpu.max").write_text(f"{cpu}\n")
             (tmp_path / place / "memory.max").write_text(f"{memory}\n")
@@ -263,7 +300,10 @@ def test_little_memory_and_little_disk(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert machine.memory().found.endswith("its cgroup allows 1.0")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20, total=2**26))
     monkeypatch.setenv("LABS_HOME", str(tmp_path / "not" / "yet"))
-    assert (machine.disk().verdict, machine.shared_memory(tmp_path).found) == ("missing", f"64 MiB in {tmp_path}")
+    assert (machine.disk().verdict, machine.shared_memory(tmp_path).found) == (
+        "missing",
+        f"64 MiB in {tmp_path}",
+    )
     assert machine.shared_memory(tmp_path).get == "in a container: --shm-size=1g"
     assert not (tmp_path / "not").exists()
 
@@ -275,7 +315,9 @@ def test_a_file_in_the_place_of_the_home(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.parametrize(("system", "verdict"), [("linux", "missing"), ("darwin", "ok")])
-def test_without_shared_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, verdict: str) -> None:
+def test_without_shared_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, verdict: str
+) -> None:
     monkeypatch.setattr(sys, "platform", system)
     assert machine.shared_memory(tmp_path / "none").verdict == verdict
 
@@ -287,7 +329,9 @@ def test_an_old_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "Python 3.99" in packages.python().get
 
 
-def test_the_last_line_names_the_next_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_line_names_the_next_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("labs.doctor.examine", lambda: [Check("torch", "Python", "ok", "2.13.0")])
     assert report(as_json=False) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "labs can run here · next: make lab-01"

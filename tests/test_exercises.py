@@ -21,7 +21,11 @@ def source(tiny_file: Path) -> Source:
 
 
 def test_exercises_have_number_step_hints_stub_and_solution(source: Source) -> None:
-    assert [(exercise.id, exercise.step) for exercise in source.exercises] == [("99.1", "doubled"), ("99.2", "total"), ("99.3", "long_row")]
+    assert [(exercise.id, exercise.step) for exercise in source.exercises] == [
+        ("99.1", "doubled"),
+        ("99.2", "total"),
+        ("99.3", "long_row"),
+    ]
     doubled, total, _ = source.exercises
     assert doubled.hints == ("Add it to itself.", "Twice as much.", "`2 * x_N`")
     assert doubled.stub == (
@@ -36,14 +40,19 @@ def test_the_work_file_has_what_the_steps_need_and_nothing_else(source: Source) 
     tree = ast.parse(source.work_text)
     imports = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert imports == ["import torch", "from torch import Tensor"]
-    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == ["doubled", "total", "long_row"]
+    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == [
+        "doubled",
+        "total",
+        "long_row",
+    ]
     assert "labs check 99" in source.work_text
 
 
 def test_own_types_and_constants_are_imported_from_the_lab(tiny_file: Path) -> None:
     text = tiny_file.read_text(encoding="utf-8")
     tiny_file.write_text(
-        text.replace("added = x_N.sum()", "added = x_N.sum() + len(MEMORY) * Config().scale + time.time()"), encoding="utf-8"
+        text.replace("added = x_N.sum()", "added = x_N.sum() + len(MEMORY) * Config().scale + time.time()"),
+        encoding="utf-8",
     )
     work = Source(catalog.read_header(tiny_file)).work_text
     assert "\nfrom labs.m7_bonus.lab99_tiny_things import Config, MEMORY\n" in work
@@ -70,13 +79,21 @@ def test_a_labs_work_file_runs_and_uses_all_that_it_imports(entry: catalog.Entry
 def test_a_labs_solutions_run_behind_the_head_of_its_work_file(entry: catalog.Entry, tmp_path: Path) -> None:
     head = Source(entry).work_text.partition("\n\n\ndef ")[0]
     file = tmp_path / "solved.py"
-    file.write_text("\n\n\n".join([head, *(exercise.solution for exercise in Source(entry).exercises)]), encoding="utf-8")
+    file.write_text(
+        "\n\n\n".join([head, *(exercise.solution for exercise in Source(entry).exercises)]), encoding="utf-8"
+    )
     names = runpy.run_path(str(file))
     for exercise in Source(entry).exercises:
         code = names[exercise.step].__code__
-        read = {node.id for node in ast.walk(ast.parse(exercise.solution)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        read = {
+            node.id
+            for node in ast.walk(ast.parse(exercise.solution))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        }
         read -= {
-            node.id for node in ast.walk(ast.parse(exercise.solution)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            node.id
+            for node in ast.walk(ast.parse(exercise.solution))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
         outside = (read & set(code.co_names)) - set(code.co_varnames) - set(code.co_cellvars)
         assert outside <= names.keys() | set(dir(builtins))
@@ -106,7 +123,11 @@ def test_what_is_set_aside_twice_in_a_second_is_kept_twice(source: Source, labs_
         path, _ = begin(source)
         path.write_text(text, encoding="utf-8")
         set_aside(99)
-    assert sorted(path.read_text(encoding="utf-8") for path in (labs_home / "work").glob("lab99-*.py")) == ["first", "second", "third"]
+    assert sorted(path.read_text(encoding="utf-8") for path in (labs_home / "work").glob("lab99-*.py")) == [
+        "first",
+        "second",
+        "third",
+    ]
 
 
 def test_exercises_are_selected_by_lab_or_by_number(source: Source) -> None:
@@ -123,7 +144,9 @@ def test_another_exercise_is_refused_with_those_there_are(source: Source, wanted
 
 def test_a_lab_without_exercises_says_so(tiny_file: Path) -> None:
     text = tiny_file.read_text(encoding="utf-8")
-    tiny_file.write_text("\n".join(line for line in text.splitlines() if not line.startswith("@exercise")), encoding="utf-8")
+    tiny_file.write_text(
+        "\n".join(line for line in text.splitlines() if not line.startswith("@exercise")), encoding="utf-8"
+    )
     with pytest.raises(UsageError, match="lab 99 has no exercises"):
         select(Source(catalog.read_header(tiny_file)), "99")
 
@@ -150,12 +173,19 @@ class TestProgress:
         done.note_pass("1.1")
         assert done.of("1.1")["passed"] == "long ago"
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"1.1": 3}', b'{"1.1": {}}', b'{"1.1": {"hints": "x"}}'])
-    def test_a_corrupt_file_is_said_in_one_sentence_and_left_alone(self, labs_home: Path, content: bytes) -> None:
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"{", b"[]", b"null", b"\xff", b'{"1.1": 3}', b'{"1.1": {}}', b'{"1.1": {"hints": "x"}}'],
+    )
+    def test_a_corrupt_file_is_said_in_one_sentence_and_left_alone(
+        self, labs_home: Path, content: bytes
+    ) -> None:
         path = labs_home / "work" / "progress.json"
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
-        with pytest.raises(UsageError, match=r"cannot read .*progress.json: .*\nmend it, or move it away to start anew"):
+        with pytest.raises(
+            UsageError, match=r"cannot read .*progress.json: .*\nmend it, or move it away to start anew"
+        ):
             Progress()
         assert path.read_bytes() == content
 

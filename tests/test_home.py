@@ -29,7 +29,9 @@ def test_labs_home_is_where_the_person_wants_it(labs_home: Path) -> None:
     assert home.runs_folder(7) == labs_home / "runs" / "lab07"
 
 
-def test_labs_home_may_be_relative_or_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_labs_home_may_be_relative_or_begin_with_a_tilde(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "ada"))
     monkeypatch.setenv("LABS_HOME", "here")
@@ -53,7 +55,9 @@ def test_without_labs_home_it_is_the_checkout_or_labs_in_the_persons_own(
     assert home.home() == tmp_path / "checkout"
 
 
-def test_beside_a_shared_checkout_it_is_on_the_scratch_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_beside_a_shared_checkout_it_is_on_the_scratch_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("LABS_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(home, "CHECKOUT", tmp_path / "checkout")
@@ -71,7 +75,10 @@ def test_what_is_made_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_a_run_is_found_by_its_lab_its_name_or_its_folder(labs_home: Path) -> None:
-    folders = [home.writable(labs_home / "runs" / "lab07" / name) for name in ("2030-01-01T00-00-00-local", "2030-01-02T00-00-00-slurm")]
+    folders = [
+        home.writable(labs_home / "runs" / "lab07" / name)
+        for name in ("2030-01-01T00-00-00-local", "2030-01-02T00-00-00-slurm")
+    ]
     for folder in folders:
         (folder / "run.json").write_text("{}")
     assert home.find_run("7") == home.find_run("lab-07") == folders[1]
@@ -92,7 +99,11 @@ def test_runs_of_one_second_get_different_folders(monkeypatch: pytest.MonkeyPatc
     for _ in range(3):
         folder = home.writable(home.run_folder(1, "local"))
         names.append(folder.name)
-    assert names == ["2030-01-02T12-00-00-local", "2030-01-02T12-00-00-local-2", "2030-01-02T12-00-00-local-3"]
+    assert names == [
+        "2030-01-02T12-00-00-local",
+        "2030-01-02T12-00-00-local-2",
+        "2030-01-02T12-00-00-local-3",
+    ]
     assert home.run_folder(1, "slurm").name == "2030-01-02T12-00-00-slurm"
     assert home.run_folder(2, "local").name == "2030-01-02T12-00-00-local"
 
@@ -117,7 +128,9 @@ class TestWritable:
     def test_a_file_in_its_place_is_refused(self, tmp_path: Path, inside: bool) -> None:
         file = tmp_path / "file"
         file.touch()
-        with pytest.raises(UsageError, match=r"cannot make the folder .*\nchoose another place with LABS_HOME="):
+        with pytest.raises(
+            UsageError, match=r"cannot make the folder .*\nchoose another place with LABS_HOME="
+        ):
             home.writable(file / "inside" if inside else file)
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -128,17 +141,24 @@ class TestWritable:
         with pytest.raises(UsageError, match="permission denied"):
             home.writable(tmp_path)
 
-    def test_what_may_not_be_written_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_may_not_be_written_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
-        with pytest.raises(UsageError, match=r"cannot write into the folder .*: permission denied\nchoose another place"):
+        with pytest.raises(
+            UsageError, match=r"cannot write into the folder .*: permission denied\nchoose another place"
+        ):
             home.writable(tmp_path)
 
     @pytest.mark.parametrize(("missing", "refused"), [(1, True), (0, False)])
-    def test_too_little_space_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: int, refused: bool) -> None:
+    def test_too_little_space_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: int, refused: bool
+    ) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**40, 0, home.MIN_FREE_BYTES - missing))
         if refused:
             with pytest.raises(
-                UsageError, match=r"only 32.0 MiB are free for .*; 32 MiB are needed\nfree some space, or choose another place"
+                UsageError,
+                match=r"only 32.0 MiB are free for .*; 32 MiB are needed\nfree some space, or choose another place",
             ):
                 home.writable(tmp_path)
         else:
@@ -149,7 +169,9 @@ class TestWritable:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True, check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
     if made.returncode:
         pytest.skip("only root can mount a small disk")
     yield disk
@@ -166,12 +188,17 @@ class TestWriteWhole:
     def test_a_full_disk_leaves_the_old_file(self, small_disk: Path) -> None:
         file = small_disk / "file"
         home.write_whole(file, "old")
-        with pytest.raises(UsageError, match=r"cannot write .*: No space left on device\nfree some space, or choose another place"):
+        with pytest.raises(
+            UsageError,
+            match=r"cannot write .*: No space left on device\nfree some space, or choose another place",
+        ):
             home.write_whole(file, "x" * 2**17)
         assert file.read_text(encoding="utf-8") == "old"
         assert [path.name for path in small_disk.iterdir()] == ["file"]
 
-    def test_a_write_that_breaks_off_leaves_the_old_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_write_that_breaks_off_leaves_the_old_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         home.write_whole(tmp_path / "file", "old")
 
         def half(path: Path, text: str, **_: Any) -> int:
@@ -189,19 +216,28 @@ class TestWriteWhole:
             home.write_whole(tmp_path / "gone" / "file", "new")
 
 
-@pytest.mark.parametrize(("text", "found"), [('{"a": 1}', {"a": 1}), ("", {}), ("{", {}), ("[]", {}), ("null", {}), ("3", {}), (None, {})])
-def test_a_small_file_of_ours_is_read_or_as_good_as_empty(tmp_path: Path, text: str | None, found: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [('{"a": 1}', {"a": 1}), ("", {}), ("{", {}), ("[]", {}), ("null", {}), ("3", {}), (None, {})],
+)
+def test_a_small_file_of_ours_is_read_or_as_good_as_empty(
+    tmp_path: Path, text: str | None, found: dict[str, Any]
+) -> None:
     if text is not None:
         (tmp_path / "file").write_text(text)
     assert home.read_json(tmp_path / "file") == found
 
 
-@pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False), (None, False)])
+@pytest.mark.parametrize(
+    ("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False), (None, False)]
+)
 def test_a_full_disk_is_told_from_other_troubles(number: int | None, full: bool) -> None:
     assert no_space(OSError(number, "text") if number else OSError("text")) is full
 
 
-def test_revision_names_the_commit_and_says_where_files_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_revision_names_the_commit_and_says_where_files_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(home, "CHECKOUT", tmp_path)
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     file = tmp_path / "file"

@@ -13,11 +13,15 @@ from labs.errors import UsageError
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
 ALONE = [entry for entry in READY if not entry.distributed]
-EXECUTED = ALONE if os.environ.get("LABS_TEST_ALL") else ALONE[:1]  # each takes seconds: `make test-all` executes all of them
+EXECUTED = (
+    ALONE if os.environ.get("LABS_TEST_ALL") else ALONE[:1]
+)  # each takes seconds: `make test-all` executes all of them
 
 
 @pytest.mark.parametrize("entry", READY, ids=lambda entry: entry.notebook)
-def test_a_notebook_has_every_step_once_with_its_prose_above_it(entry: catalog.Entry, labs_home: Path) -> None:
+def test_a_notebook_has_every_step_once_with_its_prose_above_it(
+    entry: catalog.Entry, labs_home: Path
+) -> None:
     path = notebooks.write(entry)
     assert path == labs_home / "notebooks" / f"{entry.notebook}.ipynb"
     book = nbformat.read(path, as_version=4)
@@ -30,7 +34,9 @@ def test_a_notebook_has_every_step_once_with_its_prose_above_it(entry: catalog.E
             told = (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
             assert not told or sources[places[0] - 1].startswith(f"## {told}"), node.name
     code = "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
-    assert not any(word in code for word in ("MUTANTS", "__main__", "# noqa", "# fmt:", "Mutant", "@exercise"))
+    assert not any(
+        word in code for word in ("MUTANTS", "__main__", "# noqa", "# fmt:", "Mutant", "@exercise")
+    )
 
 
 @pytest.mark.parametrize("entry", ALONE, ids=lambda entry: entry.notebook)
@@ -39,7 +45,9 @@ def test_every_claim_of_run_stands_in_its_notebook_in_order(entry: catalog.Entry
     tree = ast.parse(entry.path.read_text(encoding="utf-8"))
     run = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run")
     cells = nbformat.read(notebooks.write(entry), as_version=4).cells
-    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code" and not cell.source.startswith("%"))
+    code = "\n".join(
+        cell.source for cell in cells if cell.cell_type == "code" and not cell.source.startswith("%")
+    )
     unrolled = [ast.dump(node) for node in ast.parse(code).body]
     places = [unrolled.index(ast.dump(node)) for node in run.body]
     assert places == sorted(places)
@@ -71,12 +79,16 @@ def test_only_labs_that_are_there_become_notebooks(labs_home: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", EXECUTED, ids=lambda entry: entry.notebook)
-def test_a_notebook_runs_from_top_to_bottom(entry: catalog.Entry, labs_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_runs_from_top_to_bottom(
+    entry: catalog.Entry, labs_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONPATH", str(home.CHECKOUT))
     book = nbformat.read(notebooks.write(entry), as_version=4)
     for cell in book.cells:
         cell.source = cell.source.replace("smoke=False", "smoke=True")
-    NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(labs_home)}}).execute()
+    NotebookClient(
+        book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(labs_home)}}
+    ).execute()
     (folder,) = (labs_home / "runs").glob("*/*-notebook")
     notes = record.load(folder)
     assert notes.status == "held"

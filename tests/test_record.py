@@ -26,16 +26,32 @@ def test_the_schema_is_a_schema_and_keeps_the_documented_names() -> None:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     assert {"lab", "launcher", "nodes", "status", "claims", "ranks"} <= set(schema["properties"])
-    assert {"id", "kind", "verdict", "reason", "value", "unit", "bound"} <= set(schema["$defs"]["Claim"]["properties"])
+    assert {"id", "kind", "verdict", "reason", "value", "unit", "bound"} <= set(
+        schema["$defs"]["Claim"]["properties"]
+    )
     assert {"rank", "node", "host"} <= set(schema["$defs"]["Rank"]["properties"])
 
 
 def test_a_record_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    run = record.Run.model_validate(LEAST | {"claims": [CLAIM], "ranks": [{"rank": 0, "node": 0, "host": "h", "pid": 1, "device": "cpu"}]})
-    run.steps = [record.Step(number=1, name="s", title="t", prose="p", source="x = 1", content=[record.ClaimHere(id="01.shared")])]
+    run = record.Run.model_validate(
+        LEAST | {"claims": [CLAIM], "ranks": [{"rank": 0, "node": 0, "host": "h", "pid": 1, "device": "cpu"}]}
+    )
+    run.steps = [
+        record.Step(
+            number=1,
+            name="s",
+            title="t",
+            prose="p",
+            source="x = 1",
+            content=[record.ClaimHere(id="01.shared")],
+        )
+    ]
     run.save(tmp_path)
     assert record.load(tmp_path) == run
-    jsonschema.validate(json.loads((tmp_path / "run.json").read_text(encoding="utf-8")), json.loads(SCHEMA.read_text(encoding="utf-8")))
+    jsonschema.validate(
+        json.loads((tmp_path / "run.json").read_text(encoding="utf-8")),
+        json.loads(SCHEMA.read_text(encoding="utf-8")),
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,18 @@ def checkout(tmp_path: Path) -> Path:
     written = shutil.ignore_patterns("__pycache__", "m[2-7]_*", "lab[1-9]*", "lab0[2-9]*")
     shutil.copytree(ROOT / "labs", copy / "labs", ignore=written)
     shutil.copy(ROOT / "Makefile", copy)
-    rows = [f"{n},m{1 if n < 8 else 2}_tensors,{n:02d}_Some_Thing_{n},Some thing {n},Jakaś rzecz {n},cpu gpu" for n in (2, 3, 4)]
-    row_of_another_folder = "10,m2_autograd,10_Custom_Autograd_Function,Custom autograd Function,Własna funkcja autogradu,dist"
+    rows = [
+        f"{n},m{1 if n < 8 else 2}_tensors,{n:02d}_Some_Thing_{n},Some thing {n},Jakaś rzecz {n},cpu gpu"
+        for n in (2, 3, 4)
+    ]
+    row_of_another_folder = (
+        "10,m2_autograd,10_Custom_Autograd_Function,Custom autograd Function,Własna funkcja autogradu,dist"
+    )
     header = "number,module,notebook,title_en,title_pl,where"
     (copy / "labs" / "planned.csv").chmod(0o644)
-    (copy / "labs" / "planned.csv").write_text("\n".join([header, *rows, row_of_another_folder, ""]), encoding="utf-8")
+    (copy / "labs" / "planned.csv").write_text(
+        "\n".join([header, *rows, row_of_another_folder, ""]), encoding="utf-8"
+    )
     return copy
 
 
@@ -52,7 +59,14 @@ def files_of(checkout: Path) -> dict[str, str]:
 
 def run(checkout: Path, *command: str) -> None:
     environ = os.environ | {"PYTHONPATH": str(checkout)}
-    done = subprocess.run([sys.executable, "-m", *command], cwd=checkout, env=environ, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=checkout,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -77,7 +91,9 @@ def test_a_planned_lab_becomes_one_that_runs(labs: Labs, checkout: Path) -> None
     full = labs("run", "2")
     assert (full.returncode, "3 held" in full.stdout) == (0, True)
     mutants = labs("mutants", "2")
-    assert (mutants.returncode, mutants.stdout.splitlines()[-1]) == (0, "3 of 3 claims can fail"), mutants.stdout + mutants.stderr
+    assert (mutants.returncode, mutants.stdout.splitlines()[-1]) == (0, "3 of 3 claims can fail"), (
+        mutants.stdout + mutants.stderr
+    )
 
 
 def test_the_new_files_are_clean_and_keep_the_contract(labs: Labs, checkout: Path) -> None:
@@ -98,7 +114,11 @@ def test_the_learner_can_work_on_it(labs: Labs, labs_home: Path) -> None:
     work = labs_home / "work" / "lab03.py"
     assert "exercise 3.1 not written yet" in labs("check", "3", "--smoke").stdout
     stub = work.read_text(encoding="utf-8")
-    for body, status in (("return x_MN.flip(0).sum(1)", 1), ("return x_MN.sum(0)", 1), ("return x_MN.sum(1)", 0)):
+    for body, status in (
+        ("return x_MN.flip(0).sum(1)", 1),
+        ("return x_MN.sum(0)", 1),
+        ("return x_MN.sum(1)", 0),
+    ):
         work.write_text(stub.replace('raise NotImplementedError("exercise 3.1")', body), encoding="utf-8")
         assert labs("check", "3", "--smoke").returncode == status, body
 
@@ -132,7 +152,10 @@ def test_a_number_that_is_not_planned(labs: Labs, checkout: Path) -> None:
         (("x",), "'x' is no number for a lab"),
         (("51",), "lab 51 is not among the planned ones, so give also --title, --title-pl, --module"),
         (("51", "--title", "T", "--module", "m7_bonus"), "so give also --title-pl"),
-        (("51", *EXTRA[:-1], "m9_more"), "--module=m9_more is not there; choose from: m1_tensors, m2_autograd, "),
+        (
+            ("51", *EXTRA[:-1], "m9_more"),
+            "--module=m9_more is not there; choose from: m1_tensors, m2_autograd, ",
+        ),
         (("51", *EXTRA[:-1], "../../tmp"), "--module=../../tmp is not there; choose from: "),
         (("2", *EXTRA), "lab 02 is planned: Some thing 2, in m1_tensors\nleave titles and module out"),
         (("51", "--title", 'A "B"', *EXTRA[2:]), '--title=A "B" makes no good header'),

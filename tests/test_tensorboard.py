@@ -25,7 +25,12 @@ LEAST: dict[str, Any] = {
 
 
 def kept(folder: Path) -> Path:
-    figure = record.Figure(title="Price", path="figures/price.svg", x=[1, 2, 4], series={"near": [1.0, 2.0, 3.5], "far": [2.0, 2.0, 2.0]})
+    figure = record.Figure(
+        title="Price",
+        path="figures/price.svg",
+        x=[1, 2, 4],
+        series={"near": [1.0, 2.0, 3.5], "far": [2.0, 2.0, 2.0]},
+    )
     step = record.Step(number=1, name="s", title="Step", prose="", source="", content=[figure])
     folder.mkdir(parents=True)
     claim = record.Claim(id="01.shared", text="t", kind="exact", verdict="held")
@@ -38,11 +43,12 @@ def test_series_become_scalars_and_claims_a_table(tmp_path: Path) -> None:
     assert tensorboard.write(folder)
     assert not tensorboard.write(folder), "once is enough"
     found = EventAccumulator(str(folder / "tensorboard")).Reload()
-    assert {tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in found.Tags()["scalars"]} == {
-        "Price/near": [(1, 1.0), (2, 2.0), (4, 3.5)],
-        "Price/far": [(1, 2.0), (2, 2.0), (4, 2.0)],
+    assert {
+        tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in found.Tags()["scalars"]
+    } == {"Price/near": [(1, 1.0), (2, 2.0), (4, 3.5)], "Price/far": [(1, 2.0), (2, 2.0), (4, 2.0)]}
+    assert {event.wall_time for event in found.Scalars("Price/near")} == {
+        datetime.fromisoformat(LEAST["started"]).timestamp()
     }
-    assert {event.wall_time for event in found.Scalars("Price/near")} == {datetime.fromisoformat(LEAST["started"]).timestamp()}
     assert found.Tags()["tensors"] == ["claims/text_summary"] or found.Tags()["tensors"] == ["claims"]
 
 
@@ -75,7 +81,10 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 
 
 def test_a_port_in_use_is_named(labs_home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UsageError, match="is in use on this machine"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(UsageError, match="is in use on this machine"),
+    ):
         tensorboard.serve(str(server.getsockname()[1]))
 
 
@@ -84,7 +93,9 @@ def test_the_server_shows_the_runs_on_loopback(labs_home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "labs", "tensorboard", "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "SSH_CONNECTION": "x"}) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "SSH_CONNECTION": "x"}
+    ) as process:
         try:
             here = f"http://127.0.0.1:{port}"
             assert "lab01/then-local" in _answer(f"{here}/data/runs", process)

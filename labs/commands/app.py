@@ -12,7 +12,18 @@ import typer
 from labs import catalog, home, launch
 from labs.catalog import Entry
 from labs.commands import fetch, report, runs
-from labs.commands.options import DryRun, ExerciseNumber, Gpus, LabNumber, Language, LauncherName, Nodes, Procs, Smoke, with_request
+from labs.commands.options import (
+    DryRun,
+    ExerciseNumber,
+    Gpus,
+    LabNumber,
+    Language,
+    LauncherName,
+    Nodes,
+    Procs,
+    Smoke,
+    with_request,
+)
 from labs.commands.submit import spec_of, start
 from labs.errors import UsageError
 
@@ -60,7 +71,10 @@ def show(lab: LabNumber, lang: Language = "en") -> None:
         from labs.exercises import Progress, Source
 
         done = Progress()
-        names = [f"{exercise.id} {exercise.step}{' (passed)' if done.passed(exercise.id) else ''}" for exercise in Source(entry).exercises]
+        names = [
+            f"{exercise.id} {exercise.step}{' (passed)' if done.passed(exercise.id) else ''}"
+            for exercise in Source(entry).exercises
+        ]
         print(f"\nExercises\n{_indented(chr(10).join(names) or 'none')}")
 
 
@@ -86,7 +100,9 @@ def exercise(lab: LabNumber) -> None:
     print(f"{'made' if new else 'already there, left as it is:'} {_near(path)}")
     for entry in source.exercises:
         print(f"  {entry.id}  {entry.step}")
-    print(f"write the bodies, then: labs check {number}   stuck? labs hint {number}   anew: labs reset {number}")
+    print(
+        f"write the bodies, then: labs check {number}   stuck? labs hint {number}   anew: labs reset {number}"
+    )
 
 
 @app.command(context_settings=PASS_ON)
@@ -134,12 +150,18 @@ def solution(which: ExerciseNumber) -> int:
     source = Source(catalog.find_ready(which.partition(".")[0]))
     wanted = select(source, which)
     done = Progress()
-    early = [exercise.id for exercise in wanted if not done.passed(exercise.id) and not done.of(exercise.id)["asked"]]
+    early = [
+        exercise.id
+        for exercise in wanted
+        if not done.passed(exercise.id) and not done.of(exercise.id)["asked"]
+    ]
     for exercise in wanted:
         done.of(exercise.id)["asked"] += 1
     done.save()
     if early:
-        print(f"not passed yet: {', '.join(early)}; to see the solution all the same, ask again\na hint first? labs hint {early[0]}")
+        print(
+            f"not passed yet: {', '.join(early)}; to see the solution all the same, ask again\na hint first? labs hint {early[0]}"
+        )
         return 1
     print("\n\n\n".join(f"# exercise {exercise.id}\n{exercise.solution}" for exercise in wanted))
     return 0
@@ -157,12 +179,23 @@ def reset(lab: LabNumber) -> None:
 
 
 @app.command()
-def mutants(lab: Annotated[str | None, typer.Argument(metavar="[N]", help="one lab; all where none is given")] = None) -> None:
+def mutants(
+    lab: Annotated[str | None, typer.Argument(metavar="[N]", help="one lab; all where none is given")] = None,
+) -> None:
     """Prove that the claims can fail: known mistakes are put into the steps, and each claim must notice one."""
-    entries = [catalog.find_ready(lab)] if lab else [entry for entry in catalog.all_labs().values() if entry.ready]
+    entries = (
+        [catalog.find_ready(lab)] if lab else [entry for entry in catalog.all_labs().values() if entry.ready]
+    )
     status = 0
     for entry in (entry for entry in entries if entry.distributed):
-        spec = launch.RunSpec(entry.number, "labs.kit.runner.matrix", "local", None, procs=MUTANT_PROCESSES, flags=(entry.import_name,))
+        spec = launch.RunSpec(
+            entry.number,
+            "labs.kit.runner.matrix",
+            "local",
+            None,
+            procs=MUTANT_PROCESSES,
+            flags=(entry.import_name,),
+        )
         status = launch.LAUNCHERS["local"].submit(spec) or status
     alone = [entry.import_name for entry in entries if not entry.distributed]
     if alone:
@@ -188,11 +221,21 @@ def preflight(
     request: launch.Request = NOTHING,
 ) -> None:  # fmt: skip
     """Say in seconds whether nodes and processes meet, agree on versions and clocks, and share a folder."""
-    sizes = (launch.whole_number("NODES", nodes), launch.whole_number("PROCS", procs or "1"), launch.gpu_count(gpus))
+    sizes = (
+        launch.whole_number("NODES", nodes),
+        launch.whole_number("PROCS", procs or "1"),
+        launch.gpu_count(gpus),
+    )
     place = launch.choose(launcher)
     folder = home.unused(home.home() / "runs" / f".preflight-{os.getpid()}")
     spec = launch.RunSpec(
-        0, "labs.kit.distributed.preflight", place.name, folder, *sizes, flags=("--json",) if json_ else (), request=request
+        0,
+        "labs.kit.distributed.preflight",
+        place.name,
+        folder,
+        *sizes,
+        flags=("--json",) if json_ else (),
+        request=request,
     )
     try:
         _end(start(spec, asked=bool(launcher), dry_run=dry_run))
@@ -217,7 +260,11 @@ def notebooks(
 
 
 @app.command()
-def tensorboard(port: Annotated[str, typer.Option(help="where it listens, on this machine alone; PORT= with make")] = "6006") -> None:
+def tensorboard(
+    port: Annotated[
+        str, typer.Option(help="where it listens, on this machine alone; PORT= with make")
+    ] = "6006",
+) -> None:
     """Show all runs in TensorBoard: the series of their figures, and their claims."""
     from labs.tensorboard import serve
 

@@ -11,16 +11,24 @@ app = typer.Typer()
 
 @app.command()
 def fetch(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="what to fetch; everything where nothing is named")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]…", help="what to fetch; everything where nothing is named"),
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="only show what there is, and what is here")] = False,
-    origin: Annotated[str, typer.Option("--from", metavar="PLACE", help="a folder, or a mirror's address, that holds the files")] = "",
+    origin: Annotated[
+        str,
+        typer.Option("--from", metavar="PLACE", help="a folder, or a mirror's address, that holds the files"),
+    ] = "",
 ) -> None:
     """Fetch pretrained weights and data sets that some labs can use. All labs also run without them, and say what they used."""
     for asset in select(names or []):
         if asset.there():
             print(f"{asset.name:<10} is here: {asset.place()}")
         elif list_:
-            labs = f"for labs {', '.join(map(str, asset.labs))}" if asset.labs else "for experiments of your own"
+            labs = (
+                f"for labs {', '.join(map(str, asset.labs))}" if asset.labs else "for experiments of your own"
+            )
             print(f"{asset.name:<10} {asset.megabytes} MB, {labs}: labs fetch {asset.name}")
         else:
             _fetch(asset, origin)

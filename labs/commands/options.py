@@ -13,23 +13,43 @@ from labs import catalog, launch
 
 def complete_lab(incomplete: str) -> list[str]:
     """Offer the numbers of the labs that are there, for the shell."""
-    return [str(number) for number, entry in catalog.all_labs().items() if entry.ready and str(number).startswith(incomplete)]
+    return [
+        str(number)
+        for number, entry in catalog.all_labs().items()
+        if entry.ready and str(number).startswith(incomplete)
+    ]
 
 
-LabNumber = Annotated[str, typer.Argument(metavar="N", help="the lab's number, such as 1 or 01", autocompletion=complete_lab)]
+LabNumber = Annotated[
+    str, typer.Argument(metavar="N", help="the lab's number, such as 1 or 01", autocompletion=complete_lab)
+]
 ExerciseNumber = Annotated[
-    str, typer.Argument(metavar="N", help="a lab, such as 1, or one exercise, such as 1.2", autocompletion=complete_lab)
+    str,
+    typer.Argument(
+        metavar="N", help="a lab, such as 1, or one exercise, such as 1.2", autocompletion=complete_lab
+    ),
 ]
 Language = Annotated[str, typer.Option("--lang", help="language of the titles: en or pl")]
 Nodes = Annotated[str, typer.Option("--nodes", metavar="N", help="nodes; NODES= with make")]
 Procs = Annotated[
-    str | None, typer.Option("--procs", metavar="N", help="processes on each node, by default what the lab needs; PROCS= with make")
+    str | None,
+    typer.Option(
+        "--procs", metavar="N", help="processes on each node, by default what the lab needs; PROCS= with make"
+    ),
 ]
 Gpus = Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs on each node, or auto; GPUS= with make")]
-LauncherName = Annotated[str | None, typer.Option("--launcher", metavar="NAME", help="where to run; LAUNCHER= with make")]
-Smoke = Annotated[bool, typer.Option("--smoke", help="a tiny run: all is shown, ratios and stats are not judged")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be run, and do nothing; DRYRUN=1 with make")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="a lab's number, for its newest run, or a run's folder")]
+LauncherName = Annotated[
+    str | None, typer.Option("--launcher", metavar="NAME", help="where to run; LAUNCHER= with make")
+]
+Smoke = Annotated[
+    bool, typer.Option("--smoke", help="a tiny run: all is shown, ratios and stats are not judged")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="print what would be run, and do nothing; DRYRUN=1 with make")
+]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="a lab's number, for its newest run, or a run's folder")
+]
 
 
 def with_request(command: Callable[..., Any]) -> Callable[..., Any]:

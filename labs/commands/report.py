@@ -21,7 +21,11 @@ NEWEST = "last"
 @app.command()
 def report(
     which: Annotated[
-        str, typer.Argument(metavar="[RUN]", help=f"a lab's number, a run's folder, or {NEWEST}; an index of all runs where none is given")
+        str,
+        typer.Argument(
+            metavar="[RUN]",
+            help=f"a lab's number, a run's folder, or {NEWEST}; an index of all runs where none is given",
+        ),
     ] = "",
     open_: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
 ) -> None:
@@ -39,9 +43,13 @@ def _page(which: str) -> Path:
     try:
         return page.write(folder)
     except FileNotFoundError:
-        raise UsageError(f"{folder} holds no run.json; a job that waits has none yet\nsee: labs status") from None
+        raise UsageError(
+            f"{folder} holds no run.json; a job that waits has none yet\nsee: labs status"
+        ) from None
     except ValueError:
-        raise UsageError(f"{folder}/run.json is damaged, or of another version of the labs\nrun the lab again") from None
+        raise UsageError(
+            f"{folder}/run.json is damaged, or of another version of the labs\nrun the lab again"
+        ) from None
 
 
 def _index() -> Path:
@@ -66,7 +74,11 @@ def show(path: Path) -> None:
     if "SSH_CONNECTION" in os.environ:
         here = f"{getpass.getuser()}@{socket.getfqdn()}"
         pages = "--include='*/' --include='*.html' --exclude='*'"
-        copy = f"rsync -a {pages} {here}:{path.parent}/ runs/" if path.name == "index.html" else f"scp {here}:{path} ."
+        copy = (
+            f"rsync -a {pages} {here}:{path.parent}/ runs/"
+            if path.name == "index.html"
+            else f"scp {here}:{path} ."
+        )
         print(f"to look at it on your own machine: {copy}", file=sys.stderr)
     elif not _has_screen() or not webbrowser.open(path.as_uri()):
         print("there is no browser here; open that file where there is one", file=sys.stderr)
@@ -74,6 +86,8 @@ def show(path: Path) -> None:
 
 def _has_screen() -> bool:
     """Tell whether a window can open here; without one, `webbrowser` would take a browser in the terminal, or none."""
-    if sys.platform in ("darwin", "win32") or "microsoft" in platform.release().lower():  # the latter is WSL, which hands it to Windows
+    if (
+        sys.platform in ("darwin", "win32") or "microsoft" in platform.release().lower()
+    ):  # the latter is WSL, which hands it to Windows
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -29,7 +29,9 @@ def status(which: RunName = "") -> None:
 
 
 @app.command()
-def logs(which: RunName, rank: Annotated[str, typer.Argument(metavar="[RANK]", help="one rank's own output")] = "") -> int:
+def logs(
+    which: RunName, rank: Annotated[str, typer.Argument(metavar="[RANK]", help="one rank's own output")] = ""
+) -> int:
     """Show what a run printed, and go on with it while it lasts; or what one rank printed."""
     folder = home.find_run(which)
     if not rank:

@@ -19,13 +19,19 @@ def spec_of(
     proc_count = launch.whole_number("PROCS", procs) if procs else max(1, entry.processes // node_count)
     if node_count * proc_count > 1 and not entry.distributed:
         asked = f"NODES={node_count} PROCS={proc_count} asks for {node_count * proc_count}"
-        raise UsageError(f"lab {entry.number:02d} runs in one process, and {asked}\nleave NODES and PROCS out, or set them to 1")
+        raise UsageError(
+            f"lab {entry.number:02d} runs in one process, and {asked}\nleave NODES and PROCS out, or set them to 1"
+        )
     place = launch.choose(launcher)
-    if place.shares_nodes and not request.memory:  # what a queue gives by default may be less than the lab needs
+    if (
+        place.shares_nodes and not request.memory
+    ):  # what a queue gives by default may be less than the lab needs
         request = replace(request, memory=f"{entry.memory_gib or 2}G")
     folder = home.run_folder(entry.number, place.name)
     sizes = node_count, proc_count, launch.gpu_count(gpus)
-    return launch.RunSpec(entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt, request)
+    return launch.RunSpec(
+        entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt, request
+    )
 
 
 def start(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:

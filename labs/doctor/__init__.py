@@ -22,7 +22,13 @@ def report(as_json: bool) -> int:
     checks = examine()
     blockers = [check for check in checks if check.name in REQUIRED and check.verdict != "ok"]
     if as_json:
-        print(json.dumps({"checks": [asdict(check) for check in checks], "ready": not blockers}, indent=2, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"checks": [asdict(check) for check in checks], "ready": not blockers},
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
     else:
         _show(checks, blockers)
     return 1 if blockers else 0

@@ -19,15 +19,31 @@ def imported(name: str) -> dict[str, Any]:
     """Import a package and return its version, or how that failed; of torch also its build and the devices that it sees."""
     try:
         module = importlib.import_module(name)
-        return {"version": str(getattr(module, "__version__", "")), **(_devices(module) if name == "torch" else {})}
+        return {
+            "version": str(getattr(module, "__version__", "")),
+            **(_devices(module) if name == "torch" else {}),
+        }
     except (Exception, SystemExit) as error:  # whatever a broken package raises is what we came to hear
         absent = isinstance(error, ModuleNotFoundError) and error.name == name
-        return {"absent": absent, "error": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
+        return {
+            "absent": absent,
+            "error": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}",
+        }
 
 
 def _devices(torch: Any) -> dict[str, Any]:
-    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else f"ROCm {torch.version.hip}" if torch.version.hip else "CPU"
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    build = (
+        f"CUDA {torch.version.cuda}"
+        if torch.version.cuda
+        else f"ROCm {torch.version.hip}"
+        if torch.version.hip
+        else "CPU"
+    )
+    gpus = (
+        [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
     mps = ["Apple GPU, by MPS"] if torch.backends.mps.is_available() else []
     return {"more": f", {build} build, {torch.get_num_threads()} threads", "gpus": gpus + mps}
 

@@ -34,13 +34,24 @@ def python() -> Check:
     """Hold the version of this Python against the oldest that will do."""
     found, oldest = f"{platform.python_version()} ({sys.executable})", _oldest_python()
     if tuple(map(int, oldest.split("."))) > sys.version_info[:2]:
-        return Check("Python", "Python", "broken", found, "all labs", f"install Python {oldest} or newer, then: make setup")
+        return Check(
+            "Python",
+            "Python",
+            "broken",
+            found,
+            "all labs",
+            f"install Python {oldest} or newer, then: make setup",
+        )
     return Check("Python", "Python", "ok", found)
 
 
 def _oldest_python() -> str:
     versions = home.CHECKOUT / "versions.env"
-    written = re.search(r"^PYTHON_MIN=([\d.]+)$", versions.read_text(encoding="utf-8"), re.MULTILINE) if versions.exists() else None
+    written = (
+        re.search(r"^PYTHON_MIN=([\d.]+)$", versions.read_text(encoding="utf-8"), re.MULTILINE)
+        if versions.exists()
+        else None
+    )
     return written[1] if written else "3"
 
 
@@ -52,7 +63,14 @@ def package(name: str, facts: Future[Facts]) -> Check:
         get = "it is for Linux only" if name == "deepspeed" and sys.platform != "linux" else "make setup"
         return Check(name, "Python", "missing", "not installed", PACKAGES[name], get)
     if "error" in said:
-        return Check(name, "Python", "broken", f"{version}; {said['error']}", PACKAGES[name], said.get("get", "make distclean setup"))
+        return Check(
+            name,
+            "Python",
+            "broken",
+            f"{version}; {said['error']}",
+            PACKAGES[name],
+            said.get("get", "make distclean setup"),
+        )
     return Check(name, "Python", "ok", f"{version}{said.get('more', '')}")
 
 
@@ -65,7 +83,9 @@ def _version(name: str) -> str:
 
 def ask_child(programs: Programs) -> Facts:
     """Let a child import all packages and return what it found out, also where it did not come to the end."""
-    answer = programs.ask(sys.executable, "-m", "labs.doctor.child", *PACKAGES, seconds=IMPORTS_S, cwd=home.CHECKOUT)
+    answer = programs.ask(
+        sys.executable, "-m", "labs.doctor.child", *PACKAGES, seconds=IMPORTS_S, cwd=home.CHECKOUT
+    )
     facts: Facts = {}
     for line in answer.out.splitlines():
         with suppress(ValueError):  # of the last line there may be only a part
@@ -79,6 +99,9 @@ def _why_it_stopped(name: str, status: int | None) -> dict[str, Any]:
     if status is None and name != "torch":  # the slow disk of a first import is no fault of theirs
         return {"more": f"; {IMPORTS_S:g} s were not enough to import it"}
     if status is None:
-        return {"error": f"its import was not done after {IMPORTS_S:g} s", "get": "labs doctor, once more: what was read once comes faster"}
+        return {
+            "error": f"its import was not done after {IMPORTS_S:g} s",
+            "get": "labs doctor, once more: what was read once comes faster",
+        }
     end = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return {"error": f"its import ended Python with {end}"}

@@ -27,16 +27,28 @@ TOOLS = {
     "graphviz": Tool("Tools", ("dot", "-V"), "graphs as pictures", "graphviz"),
 }
 SANDBOXES = {
-    "apptainer": Tool(GROUP, ("apptainer", "--version"), "containers on Slurm", "ask the administrator for apptainer"),
+    "apptainer": Tool(
+        GROUP, ("apptainer", "--version"), "containers on Slurm", "ask the administrator for apptainer"
+    ),
     # It answers from inside a sandbox of its own, which proves that it may make one.
-    "bwrap": Tool(GROUP, ("bwrap", "--ro-bind", "/", "/", "bwrap", "--version"), "containers on Slurm, without root", "bubblewrap"),
+    "bwrap": Tool(
+        GROUP,
+        ("bwrap", "--ro-bind", "/", "/", "bwrap", "--version"),
+        "containers on Slurm, without root",
+        "bubblewrap",
+    ),
 }
 START = (
     {"docker": "start Docker Desktop", "podman": "podman machine start"}
     if sys.platform == "darwin"
     else {"docker": "sudo systemctl start docker", "podman": "see: podman info"}
 )
-MANAGERS = {"brew": "brew install", "apt-get": "sudo apt-get install", "dnf": "sudo dnf install", "pacman": "sudo pacman -S"}
+MANAGERS = {
+    "brew": "brew install",
+    "apt-get": "sudo apt-get install",
+    "dnf": "sudo dnf install",
+    "pacman": "sudo pacman -S",
+}
 
 
 def tool(programs: Programs, name: str) -> Check:
@@ -48,8 +60,14 @@ def compiler(programs: Programs) -> Check:
     """Look for the C++ compiler that torch.compile takes: CXX, else the first of the usual names."""
     named = os.environ.get("CXX", "").split()
     command = named or [next((name for name in ("g++", "clang++", "c++") if shutil.which(name)), "g++")]
-    get = "xcode-select --install" if sys.platform == "darwin" else "gcc-c++" if shutil.which("dnf") else "g++"
-    return _answering(programs, "C++ compiler", Tool("Tools", (*command, "--version"), "torch.compile and extensions in C++", get))
+    get = (
+        "xcode-select --install" if sys.platform == "darwin" else "gcc-c++" if shutil.which("dnf") else "g++"
+    )
+    return _answering(
+        programs,
+        "C++ compiler",
+        Tool("Tools", (*command, "--version"), "torch.compile and extensions in C++", get),
+    )
 
 
 def engine(programs: Programs, name: str) -> Check:
@@ -57,12 +75,21 @@ def engine(programs: Programs, name: str) -> Check:
     allows = _with_launcher("docker")
     if not shutil.which(name):
         return Check(name, GROUP, "missing", f"no {name}", allows, f"install {name}")
-    answer = programs.ask(name, "version", "--format", "{{.Server.Version}}" if name == "docker" else "{{.Client.Version}}")
+    answer = programs.ask(
+        name, "version", "--format", "{{.Server.Version}}" if name == "docker" else "{{.Client.Version}}"
+    )
     if name == "podman" and answer.status == 0:
         answer = programs.ask(name, "info", "--format", "{{.Version.Version}}")
     if answer.status == 0:
         return Check(name, GROUP, "ok", answer.out.strip())
-    return Check(name, GROUP, "broken", f"the client is there, its engine is not: {answer.trouble}", allows, START[name])
+    return Check(
+        name,
+        GROUP,
+        "broken",
+        f"the client is there, its engine is not: {answer.trouble}",
+        allows,
+        START[name],
+    )
 
 
 def slurm(programs: Programs) -> Check:
@@ -74,7 +101,14 @@ def slurm(programs: Programs) -> Check:
     up = re.search(r"Slurmctld.* is UP", answer.out)
     if up:
         return Check("Slurm", GROUP, "ok", up[0])
-    return Check("Slurm", GROUP, "broken", f"sbatch is there, its controller is not: {answer.trouble}", allows, "see: scontrol ping")
+    return Check(
+        "Slurm",
+        GROUP,
+        "broken",
+        f"sbatch is there, its controller is not: {answer.trouble}",
+        allows,
+        "see: scontrol ping",
+    )
 
 
 def kubernetes(programs: Programs) -> Check:
@@ -84,7 +118,14 @@ def kubernetes(programs: Programs) -> Check:
         return Check("Kubernetes", GROUP, "missing", "no kubectl", allows, "install kubectl")
     context = programs.ask("kubectl", "config", "current-context")
     if context.status != 0:
-        return Check("Kubernetes", GROUP, "missing", "kubectl is there, and no context", allows, "get a kubeconfig; name it in KUBECONFIG")
+        return Check(
+            "Kubernetes",
+            GROUP,
+            "missing",
+            "kubectl is there, and no context",
+            allows,
+            "get a kubeconfig; name it in KUBECONFIG",
+        )
     answer = programs.ask("kubectl", "get", "--raw", "/version", f"--request-timeout={ANSWER_S:g}s")
     version = re.search(r'"gitVersion":\s*"([^"]+)"', answer.out)
     if answer.status == 0 and version:
@@ -103,7 +144,14 @@ def _answering(programs: Programs, name: str, wanted: Tool) -> Check:
     verdict: Verdict = "ok" if answer.status == 0 and said else "broken"
     if verdict == "ok":
         return Check(name, wanted.group, verdict, said[0])
-    return Check(name, wanted.group, verdict, f"{program} is there: {answer.trouble}", wanted.allows, f"see: {' '.join(wanted.command)}")
+    return Check(
+        name,
+        wanted.group,
+        verdict,
+        f"{program} is there: {answer.trouble}",
+        wanted.allows,
+        f"see: {' '.join(wanted.command)}",
+    )
 
 
 def _with_launcher(name: str) -> str:

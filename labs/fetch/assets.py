@@ -59,7 +59,9 @@ class Asset:
         kind = getattr(datasets, self.torchvision)
         if hasattr(kind, "tgz_md5"):
             return [Source(kind.url, "md5", kind.tgz_md5)]
-        return [Source(f"{kind.mirrors[0].rstrip('/')}/{name}", "md5", digest) for name, digest in kind.resources]
+        return [
+            Source(f"{kind.mirrors[0].rstrip('/')}/{name}", "md5", digest) for name, digest in kind.resources
+        ]
 
     def place(self) -> Path:
         """Return the folder of its files: the one in which torchvision looks."""
@@ -76,7 +78,9 @@ class Asset:
         if not self.is_weights:
             from torchvision import datasets
 
-            getattr(datasets, self.torchvision)(folder() / "datasets", download=True)  # finds its files, and unpacks them
+            getattr(datasets, self.torchvision)(
+                folder() / "datasets", download=True
+            )  # finds its files, and unpacks them
 
 
 ASSETS = (

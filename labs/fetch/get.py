@@ -38,9 +38,13 @@ def _get(source: Source, place: Path, origin: str, progress: Progress) -> None:
         else:
             _download(f"{origin.rstrip('/')}/{source.name}" if origin else source.url, part, progress)
     except FileNotFoundError:
-        raise UsageError(f"{origin} holds no {source.name}\nmake that folder with: make bundle, where there is a network") from None
+        raise UsageError(
+            f"{origin} holds no {source.name}\nmake that folder with: make bundle, where there is a network"
+        ) from None
     except (OSError, http.client.HTTPException) as error:
-        raise UsageError(f"{source.name} could not be fetched: {_why(error)}\nthe next try goes on where this one ended") from None
+        raise UsageError(
+            f"{source.name} could not be fetched: {_why(error)}\nthe next try goes on where this one ended"
+        ) from None
     if not source.fits(part):
         part.unlink()
         raise UsageError(

@@ -20,4 +20,15 @@ def _natural() -> str:
     return "local" if inside_a_job or cluster.why_not() else "slurm"
 
 
-__all__ = ["LAUNCHERS", "Launcher", "Request", "RunSpec", "State", "choose", "gpu_count", "noted_job", "one_of", "whole_number"]
+__all__ = [
+    "LAUNCHERS",
+    "Launcher",
+    "Request",
+    "RunSpec",
+    "State",
+    "choose",
+    "gpu_count",
+    "noted_job",
+    "one_of",
+    "whole_number",
+]

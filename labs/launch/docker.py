@@ -26,10 +26,20 @@ PORT = "29500"  # each run has a network of its own
 SIZE = re.compile(r"\d+[kmg]", re.IGNORECASE)
 USUAL_SHM = "1g"  # docker's own 64 MiB are too little for data workers
 CONTAINERS_GRACE_S = GRACE_S + 5  # the starter inside has its own grace, and the engine takes its time
-BY_ITSELF = range(137)  # a container that ends with a status has named the rank that broke; 137 may be the memory's end
-REFUSED, KILLED = (125, 137)  # of `docker run`: the engine could not make the container, and said why; SIGKILL ended it
+BY_ITSELF = range(
+    137
+)  # a container that ends with a status has named the rank that broke; 137 may be the memory's end
+REFUSED, KILLED = (
+    125,
+    137,
+)  # of `docker run`: the engine could not make the container, and said why; SIGKILL ended it
 LABEL = "labs.run"
-PASSED_ON = ("LABS_TIMEOUT", "NCCL_", "GLOO_", "TORCH_")  # beginnings of variables that mean something to the ranks
+PASSED_ON = (
+    "LABS_TIMEOUT",
+    "NCCL_",
+    "GLOO_",
+    "TORCH_",
+)  # beginnings of variables that mean something to the ranks
 LOOK_S = 0.5
 
 
@@ -49,10 +59,14 @@ class Docker:
         devices.check(spec)
         for name, size in {"MEMORY": spec.request.memory, "SHM": spec.request.shm}.items():
             if size and not SIZE.fullmatch(size):
-                raise UsageError(f"{name}={size[:20]} is not possible; give a number with k, m or g, such as {name}=2g")
+                raise UsageError(
+                    f"{name}={size[:20]} is not possible; give a number with k, m or g, such as {name}=2g"
+                )
         cores = os.cpu_count() or 1
         if spec.request.cpus and whole_number("CPUS", spec.request.cpus) > cores:
-            raise UsageError(f"CPUS={spec.request.cpus} is more than this machine has\nask for {cores} at the most")
+            raise UsageError(
+                f"CPUS={spec.request.cpus} is more than this machine has\nask for {cores} at the most"
+            )
 
     def render(self, spec: RunSpec) -> str:
         run, client = "labs-run", CLIENTS[0]
@@ -112,7 +126,9 @@ def _container(spec: RunSpec, client: str, run: str, node: int) -> list[str]:
     hasty = ["--dns-option", "timeout:1", "--dns-option", "attempts:1"]
     network = ["--network", run, "--network-alias", name, *hasty] if spec.nodes > 1 else ["--network", "none"]
     environment = {**image.surroundings(), "OMP_NUM_THREADS": str(_threads(spec)), **_passed_on()}
-    starter = node_starter(spec, image.PYTHON, str(node), "node0" if spec.nodes > 1 else local.LOOPBACK, PORT, "--leash")
+    starter = node_starter(
+        spec, image.PYTHON, str(node), "node0" if spec.nodes > 1 else local.LOOPBACK, PORT, "--leash"
+    )
     return [
         "run", "--interactive", "--name", f"{run}-{name}", "--hostname", name, "--label", f"{LABEL}={spec.folder}",
         *network, *_user(client), *_limits(spec), *devices.options(spec, client, node),
@@ -130,7 +146,9 @@ def _user(client: str) -> list[str]:
 
 def _limits(spec: RunSpec) -> list[str]:
     # Without a limit on swap of its own, docker would let a container have as much swap again.
-    memory = ["--memory", spec.request.memory, "--memory-swap", spec.request.memory] if spec.request.memory else []
+    memory = (
+        ["--memory", spec.request.memory, "--memory-swap", spec.request.memory] if spec.request.memory else []
+    )
     cpus = ["--cpus", spec.request.cpus] if spec.request.cpus else []
     return [*memory, *cpus, "--shm-size", spec.request.shm or USUAL_SHM]
 
@@ -139,7 +157,9 @@ def _mounts(spec: RunSpec) -> list[str]:
     """The run's folder to write to; the labs, a learner's file and fetched weights to read. All stand where they stand outside."""
     read = [home.CHECKOUT / "labs", spec.attempt, Path(_passed_on().get("TORCH_HOME", "/"))]
     mounts = [f"type=bind,source={spec.folder},target={spec.folder}"]
-    mounts += [f"type=bind,source={place},target={place},readonly" for place in read if place and place != Path("/")]
+    mounts += [
+        f"type=bind,source={place},target={place},readonly" for place in read if place and place != Path("/")
+    ]
     # Labels of SELinux would have to be changed for a container to read a person's files: leave them.
     return [*(word for mount in mounts for word in ("--mount", mount)), "--security-opt", "label=disable"]
 
@@ -186,6 +206,12 @@ def _sweep(engine: Engine) -> None:
 def _explained(engine: Engine, spec: RunSpec, run: str, status: int) -> int:
     """Say where the memory of a container was not enough: the rank itself cannot."""
     for node in range(spec.nodes):
-        if status == KILLED and engine.answer("inspect", "--format", "{{.State.OOMKilled}}", f"{run}-node{node}") == "true":
-            print(f"exit {status}: out of memory in the container of node{node}\nask for more with MEMORY=", file=sys.stderr)
+        if (
+            status == KILLED
+            and engine.answer("inspect", "--format", "{{.State.OOMKilled}}", f"{run}-node{node}") == "true"
+        ):
+            print(
+                f"exit {status}: out of memory in the container of node{node}\nask for more with MEMORY=",
+                file=sys.stderr,
+            )
     return UsageError.exit_status if status == REFUSED else status

@@ -26,7 +26,9 @@ class Engine:
             if not trouble:
                 return cls(client)
             reasons.append(trouble)
-        raise UsageError(reasons[0] if reasons else "there is no container engine here: install docker or podman")
+        raise UsageError(
+            reasons[0] if reasons else "there is no container engine here: install docker or podman"
+        )
 
     @property
     def name(self) -> str:
@@ -35,7 +37,9 @@ class Engine:
     def build(self, *words: str) -> None:
         """Build an image, with the engine's output on the screen."""
         # podman's own format has no place for a health check or a shell, and not every registry takes it.
-        self.run("build", *(["--format", "docker"] if self.name == "podman" else []), *words, DOCKER_BUILDKIT="1")
+        self.run(
+            "build", *(["--format", "docker"] if self.name == "podman" else []), *words, DOCKER_BUILDKIT="1"
+        )
 
     def run(self, *words: str, **environ: str) -> None:
         """Run a command with its output on the screen."""
@@ -72,9 +76,13 @@ class Engine:
 
     def fact(self, image: str, form: str) -> str:
         """Return what the engine knows of an image. Raises UsageError where there is no such image."""
-        done = subprocess.run([self.client, "image", "inspect", "--format", form, image], capture_output=True, text=True)
+        done = subprocess.run(
+            [self.client, "image", "inspect", "--format", form, image], capture_output=True, text=True
+        )
         if done.returncode:
-            raise UsageError(f"there is no image {image[:80]} here\nmake it with `make image`, or fetch one with `make image-load FILE=`")
+            raise UsageError(
+                f"there is no image {image[:80]} here\nmake it with `make image`, or fetch one with `make image-load FILE=`"
+            )
         return done.stdout.strip()
 
     def size(self, image: str) -> int:
@@ -108,7 +116,9 @@ def why_not(client: str, building: bool) -> str:
 
 def has_buildkit(docker: str) -> bool:
     """Old clients have it built in, new ones as a plug-in, without which not even their help works."""
-    asked = subprocess.run([docker, "build", "--help"], capture_output=True, env=os.environ | {"DOCKER_BUILDKIT": "1"})
+    asked = subprocess.run(
+        [docker, "build", "--help"], capture_output=True, env=os.environ | {"DOCKER_BUILDKIT": "1"}
+    )
     return asked.returncode == 0
 
 
@@ -121,4 +131,6 @@ def require_room(folder: Path, needed_gb: float) -> None:
     """Look for free space before gigabytes are on their way. A folder that is not on this machine cannot be looked at."""
     free = shutil.disk_usage(folder).free / 1e9 if folder.is_dir() else needed_gb
     if free < needed_gb:
-        raise UsageError(f"{needed_gb:.0f} GB of free disk are needed in {folder}, {free:.1f} GB are there: make room there")
+        raise UsageError(
+            f"{needed_gb:.0f} GB of free disk are needed in {folder}, {free:.1f} GB are there: make room there"
+        )

@@ -37,7 +37,10 @@ def check(engine: Engine, image: str) -> None:
     made_from = engine.fact(image, f'{{{{index .Config.Labels "{PINS_LABEL}"}}}}')
     here = pins(home.CHECKOUT)
     if here and made_from and made_from != here:
-        print(f"image: {image} was made from other versions than this checkout names; `make image` makes it anew", file=sys.stderr)
+        print(
+            f"image: {image} was made from other versions than this checkout names; `make image` makes it anew",
+            file=sys.stderr,
+        )
 
 
 def require_target(target: str) -> str:

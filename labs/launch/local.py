@@ -40,7 +40,10 @@ class Local:
         hidden = "CUDA_VISIBLE_DEVICES= " if spec.gpus == "0" else ""
         if spec.nodes * spec.procs == 1:
             return f"{hidden}{shlex.join([sys.executable, '-m', spec.module, *spec.arguments])}\n"
-        nodes = [hidden + shlex.join(_starter(spec, node, "$PORT")).replace("'$PORT'", "$PORT") for node in _order(spec)]
+        nodes = [
+            hidden + shlex.join(_starter(spec, node, "$PORT")).replace("'$PORT'", "$PORT")
+            for node in _order(spec)
+        ]
         return "PORT=29500  # or any that is free: each run looks for one\n" + " &\n".join(nodes) + "\n"
 
     def submit(self, spec: RunSpec) -> int:
@@ -54,7 +57,9 @@ class Local:
         return State("", word, str(noted.get("error", "")), ended=word != "running")
 
     def cancel(self, folder: Path) -> None:
-        raise UsageError(f"{folder.name} runs in a terminal of this machine, not as a job\npress Ctrl-C there")
+        raise UsageError(
+            f"{folder.name} runs in a terminal of this machine, not as a job\npress Ctrl-C there"
+        )
 
     def follow(self, folder: Path) -> int:
         pump([FileFollower(folder / "log.txt", STDOUT)])
@@ -70,7 +75,9 @@ def check_size(spec: RunSpec) -> None:
 
 
 def _here(spec: RunSpec) -> int:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while torch is imported; the lab takes over when it has done so
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # while torch is imported; the lab takes over when it has done so
     sys.argv = [spec.module, *spec.arguments]
     try:
         runpy.run_module(spec.module, run_name="__main__", alter_sys=True)

@@ -62,21 +62,39 @@ class Node:
             "PYTHONUNBUFFERED": 1,
         }
         threads = _cores() // (self.procs * (self.nodes if self.one_machine else 1))
-        return {"OMP_NUM_THREADS": str(max(1, threads)), **os.environ, **{name: str(value) for name, value in own.items()}}
+        return {
+            "OMP_NUM_THREADS": str(max(1, threads)),
+            **os.environ,
+            **{name: str(value) for name, value in own.items()},
+        }
 
 
 def parse(words: Sequence[str]) -> Node:
     """Read the command line. Leaves with status 2 where it makes no sense."""
-    parser = argparse.ArgumentParser(usage=USAGE, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        usage=USAGE, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--nodes", type=int, required=True, help="how many nodes there are")
     parser.add_argument("--node", type=int, required=True, help="which of them this is, from 0 up")
     parser.add_argument("--procs", type=int, required=True, help="ranks on each node")
     parser.add_argument("--master", required=True, help="name or address of node 0")
     parser.add_argument("--port", type=int, required=True, help="a port that is free on node 0")
-    parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for the master's name to resolve")
-    parser.add_argument("--logs", type=Path, help="a folder that gets rank3.log and so on; rank 0 speaks on the terminal")
-    parser.add_argument("--one-machine", action="store_true", help="all nodes are on this machine: loopback is right, cores are shared")
-    parser.add_argument("--leash", action="store_true", help="end when stdin does: in a container, when the command outside is gone")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, help="seconds to wait for the master's name to resolve"
+    )
+    parser.add_argument(
+        "--logs", type=Path, help="a folder that gets rank3.log and so on; rank 0 speaks on the terminal"
+    )
+    parser.add_argument(
+        "--one-machine",
+        action="store_true",
+        help="all nodes are on this machine: loopback is right, cores are shared",
+    )
+    parser.add_argument(
+        "--leash",
+        action="store_true",
+        help="end when stdin does: in a container, when the command outside is gone",
+    )
     end = words.index("--") if "--" in words else len(words)
     node = Node(**vars(parser.parse_args(words[:end])), command=tuple(words[end + 1 :]))
     if not node.command:
@@ -91,14 +109,22 @@ def check_port(node: Node) -> None:
     try:
         socket.create_server(("", node.port)).close()
     except OSError as error:
-        why = "is in use by another program" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        why = (
+            "is in use by another program"
+            if error.errno == errno.EADDRINUSE
+            else f"cannot be used ({error.strerror})"
+        )
         raise UsageError(f"port {node.port} on {node} {why}: end that, or give another --port") from None
 
 
 def check_master(node: Node) -> None:
     """Wait until the master's name resolves, and see that it does not lead back to this very node."""
     found = _addresses(node)
-    if node.node > 0 and not node.one_machine and all(ipaddress.ip_address(address).is_loopback for address in found):
+    if (
+        node.node > 0
+        and not node.one_machine
+        and all(ipaddress.ip_address(address).is_loopback for address in found)
+    ):
         raise UsageError(
             f"on {node} the master's name {node.master} resolves to {found[0]}, which is this node itself, and not node 0\n"
             "name node 0 by its address on the network, or mend /etc/hosts here (Debian writes 127.0.1.1 there)\n"
@@ -110,8 +136,17 @@ def run(node: Node) -> int:
     """Start this node's ranks and return once all have ended."""
     with ProcessGroup(quiet=ORDINARY) as group:
         for rank in node.ranks():
-            output = Output(f"[node{node.node} rank {rank}]", node.logs and node.logs / f"rank{rank}.log") if rank else None
-            group.start(f"rank {rank} on {node}", [sys.executable, "-m", *node.command], node.environment(rank), output)
+            output = (
+                Output(f"[node{node.node} rank {rank}]", node.logs and node.logs / f"rank{rank}.log")
+                if rank
+                else None
+            )
+            group.start(
+                f"rank {rank} on {node}",
+                [sys.executable, "-m", *node.command],
+                node.environment(rank),
+                output,
+            )
         return group.wait()
 
 
@@ -154,7 +189,10 @@ def _look_up(name: str, found: Queue[list[str]], trouble: list[str]) -> None:
         try:
             found.put([str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)])
             return
-        except (OSError, UnicodeError) as error:  # the latter of a name that can be none, such as one with an empty part
+        except (
+            OSError,
+            UnicodeError,
+        ) as error:  # the latter of a name that can be none, such as one with an empty part
             trouble.append(getattr(error, "strerror", None) or str(error))
             time.sleep(RETRY_S)
 

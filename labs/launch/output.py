@@ -53,7 +53,9 @@ class Output:
         *lines, begun = (self._begun + text).split("\n")
         *pieces, self._begun = _cut(begun)
         for piece in [piece for line in lines for piece in _cut(line)] + pieces:
-            seen = piece.rstrip("\r").rpartition("\r")[2]  # of a progress bar, what a terminal would show in the end
+            seen = piece.rstrip("\r").rpartition("\r")[
+                2
+            ]  # of a progress bar, what a terminal would show in the end
             self.last_lines.append(seen)
             say(f"{self.mark} {seen}")
 

@@ -35,7 +35,9 @@ class Child:
     def send(self, number: int) -> None:
         """Send a signal. It goes to the process alone, whose helpers are its own to end; only SIGKILL goes to all of its group."""
         if number == signal.SIGKILL:
-            with suppress(ProcessLookupError, PermissionError):  # all have ended; macOS says the latter of zombies
+            with suppress(
+                ProcessLookupError, PermissionError
+            ):  # all have ended; macOS says the latter of zombies
                 os.killpg(self.process.pid, number)
         else:
             self.process.send_signal(number)
@@ -63,20 +65,38 @@ class ProcessGroup:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stack.close()
 
     def start(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], output: Output | None = None, *, leash: bool = False
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        output: Output | None = None,
+        *,
+        leash: bool = False,
     ) -> None:
         """Start a process. With an Output it gets a pipe, without one this process's own terminal.
 
         With a leash its stdin is a pipe that breaks when this process ends, however that may be.
         """
-        nothing, pipe, joined = (subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT) if output else (None, None, None)
+        nothing, pipe, joined = (
+            (subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT) if output else (None, None, None)
+        )
         stdin = subprocess.PIPE if leash else nothing
         try:
-            process = subprocess.Popen(command, env=environment, stdin=stdin, stdout=pipe, stderr=joined, bufsize=0, start_new_session=True)
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=stdin,
+                stdout=pipe,
+                stderr=joined,
+                bufsize=0,
+                start_new_session=True,
+            )
         except OSError as error:
             raise UsageError(f"{name} could not be started: {error.strerror}") from None
         child = Child(name, process, output)
@@ -140,7 +160,10 @@ class ProcessGroup:
         if child.process.stdin:
             child.process.stdin.close()
         if child.process.stdout and child.output:
-            with child.process.stdout as pipe, suppress(KeyError):  # the latter where its output had ended before
+            with (
+                child.process.stdout as pipe,
+                suppress(KeyError),
+            ):  # the latter where its output had ended before
                 self._read(child)
                 self._selector.unregister(pipe)
             child.output.end()

@@ -36,7 +36,9 @@ class Request:
 
     def check(self, launcher: str, takes: frozenset[str]) -> None:
         """Raise UsageError for a wish that means nothing to the launcher."""
-        vain = next((wish.name for wish in fields(self) if getattr(self, wish.name) and wish.name not in takes), None)
+        vain = next(
+            (wish.name for wish in fields(self) if getattr(self, wish.name) and wish.name not in takes), None
+        )
         if vain:
             understood = ", ".join(f"{name.upper()}=" for name in sorted(takes)) or "none of this kind"
             raise UsageError(
@@ -99,7 +101,18 @@ class Launcher(Protocol):
 
 def node_starter(spec: RunSpec, python: str, node: str, master: str, port: str, *more: str) -> list[str]:
     """Return the command that starts one node's ranks. It is the same everywhere; see labs.launch.node."""
-    place = ["--nodes", str(spec.nodes), "--node", node, "--procs", str(spec.procs), "--master", master, "--port", port]
+    place = [
+        "--nodes",
+        str(spec.nodes),
+        "--node",
+        node,
+        "--procs",
+        str(spec.procs),
+        "--master",
+        master,
+        "--port",
+        port,
+    ]
     logs = ["--logs", str(spec.folder)] if spec.folder else []
     return [python, "-m", "labs.launch.node", *place, *more, *logs, "--", spec.module, *spec.arguments]
 
@@ -107,14 +120,18 @@ def node_starter(spec: RunSpec, python: str, node: str, master: str, port: str, 
 def whole_number(name: str, text: str) -> int:
     """Return a number of nodes or processes. Raises UsageError in words that name the variable."""
     if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 1:
-        raise UsageError(f"{name}={text[:20]} is not possible; give a whole number from 1 up, such as {name}=2")
+        raise UsageError(
+            f"{name}={text[:20]} is not possible; give a whole number from 1 up, such as {name}=2"
+        )
     return int(text)
 
 
 def gpu_count(text: str) -> str:
     """Return `auto` or a number of GPUs from 0 up, as text. Raises UsageError otherwise."""
     if text != "auto" and not text.isdecimal():
-        raise UsageError(f"GPUS={text} is not possible; give auto or a whole number from 0 up, such as GPUS=1")
+        raise UsageError(
+            f"GPUS={text} is not possible; give auto or a whole number from 0 up, such as GPUS=1"
+        )
     return text
 
 
@@ -138,7 +155,14 @@ class State:
 def note_job(spec: RunSpec, id_: str) -> None:
     """Note in the run folder which job runs it, so that any shell can find it, also on a later day."""
     assert spec.folder is not None
-    noted = {"launcher": spec.launcher, "id": id_, "lab": spec.lab, "nodes": spec.nodes, "procs": spec.procs, "smoke": spec.smoke}
+    noted = {
+        "launcher": spec.launcher,
+        "id": id_,
+        "lab": spec.lab,
+        "nodes": spec.nodes,
+        "procs": spec.procs,
+        "smoke": spec.smoke,
+    }
     home.write_whole(spec.folder / "job.json", json.dumps(noted, indent=2) + "\n")
 
 

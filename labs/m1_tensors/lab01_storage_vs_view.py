@@ -145,7 +145,9 @@ def random_layouts(count: int) -> list[Layout]:
             shape, stride = [shape[dim] for dim in order], [stride[dim] for dim in order]
         if random.random() < 0.3:
             stretched = random.randrange(len(shape))
-            stride = [step * random.choice((0, 2)) if dim <= stretched else step for dim, step in enumerate(stride)]
+            stride = [
+                step * random.choice((0, 2)) if dim <= stretched else step for dim, step in enumerate(stride)
+            ]
         factors = [factor for size in shape for factor in {4: (2, 2)}.get(size, (size,)) if factor > 1]
         cuts = sorted(random.choices(range(len(factors) + 1), k=random.randint(0, 3)))
         pieces = [factors[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(factors)], strict=True)]
@@ -317,12 +319,21 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
 def run(cfg: Config, lab: Lab) -> None:
     x_MN = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32).view(cfg.rows, cfg.cols)
     views = lab.step(views_of, x_MN)
-    notes = [(name, list(t.shape), list(t.stride()), t.storage_offset()) for name, t in {"x": x_MN, **views}.items()]
+    notes = [
+        (name, list(t.shape), list(t.stride()), t.storage_offset())
+        for name, t in {"x": x_MN, **views}.items()
+    ]
     lab.table("One storage, ten notes", ["tensor", "sizes", "strides", "offset"], notes)
     storages = [storage_of(view) for view in views.values()]
     lab.equal("01.shared", "all nine views lie in the storage of x", storages, [storage_of(x_MN)] * 9)
     flatten = lambda: views["transpose"].view(-1)  # noqa: E731
-    lab.raises("01.view-transpose", "`view` refuses the transpose", flatten, RuntimeError, "spans across two contiguous subspaces")
+    lab.raises(
+        "01.view-transpose",
+        "`view` refuses the transpose",
+        flatten,
+        RuntimeError,
+        "spans across two contiguous subspaces",
+    )
 
     by_address = torch.cat([lab.step(read_by_address, view).flatten() for view in views.values()])
     by_torch = torch.cat([view.flatten() for view in views.values()])
@@ -350,18 +361,37 @@ def run(cfg: Config, lab: Lab) -> None:
     windows_WK = lab.step(sliding_windows, signal_N, 400, 160)
     lab.equal("01.windows", "windows by strides equal `unfold`", windows_WK, signal_N.unfold(0, 400, 160))
     allocated = peak_bytes(lambda: sliding_windows(signal_N, 400, 160))
-    lab.bytes("01.windows-free", "making them allocates nothing", allocated, want=0, because="a view is a note, not data")
+    lab.bytes(
+        "01.windows-free",
+        "making them allocates nothing",
+        allocated,
+        want=0,
+        because="a view is a note, not data",
+    )
 
     corner, own = lab.step(ten_numbers, x_MN)
     storages = list({storage_of(tensor) for tensor in (x_MN, corner, own)})
-    lab.count("01.clone", "x, its slice and the clone need two storages", len(storages), want=2, because="a slice shares, a clone does not")
+    lab.count(
+        "01.clone",
+        "x, its slice and the clone need two storages",
+        len(storages),
+        want=2,
+        because="a slice shares, a clone does not",
+    )
     lab.bytes("01.slice-on-disk", "saving ten numbers of x writes all of x", lab.step(bytes_on_disk, corner), at_least=x_MN.nbytes,
               because="the storage is saved: M·N·4 bytes")  # fmt: skip
     lab.bytes("01.clone-on-disk", "saving their clone writes ten numbers", lab.step(bytes_on_disk, own), at_most=40 + 4096,
               because="10·4 bytes, and a zip archive of 6 records whose headers and padding stay below 4 KiB")  # fmt: skip
 
-    found = {name: [lab.step(after_writing, view_of, write) for write in WRITES.values()] for name, view_of in VIEWS.items()}
-    lab.table("Five ones, after writing through a view", ["view", *WRITES], [(name, *map(in_short, row)) for name, row in found.items()])
+    found = {
+        name: [lab.step(after_writing, view_of, write) for write in WRITES.values()]
+        for name, view_of in VIEWS.items()
+    }
+    lab.table(
+        "Five ones, after writing through a view",
+        ["view", *WRITES],
+        [(name, *map(in_short, row)) for name, row in found.items()],
+    )
     outcomes, expected = list(chain(*found.values())), list(chain(*expected_after_writing().values()))
     lab.equal("01.writes", "who is refused, and who hits shared elements several times", outcomes, expected)
 
@@ -370,7 +400,14 @@ def run(cfg: Config, lab: Lab) -> None:
               because="16 times the bytes; we ask for an eighth of that, since caches and prefetching hide a part")  # fmt: skip
     jumps = (1, 2, 4, 8, 16, 32)
     price = {"sum": lab.step(seconds_per_element, cfg.walk, jumps)}
-    lab.plot("The price of a stride", jumps, price, x_label="stride, elements", y_label="ns per element", log_x=True)
+    lab.plot(
+        "The price of a stride",
+        jumps,
+        price,
+        x_label="stride, elements",
+        y_label="ns per element",
+        log_x=True,
+    )
 
 
 MUTANTS = (
@@ -378,10 +415,17 @@ MUTANTS = (
     Mutant("forgets the offset", read_by_address, "view.storage_offset()", "0"),
     Mutant("forgets the strides", read_by_address, "+ stride *", "+"),
     Mutant("stores channel by channel", pixel_by_pixel, "channels_last", "contiguous_format"),
-    Mutant("looks at strides but not at sizes", view_is_legal, "last_step == size * step", "last_step >= step"),
+    Mutant(
+        "looks at strides but not at sizes", view_is_legal, "last_step == size * step", "last_step >= step"
+    ),
     Mutant("lets dims of size 1 break a run", view_is_legal, "size == 1", "size == 0"),
     Mutant("never refuses", view_is_legal, "legal and room % size == 0", "legal"),
-    Mutant("always copies", asked_of_torch, "tensor.reshape(layout.target)", "tensor.clone().reshape(layout.target)"),
+    Mutant(
+        "always copies",
+        asked_of_torch,
+        "tensor.reshape(layout.target)",
+        "tensor.clone().reshape(layout.target)",
+    ),
     Mutant("copies the windows", sliding_windows, "(hop, 1))", "(hop, 1)).clone()"),
     Mutant("starts every window one too early", sliding_windows, "(hop, 1)", "(hop - 1, 1)"),
     Mutant("cuts out a clone that shares", ten_numbers, "corner.clone()", "corner.view_as(corner)"),

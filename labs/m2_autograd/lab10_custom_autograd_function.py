@@ -56,7 +56,9 @@ Pair = Callable[[Tensor, Tensor], Tensor]
 DIGITS = 1e-12
 ROUNDING = "float64 carries 16 digits; a few dozen roundings cost fewer than four of them"
 MISMATCH = "Jacobian mismatch"
-POINTS = torch.linspace(-2.75, 2.75, 10, dtype=torch.float64)  # few, since gradcheck tries each; none half-way, where rounding jumps
+POINTS = torch.linspace(
+    -2.75, 2.75, 10, dtype=torch.float64
+)  # few, since gradcheck tries each; none half-way, where rounding jumps
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,11 @@ def root_with_a_mistake(rounds: int) -> Curve:
     There is no vmap rule either, which is the second thing that people forget.
     """
     keep: Pair = lambda x_N, y_N: x_N  # noqa: E731
-    wrong = declared(lambda x_N: solved_by_unrolling(x_N, rounds), keep, lambda grad_N, kept_N: grad_N / (1 + 3 * kept_N * kept_N))
+    wrong = declared(
+        lambda x_N: solved_by_unrolling(x_N, rounds),
+        keep,
+        lambda grad_N, kept_N: grad_N / (1 + 3 * kept_N * kept_N),
+    )
     return wrong
 
 
@@ -226,7 +232,9 @@ def reversal(strength: float) -> Curve:
     Above this layer a critic learns to tell two domains apart; below it, with the gradient times -λ, the features learn to
     make that impossible. One backward pass trains both against each other.
     """
-    reverse = declared(lambda x_N: x_N.view_as(x_N), lambda x_N, y_N: y_N, lambda grad_N, _: -strength * grad_N)
+    reverse = declared(
+        lambda x_N: x_N.view_as(x_N), lambda x_N, y_N: y_N, lambda grad_N, _: -strength * grad_N
+    )
     return reverse
 
 
@@ -353,90 +361,244 @@ def run(cfg: Config, lab: Lab) -> None:
     g_N = torch.randn_like(x_N)
 
     y_N = lab.step(solved_by_unrolling, x_N, cfg.rounds)
-    lab.close("10.solved", "the solver solves: y³ + y gives x back", y_N**3 + y_N, x_N, tolerance=DIGITS, because=ROUNDING)
+    lab.close(
+        "10.solved",
+        "the solver solves: y³ + y gives x back",
+        y_N**3 + y_N,
+        x_N,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
     root = lab.step(implicit_root, cfg.rounds)
     slopes = [torch.autograd.grad(curve.sum(), x_N)[0] for curve in (root(x_N), y_N)]
-    lab.close("10.same-slope", "one formula and twenty recorded rounds agree", *slopes, tolerance=DIGITS, because=ROUNDING)
+    lab.close(
+        "10.same-slope",
+        "one formula and twenty recorded rounds agree",
+        *slopes,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
     first, second = (check(root, x_N, raise_exception=False) for check in (gradcheck, gradgradcheck))
     lab.equal("10.gradcheck", "`gradcheck` finds the first derivative true", first, True)
     lab.equal("10.gradgradcheck", "`gradgradcheck` finds the second one true", second, True)
-    kept, recorded = (saved_bytes(lambda: root(many_N)), saved_bytes(lambda: solved_by_unrolling(many_N, cfg.rounds)))
-    lab.bytes("10.saved", "the formula keeps one tensor for the backward pass", kept, want=many_N.nbytes, because="y alone: 8·N bytes")
+    kept, recorded = (
+        saved_bytes(lambda: root(many_N)),
+        saved_bytes(lambda: solved_by_unrolling(many_N, cfg.rounds)),
+    )
+    lab.bytes(
+        "10.saved",
+        "the formula keeps one tensor for the backward pass",
+        kept,
+        want=many_N.nbytes,
+        because="y alone: 8·N bytes",
+    )
     every_round = cfg.rounds * many_N.nbytes
-    lab.bytes("10.saved-unrolled", "the recorded rounds keep one each at least", recorded, at_least=every_round, because="rounds·8·N bytes")
+    lab.bytes(
+        "10.saved-unrolled",
+        "the recorded rounds keep one each at least",
+        recorded,
+        at_least=every_round,
+        because="rounds·8·N bytes",
+    )
     recording: Curve = lambda leaf_N: solved_by_unrolling(leaf_N, cfg.rounds)  # noqa: E731
     slow, quick = (lambda: value_and_slope(recording, many_N)), (lambda: value_and_slope(root, many_N))
     price = "the same work forward and as much again backward make 2; we ask for three quarters"
-    lab.ratio("10.faster", "walking back through the rounds costs time as well", slow, quick, at_least=1.5, because=price)
+    lab.ratio(
+        "10.faster",
+        "walking back through the rounds costs time as well",
+        slow,
+        quick,
+        at_least=1.5,
+        because=price,
+    )
 
     wrong = lab.step(root_with_a_mistake, cfg.rounds)
-    lab.raises("10.mistake", "`gradcheck` catches the planted mistake", lambda: gradcheck(wrong, x_N), GradcheckError, MISMATCH)
+    lab.raises(
+        "10.mistake",
+        "`gradcheck` catches the planted mistake",
+        lambda: gradcheck(wrong, x_N),
+        GradcheckError,
+        MISMATCH,
+    )
     x_BN = x_N.detach().view(5, 2)
     per_sample = lab.step(slopes_per_sample, root, x_BN)
     in_turn = slopes[0].view(5, 2)
-    lab.close("10.vmap", "gradients per sample at once equal those of a loop", per_sample, in_turn, tolerance=DIGITS, because=ROUNDING)
-    lab.raises("10.no-vmap-rule", "without a rule `vmap` refuses", lambda: vmap(wrong)(x_BN), RuntimeError, "does not have vmap support")
+    lab.close(
+        "10.vmap",
+        "gradients per sample at once equal those of a loop",
+        per_sample,
+        in_turn,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
+    lab.raises(
+        "10.no-vmap-rule",
+        "without a rule `vmap` refuses",
+        lambda: vmap(wrong)(x_BN),
+        RuntimeError,
+        "does not have vmap support",
+    )
 
     linear = lab.step(frugal_linear)
-    x_BI, w_OI = (torch.randn(cfg.batch, 32, dtype=torch.float64), torch.randn(16, 32, dtype=torch.float64, requires_grad=True))
+    x_BI, w_OI = (
+        torch.randn(cfg.batch, 32, dtype=torch.float64),
+        torch.randn(16, 32, dtype=torch.float64, requires_grad=True),
+    )
     true = gradcheck(linear, (x_BI[:2].clone().requires_grad_(), w_OI), raise_exception=False)
     lab.equal("10.linear", "both gradients are true", true, True)
     operations = backward_flops(linear, x_BI, w_OI)
     product = 2 * cfg.batch * 32 * 16
-    lab.count("10.frugal", "for data, backward is one product of two", operations, want=product, unit="operations", because="2·B·I·O")
+    lab.count(
+        "10.frugal",
+        "for data, backward is one product of two",
+        operations,
+        want=product,
+        unit="operations",
+        because="2·B·I·O",
+    )
 
     rounded = lab.step(straight_through)
-    lab.equal("10.straight-through", "the gradient goes through rounding unchanged", torch.autograd.grad(rounded(x_N), x_N, g_N)[0], g_N)
+    lab.equal(
+        "10.straight-through",
+        "the gradient goes through rounding unchanged",
+        torch.autograd.grad(rounded(x_N), x_N, g_N)[0],
+        g_N,
+    )
     objection = lambda: gradcheck(rounded, x_N)  # noqa: E731
-    lab.raises("10.straight-through-untrue", "and `gradcheck` objects, by design", objection, GradcheckError, MISMATCH)
+    lab.raises(
+        "10.straight-through-untrue",
+        "and `gradcheck` objects, by design",
+        objection,
+        GradcheckError,
+        MISMATCH,
+    )
     reverse = lab.step(reversal, cfg.strength)
-    lab.equal("10.reversal", "the gradient comes back times -λ", torch.autograd.grad(reverse(x_N), x_N, g_N)[0], -cfg.strength * g_N)
-    lab.raises("10.reversal-untrue", "and `gradcheck` objects, by design", lambda: gradcheck(reverse, x_N), GradcheckError, MISMATCH)
+    lab.equal(
+        "10.reversal",
+        "the gradient comes back times -λ",
+        torch.autograd.grad(reverse(x_N), x_N, g_N)[0],
+        -cfg.strength * g_N,
+    )
+    lab.raises(
+        "10.reversal-untrue",
+        "and `gradcheck` objects, by design",
+        lambda: gradcheck(reverse, x_N),
+        GradcheckError,
+        MISMATCH,
+    )
 
     slope_N = torch.autograd.grad(lab.step(composed_gelu, x_N).sum(), x_N)[0]
     composed = saved_bytes(lambda: composed_gelu(many_N))
     four = "x, x/2, tanh, 1 + tanh: what the derivatives of power, product and tanh use"
-    lab.bytes("10.composed-saves", "composed, GELU keeps four tensors", composed, want=4 * many_N.nbytes, because=four)
+    lab.bytes(
+        "10.composed-saves",
+        "composed, GELU keeps four tensors",
+        composed,
+        want=4 * many_N.nbytes,
+        because=four,
+    )
     gelu = lab.step(lean_gelu)
     lean = saved_bytes(lambda: gelu(many_N))
-    lab.bytes("10.lean-saves", "recomputed, it keeps one", lean, want=many_N.nbytes, because="x alone: 8·N bytes")
+    lab.bytes(
+        "10.lean-saves", "recomputed, it keeps one", lean, want=many_N.nbytes, because="x alone: 8·N bytes"
+    )
     (lean_N,) = torch.autograd.grad(gelu(x_N).sum(), x_N, create_graph=True)
     lab.close("10.lean-slope", "with the same gradient", lean_N, slope_N, tolerance=DIGITS, because=ROUNDING)
-    lab.equal("10.lean-no-graph", "which, under a plain sum, has no graph to go on from", lean_N.requires_grad, False)
+    lab.equal(
+        "10.lean-no-graph",
+        "which, under a plain sum, has no graph to go on from",
+        lean_N.requires_grad,
+        False,
+    )
     twice = lambda: torch.autograd.grad((gelu(x_N) ** 2).sum(), x_N, create_graph=True)[0].sum().backward()  # noqa: E731
-    lab.raises("10.once", "and under a square is refused a second derivative", twice, RuntimeError, "marked with @once_differentiable")
+    lab.raises(
+        "10.once",
+        "and under a square is refused a second derivative",
+        twice,
+        RuntimeError,
+        "marked with @once_differentiable",
+    )
 
     operator = lab.step(root_as_operator)
     value, slope = value_and_slope(operator, POINTS)
-    lab.close("10.operator", "Cardano by NumPy and Newton by torch find the same roots", value, y_N, tolerance=DIGITS, because=ROUNDING)
-    lab.equal("10.opcheck", "`opcheck` finds schema, fake and autograd in order", lab.step(examined, operator), ["SUCCESS"] * 4)
+    lab.close(
+        "10.operator",
+        "Cardano by NumPy and Newton by torch find the same roots",
+        value,
+        y_N,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
+    lab.equal(
+        "10.opcheck",
+        "`opcheck` finds schema, fake and autograd in order",
+        lab.step(examined, operator),
+        ["SUCCESS"] * 4,
+    )
     seen, value_compiled, slope_compiled = lab.step(in_one_graph, operator)
-    lab.equal("10.captured", "compiled without a break, the graph holds it as one node", seen, ["labs.cubic_root.default"])
-    lab.equal("10.compiled", "and value and slope are the same to the last bit", [value_compiled, slope_compiled], [value, slope])
+    lab.equal(
+        "10.captured",
+        "compiled without a break, the graph holds it as one node",
+        seen,
+        ["labs.cubic_root.default"],
+    )
+    lab.equal(
+        "10.compiled",
+        "and value and slope are the same to the last bit",
+        [value_compiled, slope_compiled],
+        [value, slope],
+    )
 
 
 MUTANTS = (
     Mutant("takes too short Newton steps", solved_by_unrolling, "y_N * y_N + 1)", "y_N * y_N + 9)"),
     Mutant("forgets the factor 3", implicit_root, "3 * y_N * y_N", "y_N * y_N"),
-    Mutant("saves x as well", implicit_root, "save_for_backward(output)", "save_for_backward(*inputs, output)"),
+    Mutant(
+        "saves x as well", implicit_root, "save_for_backward(output)", "save_for_backward(*inputs, output)"
+    ),
     Mutant("records one round", solved_by_unrolling, "range(rounds)", "range(1)"),
     Mutant("has no mistake in it", root_with_a_mistake, "x_N, y_N: x_N", "x_N, y_N: y_N"),
     Mutant("has a vmap rule", declared, "generate_vmap_rule = False", "generate_vmap_rule = True"),
     Mutant("averages", slopes_per_sample, ".sum()", ".mean()"),
     Mutant("computes every gradient", frugal_linear, " if ctx.needs_input_grad[0] else None", ""),
-    Mutant("forgets to transpose back", frugal_linear, "grad_BO.t() @ x_BI", "(x_BI.t() @ grad_BO).reshape(w_OI.shape)"),
+    Mutant(
+        "forgets to transpose back",
+        frugal_linear,
+        "grad_BO.t() @ x_BI",
+        "(x_BI.t() @ grad_BO).reshape(w_OI.shape)",
+    ),
     Mutant("rounds the gradient away", straight_through, "grad_N * 1", "grad_N * 0"),
     Mutant("passes the gradient on", reversal, "-strength * grad_N", "grad_N"),
     Mutant("multiplies where it could raise to a power", composed_gelu, "x_N**3", "x_N * x_N * x_N"),
-    Mutant("saves the output as well", lean_gelu, "save_for_backward(*inputs)", "save_for_backward(*inputs, output)"),
-    Mutant("forgets the gradient that comes in", lean_gelu, "x_N, grad_N)", "x_N, torch.ones_like(grad_N) * 2)"),
+    Mutant(
+        "saves the output as well",
+        lean_gelu,
+        "save_for_backward(*inputs)",
+        "save_for_backward(*inputs, output)",
+    ),
+    Mutant(
+        "forgets the gradient that comes in", lean_gelu, "x_N, grad_N)", "x_N, torch.ones_like(grad_N) * 2)"
+    ),
     Mutant("may be differentiated twice", lean_gelu, "@once_differentiable", "@staticmethod"),
     Mutant(
-        "gives its gradient a graph", lean_gelu, "@once_differentiable", "@(lambda f: lambda ctx, g: f(ctx, g) + 0 * ctx.saved_tensors[0])"
+        "gives its gradient a graph",
+        lean_gelu,
+        "@once_differentiable",
+        "@(lambda f: lambda ctx, g: f(ctx, g) + 0 * ctx.saved_tensors[0])",
     ),
     Mutant("solves another equation", root_as_operator, "1 / 27", "1 / 9"),
-    Mutant("promises another type", root_as_operator, "torch.empty_like(x_N)", "torch.empty_like(x_N, dtype=torch.float32)"),
-    Mutant("compiles something around it", in_one_graph, "torch.compile(operator,", "torch.compile(lambda x_N: operator(x_N) + 1,"),
+    Mutant(
+        "promises another type",
+        root_as_operator,
+        "torch.empty_like(x_N)",
+        "torch.empty_like(x_N, dtype=torch.float32)",
+    ),
+    Mutant(
+        "compiles something around it",
+        in_one_graph,
+        "torch.compile(operator,",
+        "torch.compile(lambda x_N: operator(x_N) + 1,",
+    ),
 )
 
 

@@ -132,7 +132,12 @@ class Numbers(IterableDataset[int]):
     """
 
     def __init__(self, stored: Stored, shares: tuple[Share, ...], size: int = 1) -> None:
-        self.path, self.row_bytes, self.samples, self.shares = (stored.path, stored.row_bytes, stored.samples, shares)
+        self.path, self.row_bytes, self.samples, self.shares = (
+            stored.path,
+            stored.row_bytes,
+            stored.samples,
+            shares,
+        )
         self.size, self.place, self.buffer, self.rng = size, 0, list[int](), random.Random(0)
 
     def __iter__(self) -> Iterator[int]:
@@ -225,7 +230,9 @@ def read_over_http(stored: Stored) -> Read:
     thread.start()
     try:
         address = f"http://127.0.0.1:{server.server_address[1]}/{FILE}"
-        opened = partial(urllib.request.build_opener(urllib.request.ProxyHandler({})).open, address, timeout=30)
+        opened = partial(
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open, address, timeout=30
+        )
         read = watched(DataLoader(StreamedSamples(opened, stored.row_bytes), batch_size=BATCH), before)
     finally:
         server.shutdown()
@@ -257,7 +264,13 @@ def read_by_workers(stored: Stored, workers: int, shares: tuple[Share, ...]) -> 
     The loader runs the same iterator in each worker and joins what they give. It cannot know that they give the same: no
     error is raised, the epoch is only W times as long.
     """
-    loader = DataLoader(Numbers(stored, shares), BATCH, num_workers=workers, collate_fn=list, multiprocessing_context=worker_start())
+    loader = DataLoader(
+        Numbers(stored, shares),
+        BATCH,
+        num_workers=workers,
+        collate_fn=list,
+        multiprocessing_context=worker_start(),
+    )
     own = [number for batch in loader for number in batch]
     parts: list[list[int]] = [[]] * dist.get_world_size()
     dist.all_gather_object(parts, own)
@@ -303,7 +316,9 @@ def mean_displacement(order: list[int]) -> float:
     return moved
 
 
-def part_of_epoch(stored: Stored, shares: tuple[Share, ...], size: int, stop: int, state: bytes) -> tuple[list[int], bytes]:
+def part_of_epoch(
+    stored: Stored, shares: tuple[Share, ...], size: int, stop: int, state: bytes
+) -> tuple[list[int], bytes]:
     """Go through a shuffled epoch with workers, from a saved state on where there is one, and stop after so many batches.
 
     Asking the dataset how far it is would be wrong: workers run ahead of what has been trained on. `StatefulDataLoader` sends
@@ -311,7 +326,9 @@ def part_of_epoch(stored: Stored, shares: tuple[Share, ...], size: int, stop: in
     `state_dict`; without one it would count, and read everything again up to there. Each rank saves its own, as bytes.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'set_vital' is deprecated")  # torchdata 0.11 calls it; torch 2.13 warns
+        warnings.filterwarnings(
+            "ignore", "'set_vital' is deprecated"
+        )  # torchdata 0.11 calls it; torch 2.13 warns
         several: Any = {"num_workers": len(shares), "multiprocessing_context": worker_start()}
         loader = StatefulDataLoader(Numbers(stored, shares, size), BATCH, collate_fn=list, **several)
     if state:
@@ -335,7 +352,9 @@ def watched(batches: Iterable[Tensor], before: tuple[int, int | None]) -> Read:
     """Take every batch, keep its samples' numbers alone, and look at every eighth batch how much memory has grown."""
     numbers, looks = list[int](), []
     for place, batch_BF in enumerate(batches):
-        numbers += batch_BF[:, 0].long().tolist()  # no small tensors that stay between large ones that go: the heap would be full of holes
+        numbers += (
+            batch_BF[:, 0].long().tolist()
+        )  # no small tensors that stay between large ones that go: the heap would be full of holes
         looks += [held()] if place % 8 == 0 else []
     anonymous = max(now for now, _ in looks) - before[0]
     mapped = None if before[1] is None else max(now or 0 for _, now in looks) - before[1]
@@ -359,12 +378,21 @@ def run(cfg: Config, lab: Lab) -> None:
     rank, ranks, N, K, W = lab.world.rank, lab.world.size, cfg.samples, cfg.buffer, cfg.workers
     stored = lab.step(stored_samples, N, cfg.features)
     everything_N = torch.arange(N)
-    little, why = (stored.nbytes // 8, "an eighth of the file; what is held at once is a few batches, B·F·4 bytes each")
+    little, why = (
+        stored.nbytes // 8,
+        "an eighth of the file; what is held at once is a few batches, B·F·4 bytes each",
+    )
 
     lab.step(mapped_rows, stored.path, cfg.features)
     by_map = lab.step(read_through_map, stored)
     lab.equal("15.map-once", "the map gives every sample exactly once", by_map.numbers_N, everything_N)
-    lab.bytes("15.map-memory", "and the process's own memory hardly grows", by_map.anonymous, at_most=little, because=why)
+    lab.bytes(
+        "15.map-memory",
+        "and the process's own memory hardly grows",
+        by_map.anonymous,
+        at_most=little,
+        because=why,
+    )
     pages = "the file's pages are counted apart, and do grow"
     if by_map.mapped is not None:
         lab.bytes("15.map-pages", pages, by_map.mapped, at_least=stored.nbytes // 2,
@@ -373,52 +401,109 @@ def run(cfg: Config, lab: Lab) -> None:
         lab.not_measured("only Linux counts mapped pages apart", {"15.map-pages": ("bytes", pages)})
 
     streamed = lab.step(read_as_stream, stored)
-    lab.equal("15.stream-once", "a stream from disk gives every sample exactly once", streamed.numbers_N, everything_N)
+    lab.equal(
+        "15.stream-once",
+        "a stream from disk gives every sample exactly once",
+        streamed.numbers_N,
+        everything_N,
+    )
     lab.bytes("15.stream-memory", "with as little memory", streamed.anonymous, at_most=little, because=why)
     fetched = lab.step(read_over_http, stored)
     lab.equal("15.http-once", "so does a stream over HTTP", fetched.numbers_N, everything_N)
-    lab.bytes("15.http-memory", "with as little memory, the server's included", fetched.anonymous, at_most=little, because=why)
+    lab.bytes(
+        "15.http-memory",
+        "with as little memory, the server's included",
+        fetched.anonymous,
+        at_most=little,
+        because=why,
+    )
     ways = {"memory map": by_map, "stream from disk": streamed, "stream over HTTP": fetched}
-    rows = [(way, stored.nbytes, read.anonymous, "not counted" if read.mapped is None else read.mapped) for way, read in ways.items()]
+    rows = [
+        (way, stored.nbytes, read.anonymous, "not counted" if read.mapped is None else read.mapped)
+        for way, read in ways.items()
+    ]
     lab.table("Bytes by which the process grew", ["read by", "file", "anonymous", "pages of files"], rows)
 
-    cases = [(samples, size, workers) for samples in range(14) for size in range(1, 5) for workers in range(1, 4)]
+    cases = [
+        (samples, size, workers) for samples in range(14) for size in range(1, 5) for workers in range(1, 4)
+    ]
     dealt = [[lab.step(share_of, samples, place // workers, size, place % workers, workers) for place in range(size * workers)]
              for samples, size, workers in cases]  # fmt: skip
     together = [sorted(number for share in shares for number in share) for shares in dealt]
     wanted = [list(range(samples)) for samples, _, _ in cases]
     lab.equal("15.rule", "the shares of any ranks × workers are all samples, each once", together, wanted)
     uneven = max(max(map(len, shares)) - min(map(len, shares)) for shares in dealt)
-    lab.count("15.even", "and differ in length by one at most", uneven, at_most=1, unit="samples", because="N = q·R·W + r, r < R·W")
+    lab.count(
+        "15.even",
+        "and differ in length by one at most",
+        uneven,
+        at_most=1,
+        unit="samples",
+        because="N = q·R·W + r, r < R·W",
+    )
 
     shares = tuple(lab.step(share_of, N, rank, ranks, worker, W) for worker in range(W))
     sharded = lab.step(read_by_workers, stored, W, shares)
-    lab.equal("15.partition", "all workers of all ranks together read every sample once", sorted(sharded), list(range(N)))
+    lab.equal(
+        "15.partition",
+        "all workers of all ranks together read every sample once",
+        sorted(sharded),
+        list(range(N)),
+    )
     unsharded = lab.step(read_by_workers, stored, W, ())
-    lab.equal("15.duplicates", "unsharded, each worker of each rank reads every sample", sorted(unsharded), sorted([*range(N)] * W * ranks))
+    lab.equal(
+        "15.duplicates",
+        "unsharded, each worker of each rank reads every sample",
+        sorted(unsharded),
+        sorted([*range(N)] * W * ranks),
+    )
 
     sizes = sorted({*(4**power for power in range(12) if 4**power < N // 2), K, N})
     orders = {size: lab.step(through_buffer, N, size) for size in sizes}
     came = [sorted(order) for order in orders.values()]
-    lab.equal("15.permutation", "whatever K, what comes out is what went in", came, [list(range(N))] * len(sizes))
+    lab.equal(
+        "15.permutation", "whatever K, what comes out is what went in", came, [list(range(N))] * len(sizes)
+    )
     lab.equal("15.buffer-one", "a buffer of one changes nothing", orders[1], list(range(N)))
     early = max(number - place for place, number in enumerate(orders[K]))
-    lab.count("15.early", f"a buffer of {K} lets none out K places early", early, at_most=K - 1, unit="places", because="K - 1 wait too")
+    lab.count(
+        "15.early",
+        f"a buffer of {K} lets none out K places early",
+        early,
+        at_most=K - 1,
+        unit="places",
+        because="K - 1 wait too",
+    )
     moved = {size: lab.step(mean_displacement, order) for size, order in orders.items()}
     perfect = (N * N - 1) / (3 * N)
     lab.close("15.stirred", "and moves samples by 2K(1 - 1/K)ᴷ", moved[K], by_formula(K), tolerance=5 * K / N**0.5 + K * K / N,
               because="five standard errors of at most K/√N, and K of N samples at the ends")  # fmt: skip
     lab.close("15.shuffled", "a buffer of N moves them as a perfect shuffle does", moved[N], perfect,
               tolerance=5 * (2 * N / 45) ** 0.5, because="five standard errors, each √(2N/45): Diaconis and Graham")  # fmt: skip
-    lines = {"by formula, K ≪ N": [by_formula(size) for size in sizes], "perfect shuffle": [perfect] * len(sizes)}
+    lines = {
+        "by formula, K ≪ N": [by_formula(size) for size in sizes],
+        "perfect shuffle": [perfect] * len(sizes),
+    }
     series = {"measured": list(moved.values()), **lines}
-    lab.plot("What a shuffle buffer is worth", sizes, series, x_label="buffer K", y_label="mean displacement", log_x=True, log_y=True)
+    lab.plot(
+        "What a shuffle buffer is worth",
+        sizes,
+        series,
+        x_label="buffer K",
+        y_label="mean displacement",
+        log_x=True,
+        log_y=True,
+    )
 
     whole, _ = lab.step(part_of_epoch, stored, shares, K, 0, b"")
     first, state = lab.step(part_of_epoch, stored, shares, K, STOP, b"")
     rest, _ = lab.step(part_of_epoch, stored, shares, K, 0, state)
     lab.equal("15.resumed", "interrupted and resumed, an epoch keeps its order", first + rest, whole)
-    lab.table("An epoch of rank 0", ["samples before", "samples after", "bytes of state"], [(len(first), len(rest), len(state))])
+    lab.table(
+        "An epoch of rank 0",
+        ["samples before", "samples after", "bytes of state"],
+        [(len(first), len(rest), len(state))],
+    )
 
 
 def by_formula(size: int) -> float:
@@ -426,18 +511,29 @@ def by_formula(size: int) -> float:
 
 
 MUTANTS = (
-    Mutant("reads the whole file", mapped_rows, 'np.memmap(path, dtype=np.float32, mode="r")', "np.fromfile(path, dtype=np.float32)"),
+    Mutant(
+        "reads the whole file",
+        mapped_rows,
+        'np.memmap(path, dtype=np.float32, mode="r")',
+        "np.fromfile(path, dtype=np.float32)",
+    ),
     Mutant("takes the numbers for integers", mapped_rows, "dtype=np.float32", "dtype=np.int32"),
     Mutant("makes one batch of the stream", read_as_stream, "batch_size=BATCH", "batch_size=stored.samples"),
     Mutant("cuts every sample in two", read_as_stream, "stored.row_bytes", "stored.row_bytes // 2"),
-    Mutant("makes one batch of the response", read_over_http, "batch_size=BATCH", "batch_size=stored.samples"),
+    Mutant(
+        "makes one batch of the response", read_over_http, "batch_size=BATCH", "batch_size=stored.samples"
+    ),
     Mutant("cuts the response in halves", read_over_http, "stored.row_bytes", "stored.row_bytes // 2"),
     Mutant("forgets the rank", share_of, "rank * workers + worker, ranks * workers", "worker, workers"),
     Mutant("mixes up ranks and workers", share_of, "rank * workers + worker", "rank + worker * workers"),
     Mutant("starts one worker", read_by_workers, "num_workers=workers", "num_workers=1"),
-    Mutant("lets each worker read everything", read_by_workers, "Numbers(stored, shares)", "Numbers(stored, ())"),
+    Mutant(
+        "lets each worker read everything", read_by_workers, "Numbers(stored, shares)", "Numbers(stored, ())"
+    ),
     Mutant("lets the oldest out", through_buffer, "random.randrange(size)", "0"),
-    Mutant("forgets what is left in the buffer", through_buffer, "while buffer:", "while len(buffer) >= size:"),
+    Mutant(
+        "forgets what is left in the buffer", through_buffer, "while buffer:", "while len(buffer) >= size:"
+    ),
     Mutant("empties the buffer in order", through_buffer, "random.randrange(len(buffer))", "0"),
     Mutant("keeps twice as many", through_buffer, "len(buffer) == size", "len(buffer) == 2 * size"),
     Mutant("begins at the end", through_buffer, "range(samples)", "reversed(range(samples))"),

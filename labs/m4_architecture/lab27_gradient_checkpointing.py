@@ -41,7 +41,12 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.checkpoint import CheckpointError, checkpoint, create_selective_checkpoint_contexts, set_checkpoint_early_stop
+from torch.utils.checkpoint import (
+    CheckpointError,
+    checkpoint,
+    create_selective_checkpoint_contexts,
+    set_checkpoint_early_stop,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
 from labs.kit import Kind, Lab, Mutant, exercise, main
@@ -66,7 +71,9 @@ class Config:
     budget: int = 48  # room for activations, in tensors
     timed_rows: int = 512  # rows R of a batch where time is measured
     timed_width: int = 256  # width D of the network where time is measured
-    gpu_rows: int = 2**18  # rows R of a batch on a GPU: tensors so large that the libraries' own work space is small beside one
+    gpu_rows: int = (
+        2**18
+    )  # rows R of a batch on a GPU: tensors so large that the libraries' own work space is small beside one
 
     @classmethod
     def smoke(cls) -> "Config":
@@ -102,7 +109,9 @@ def plain(segment: nn.Sequential, x_RD: Tensor) -> Tensor:
 
 
 as_torch_does: Way = partial(checkpoint, use_reentrant=False)
-without_dice: Way = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)  # where nothing is random
+without_dice: Way = partial(
+    checkpoint, use_reentrant=False, preserve_rng_state=False
+)  # where nothing is random
 keep_products = partial(create_selective_checkpoint_contexts, [torch.ops.aten.addmm.default])
 selectively: Way = partial(checkpoint, use_reentrant=False, context_fn=keep_products)
 
@@ -168,7 +177,11 @@ def checkpointed_by_hand(segment: nn.Sequential, x_RD: Tensor) -> Tensor:
     def unpack(place: int) -> Tensor:
         if not again:
             note = lambda tensor: again.append(tensor.detach())  # noqa: E731
-            with torch.random.fork_rng(devices=[]), torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor):
+            with (
+                torch.random.fork_rng(devices=[]),
+                torch.enable_grad(),
+                saved_tensors_hooks(note, lambda tensor: tensor),
+            ):
                 torch.set_rng_state(state)
                 segment(x_RD.detach().requires_grad_())
         return again[place]
@@ -188,7 +201,9 @@ def gradients(layers: int, length: int, rows: int, width: int, way: Way, dropout
     torch.manual_seed(27)
     model, x_RD = network(layers, width, dropout), batch(rows, width)
     training_step(model, x_RD, length, way)
-    gradients_P = torch.cat([part.grad.flatten() for part in (x_RD, *model.parameters()) if part.grad is not None])
+    gradients_P = torch.cat(
+        [part.grad.flatten() for part in (x_RD, *model.parameters()) if part.grad is not None]
+    )
     return gradients_P
 
 
@@ -248,7 +263,9 @@ def predicted_peak(layers: int, length: int, per_layer: int = 1) -> float:
     return tensors
 
 
-def measured_peak(layers: int, length: int, rows: int, width: int, way: Way, dropout: float = 0.0, device: str = "cpu") -> float:
+def measured_peak(
+    layers: int, length: int, rows: int, width: int, way: Way, dropout: float = 0.0, device: str = "cpu"
+) -> float:
     """Measure the peak of a training step in tensors.
 
     On a CPU the profiler reports every allocation and release; on a GPU the allocator knows its own peak. Parameters and
@@ -329,9 +346,14 @@ def times_the_plain_step(layers: int, length: int, rows: int, width: int) -> tup
     falls steeply with the first few segments, while the time hardly moves between one segment and many. That is the bargain.
     """
     model, x_RD = network(layers, width), batch(rows, width)
-    arms = (partial(training_step, model, x_RD, length, without_dice), partial(plain_and_recomputed, model, x_RD, length))
+    arms = (
+        partial(training_step, model, x_RD, length, without_dice),
+        partial(plain_and_recomputed, model, x_RD, length),
+    )
     timed = (in_turn(arm, partial(training_step, model, x_RD, layers, plain), rounds=5) for arm in arms)
-    measured, expected = (median(ours / step for ours, step in zip(*samples, strict=True)) for samples in timed)
+    measured, expected = (
+        median(ours / step for ours, step in zip(*samples, strict=True)) for samples in timed
+    )
     return measured, expected
 
 
@@ -345,15 +367,31 @@ def run(cfg: Config, lab: Lab) -> None:
     R, D, N = cfg.rows, cfg.width, cfg.layers
     root = math.isqrt(N)
     kept = lab.step(kept_for_backward, N, R, D)
-    lab.bytes("27.kept", f"{N} layers keep {N} tensors", kept, want=N * R * D * 4, because="each layer keeps tanh(x), R·D·4 bytes")
+    lab.bytes(
+        "27.kept",
+        f"{N} layers keep {N} tensors",
+        kept,
+        want=N * R * D * 4,
+        because="each layer keeps tanh(x), R·D·4 bytes",
+    )
     lab.step(checkpointed_by_hand, network(N, D), batch(R, D))
     right_P = lab.step(gradients, N, N, R, D, plain)
     own_P = lab.step(gradients, N, root, R, D, checkpointed_by_hand)
-    lab.equal("27.by-hand", "the gradient through the checkpoint by hand is the plain one, dropout included", own_P, right_P)
+    lab.equal(
+        "27.by-hand",
+        "the gradient through the checkpoint by hand is the plain one, dropout included",
+        own_P,
+        right_P,
+    )
     own = measured_peak(N, root, R, D, checkpointed_by_hand)
     lab.close("27.peak-by-hand", f"and its peak, in tensors, {root} inputs and one segment of {root}", own, 2 * root + WORKING, tolerance=2,
               because="formula of step 6; one tensor for the order of freeing, one that torch's early stop spares")  # fmt: skip
-    lab.equal("27.gradient", "and so is the one through torch's", lab.step(gradients, N, root, R, D, as_torch_does), right_P)
+    lab.equal(
+        "27.gradient",
+        "and so is the one through torch's",
+        lab.step(gradients, N, root, R, D, as_torch_does),
+        right_P,
+    )
     first, second = lab.step(masks_of_dropout, R, D, True)
     lab.equal("27.same-mask", "with its random state kept, dropout repeats its mask", second, first)
     first, second = lab.step(masks_of_dropout, R, D, False)
@@ -361,18 +399,36 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.close("27.other-mask", "without, the share 2p(1 − p) of the mask is another", (first != second).float().mean(), share,
               tolerance=5 * (share * (1 - share) / first.numel()) ** 0.5, because="five standard errors over R·D places")  # fmt: skip
     taken = [layers_taken(seed) for seed in range(12)]
-    noticed = ["different number of tensors" in lab.step(said_of_foreign_coins, R, D, seed) for seed in range(12)]
+    noticed = [
+        "different number of tensors" in lab.step(said_of_foreign_coins, R, D, seed) for seed in range(12)
+    ]
     shown = [(*layers, "raised" if word else "nothing") for layers, word in zip(taken, noticed, strict=True)]
-    lab.table("Twelve networks that toss Python's coins", ["layers at first", "layers again", "torch said"], shown)
-    lab.equal("27.coins", "torch notices foreign coins exactly where the second pass keeps less", noticed, [b < a for a, b in taken])
+    lab.table(
+        "Twelve networks that toss Python's coins", ["layers at first", "layers again", "torch said"], shown
+    )
+    lab.equal(
+        "27.coins",
+        "torch notices foreign coins exactly where the second pass keeps less",
+        noticed,
+        [b < a for a, b in taken],
+    )
 
     lengths = [length for length in range(1, N + 1) if N % length == 0]
     predicted = [lab.step(predicted_peak, N, length) for length in lengths]
     peaks = [lab.step(measured_peak, N, length, R, D, without_dice) for length in lengths]
     lab.plot(f"{N} layers in segments", lengths, {"N/k + k + 2": predicted, "measured": peaks},
              x_label="layers of a segment, k", y_label="peak, tensors", log_x=True)  # fmt: skip
-    order = "one tensor: in which order an operation frees and the next allocates, and the gradient of one weight"
-    lab.close("27.peak", "every length peaks at the inputs kept and one segment", peaks, predicted, tolerance=1, because=order)
+    order = (
+        "one tensor: in which order an operation frees and the next allocates, and the gradient of one weight"
+    )
+    lab.close(
+        "27.peak",
+        "every length peaks at the inputs kept and one segment",
+        peaks,
+        predicted,
+        tolerance=1,
+        because=order,
+    )
     squares = [number**2 for number in (2, 4, 8, 16)]
     least = [lab.step(measured_peak, layers, math.isqrt(layers), R, D, without_dice) for layers in squares]
     whole = [lab.step(measured_peak, layers, layers, R, D, plain) for layers in squares]
@@ -386,7 +442,14 @@ def run(cfg: Config, lab: Lab) -> None:
     deep = lab.step(deepest_found, cfg.budget, length, R, D, without_dice)
     found = [("plain", shallow, cfg.budget - WORKING - 1), ("checkpointed", deep, planned)]
     lab.table(f"The deepest network in {cfg.budget} tensors", ["", "layers found", "by formula"], found)
-    lab.count("27.planned", "the plan's depth is the depth that fits", deep, want=planned, unit="layers", because="k·(B − 2 − k)")
+    lab.count(
+        "27.planned",
+        "the plan's depth is the depth that fits",
+        deep,
+        want=planned,
+        unit="layers",
+        because="k·(B − 2 − k)",
+    )
     lab.count("27.deeper", f"room for {cfg.budget} tensors holds a network ten times deeper", deep // shallow, at_least=10, unit="times",
               because="(B/2)²/B = B/4, and B ≥ 40")  # fmt: skip
 
@@ -394,7 +457,10 @@ def run(cfg: Config, lab: Lab) -> None:
     counted = [round(lab.step(products, N, root, R, D, way, early_stop)) for way, early_stop in ways]
     lab.equal("27.products", "products: plain 3N, checkpointed 4N, stopped early 4N − N/k, selective 3N", counted,
               [3 * N, 4 * N, 4 * N - N // root, 3 * N])  # fmt: skip
-    costs = [measured_peak(N, k, R, D, way, DROPOUT) for k, way in ((N, plain), (root, as_torch_does), (root, selectively))]
+    costs = [
+        measured_peak(N, k, R, D, way, DROPOUT)
+        for k, way in ((N, plain), (root, as_torch_does), (root, selectively))
+    ]
     formula = [3 * N + WORKING, predicted_peak(N, root, 3), N + predicted_peak(N, root, 2)]
     lab.table(f"{N} layers with dropout, in segments of {root}", ["", "peak, tensors", "products"],
               list(zip(("plain", "checkpointed", "selective"), costs, (counted[0], *counted[2:]), strict=True)))  # fmt: skip
@@ -403,18 +469,34 @@ def run(cfg: Config, lab: Lab) -> None:
 
     model, x_RD = network(N // 4, cfg.timed_width), batch(cfg.timed_rows, cfg.timed_width)
     some = [k for k in lengths if len(model) % k == 0]
-    measured, expected = zip(*[lab.step(times_the_plain_step, N // 4, k, cfg.timed_rows, cfg.timed_width) for k in some], strict=True)
+    measured, expected = zip(
+        *[lab.step(times_the_plain_step, N // 4, k, cfg.timed_rows, cfg.timed_width) for k in some],
+        strict=True,
+    )
     lab.plot("What it costs", some, {"plain step and recomputed part": list(expected), "measured": list(measured)},
              x_label="layers of a segment, k", y_label="time, plain steps", log_x=True)  # fmt: skip
-    ours, theirs = (lambda: training_step(model, x_RD, 4, without_dice), lambda: plain_and_recomputed(model, x_RD, 4))
+    ours, theirs = (
+        lambda: training_step(model, x_RD, 4, without_dice),
+        lambda: plain_and_recomputed(model, x_RD, 4),
+    )
     lab.ratio("27.time", "a checkpointed step takes a plain one and the recomputed part", ours, theirs, at_least=7 / 8, at_most=9 / 8,
               because="step 3, forward 1: without recomputing 3/4, twice 5/4; the bounds lie halfway")  # fmt: skip
     if lab.available("cuda", GPU_CLAIMS):
         big = cfg.gpu_rows
         peaks = [lab.step(measured_peak, N, k, big, D, without_dice, 0.0, "cuda") for k in lengths]
         lab.close("27.gpu-peak", GPU_CLAIMS["27.gpu-peak"][1], peaks, predicted, tolerance=1, because=order)
-        shallow, deep = (lab.step(deepest_found, cfg.budget, k, big, D, way, "cuda") for k, way in ((1, plain), (length, without_dice)))
-        lab.count("27.gpu-deeper", GPU_CLAIMS["27.gpu-deeper"][1], deep // shallow, at_least=10, unit="times", because="(B/2)²/B = B/4")
+        shallow, deep = (
+            lab.step(deepest_found, cfg.budget, k, big, D, way, "cuda")
+            for k, way in ((1, plain), (length, without_dice))
+        )
+        lab.count(
+            "27.gpu-deeper",
+            GPU_CLAIMS["27.gpu-deeper"][1],
+            deep // shallow,
+            at_least=10,
+            unit="times",
+            because="(B/2)²/B = B/4",
+        )
 
 
 GPU_CLAIMS: dict[str, tuple[Kind, str]] = {
@@ -423,7 +505,12 @@ GPU_CLAIMS: dict[str, tuple[Kind, str]] = {
 }
 
 MUTANTS = (
-    Mutant("forgets the tensors of the first half", kept_for_backward, "model(x_RD), besides", "model[layers // 2 :](x_RD), besides"),
+    Mutant(
+        "forgets the tensors of the first half",
+        kept_for_backward,
+        "model(x_RD), besides",
+        "model[layers // 2 :](x_RD), besides",
+    ),
     Mutant("begins with other dice each time", gradients, "torch.manual_seed(27)", "torch.seed()"),
     Mutant("tosses other coins", checkpointed_by_hand, "torch.set_rng_state(state)", "torch.manual_seed(0)"),
     Mutant(
@@ -432,16 +519,38 @@ MUTANTS = (
         "with saved_tensors_hooks(lambda tensor: next(places), unpack):",
         "with torch.enable_grad():",
     ),
-    Mutant("never forgets the random state", masks_of_dropout, "preserve_rng_state=preserve", "preserve_rng_state=True"),
-    Mutant("never keeps the random state", masks_of_dropout, "preserve_rng_state=preserve", "preserve_rng_state=False"),
-    Mutant("tosses torch's coins", said_of_foreign_coins, "random.Random(seed).random", "lambda: torch.rand(()).item()"),
+    Mutant(
+        "never forgets the random state",
+        masks_of_dropout,
+        "preserve_rng_state=preserve",
+        "preserve_rng_state=True",
+    ),
+    Mutant(
+        "never keeps the random state",
+        masks_of_dropout,
+        "preserve_rng_state=preserve",
+        "preserve_rng_state=False",
+    ),
+    Mutant(
+        "tosses torch's coins",
+        said_of_foreign_coins,
+        "random.Random(seed).random",
+        "lambda: torch.rand(()).item()",
+    ),
     Mutant("counts layers for segments", predicted_peak, "layers / length", "layers"),
     Mutant("forgets the segment", predicted_peak, "per_layer * length", "per_layer"),
-    Mutant("measures half of the network", measured_peak, "network(layers, width", "network(layers // 2, width"),
+    Mutant(
+        "measures half of the network", measured_peak, "network(layers, width", "network(layers // 2, width"
+    ),
     Mutant("takes segments of √B", deepest_plan, "room // 2", "int(room**0.5)"),
     Mutant("forgets the inputs", deepest_plan, "length * (room - length)", "length * room"),
     Mutant("halves the budget", deepest_found, "<= budget + 0.5", "<= budget / 2"),
-    Mutant("never stops early", products, "set_checkpoint_early_stop(early_stop)", "set_checkpoint_early_stop(False)"),
+    Mutant(
+        "never stops early",
+        products,
+        "set_checkpoint_early_stop(early_stop)",
+        "set_checkpoint_early_stop(False)",
+    ),
 )
 
 

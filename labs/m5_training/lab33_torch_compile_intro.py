@@ -51,13 +51,28 @@ from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.measure.timing import in_turn, torch_threads
 from labs.kit.runner.lab import Kind
 from labs.kit.topics import compiling
-from labs.kit.topics.compiling import Counted, Counting, compiled_in, fresh_compiler, missing_compiler, own_cache, reasons
+from labs.kit.topics.compiling import (
+    Counted,
+    Counting,
+    compiled_in,
+    fresh_compiler,
+    missing_compiler,
+    own_cache,
+    reasons,
+)
 from labs.kit.topics.tasks import Stack, stacked
 
 # Shape letters: N numbers, B batch, D width.
 
-DEPTH, OPERATORS = (4, 12)  # rounds of the chain, and its operators: each round multiplies, adds and cuts off below 0
-MODES = {"default": 0.5625, "reduce-overhead": 0.625, "max-autotune": 0.6875}  # each with a factor that nobody compiled before
+DEPTH, OPERATORS = (
+    4,
+    12,
+)  # rounds of the chain, and its operators: each round multiplies, adds and cuts off below 0
+MODES = {
+    "default": 0.5625,
+    "reduce-overhead": 0.625,
+    "max-autotune": 0.6875,
+}  # each with a factor that nobody compiled before
 SAMPLE = 1024  # so many numbers of a long result are compared
 LIMIT = 8  # recompiles of one function before torch gives up, by default
 FRESH = 0.125  # a factor that nobody compiled before
@@ -264,7 +279,9 @@ def started_again(numbers: int, device: torch.device) -> dict[str, float]:
     """
     own_cache()
     program = AGAIN.format(numbers, device.type)
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
+    )
     told: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
     return told
 
@@ -314,15 +331,33 @@ def first_that_pays(price: Price) -> float:
 
 def compiled_each(cfg: Config, lab: Lab, device: torch.device) -> None:
     """What inductor makes of the chain: claims that need a compiler. Where there are several ranks, one compiles, and is timed."""
-    timed: Callable[[Callable[[], object]], Callable[[], object]] = (lambda arm: arm) if lab.world.first else (lambda arm: lambda: None)
+    timed: Callable[[Callable[[], object]], Callable[[], object]] = (
+        (lambda arm: arm) if lab.world.first else (lambda arm: lambda: None)
+    )
     kernels, source = lab.step_on_first(generated, cfg.numbers, device)
-    lab.listing("All 12 operators in one loop, as inductor wrote it", source, language="cpp" if device.type == "cpu" else "python")
-    lab.count("33.fused", "inductor makes one kernel of all 12 operators", kernels, want=1, because="each works point by point")
+    lab.listing(
+        "All 12 operators in one loop, as inductor wrote it",
+        source,
+        language="cpp" if device.type == "cpu" else "python",
+    )
+    lab.count(
+        "33.fused",
+        "inductor makes one kernel of all 12 operators",
+        kernels,
+        want=1,
+        because="each works point by point",
+    )
     held = lab.step_on_first(allocated, cfg.numbers)
     size = 4 * cfg.numbers
     lab.bytes("33.eager-bytes", "eager, each operator allocates its result", held["eager"],
               at_least=OPERATORS * size, at_most=OPERATORS * (size + 8), because="12·4N bytes, and 8 for a number in each")  # fmt: skip
-    lab.bytes("33.fused-bytes", "fused, only the last result is ever written", held["compiled"], want=size, because="4N bytes")
+    lab.bytes(
+        "33.fused-bytes",
+        "fused, only the last result is ever written",
+        held["compiled"],
+        want=size,
+        because="4N bytes",
+    )
 
     prices, given = {}, []
     for mode in MODES:
@@ -341,19 +376,45 @@ def compiled_each(cfg: Config, lab: Lab, device: torch.device) -> None:
               because="a copy moves the same 2·4N bytes and computes nothing; √12 lies midway to 12 copies")  # fmt: skip
 
     calls = [lab.step(break_even, price) for price in prices.values()]
-    rows = [(mode, p.first, 1e3 * p.eager, 1e3 * p.compiled, f"{n:,}") for (mode, p), n in zip(prices.items(), calls, strict=True)]
-    lab.table("What compiling costs, and gains", ["mode", "first call, s", "eager, ms", "compiled, ms", "has paid after calls"], rows)
-    tries = [Price(10, 3, 1), Price(10, 3, 3), Price(9, 3, 0), Price(0.5, 2, 1), Price(7, 1, 2), Price(100, 5, 2)]
+    rows = [
+        (mode, p.first, 1e3 * p.eager, 1e3 * p.compiled, f"{n:,}")
+        for (mode, p), n in zip(prices.items(), calls, strict=True)
+    ]
+    lab.table(
+        "What compiling costs, and gains",
+        ["mode", "first call, s", "eager, ms", "compiled, ms", "has paid after calls"],
+        rows,
+    )
+    tries = [
+        Price(10, 3, 1),
+        Price(10, 3, 3),
+        Price(9, 3, 0),
+        Price(0.5, 2, 1),
+        Price(7, 1, 2),
+        Price(100, 5, 2),
+    ]
     lab.equal("33.break-even", "no earlier call has paid, and that one has", [lab.step(break_even, price) for price in tries],
               [first_that_pays(price) for price in tries])  # fmt: skip
     price, last = prices["default"], 2 * calls[0] if math.isfinite(calls[0]) else 1000
     counts = [part * last // 8 for part in range(9)]
-    spent = {"eager": [n * price.eager for n in counts], "compiled": [price.first + n * price.compiled for n in counts]}
+    spent = {
+        "eager": [n * price.eager for n in counts],
+        "compiled": [price.first + n * price.compiled for n in counts],
+    }
     lab.plot("When compiling has paid", counts, spent, x_label="calls", y_label="seconds so far")
 
     told = lab.step_on_first(started_again, cfg.numbers, device)
-    lab.table("The first call of a second process", ["seconds", "found in the cache", "not found"], [tuple(map(float, told.values()))])
-    lab.equal("33.cache", "a second process finds the machine code in the cache", (told["hits"], told["misses"]), (1, 0))
+    lab.table(
+        "The first call of a second process",
+        ["seconds", "found in the cache", "not found"],
+        [tuple(map(float, told.values()))],
+    )
+    lab.equal(
+        "33.cache",
+        "a second process finds the machine code in the cache",
+        (told["hits"], told["misses"]),
+        (1, 0),
+    )
     cold = (FRESH + place / 2**12 for place in count(1))
     lab.ratio("33.cold", "compiling without the cache takes longer", timed(lambda: compiling.compiled_anew(chain, x_N, next(cold))),
               timed(lambda: compiling.compiled_anew(chain, x_N, FRESH)),
@@ -364,13 +425,25 @@ def run(cfg: Config, lab: Lab) -> None:
     signs = [torch.ones(4), -torch.ones(4), torch.zeros(4), torch.tensor([4.0, -0.5, -0.5, -0.5])]
     broken, results = lab.step(graphs_of, with_break, signs)
     lab.listing("The first graph ends where Python needs a number", broken[0].strip(), language="python")
-    lab.count("33.broken", "an `if` on content: a graph before it, and one for each branch", len(broken), want=3, because="1 + 2")
+    lab.count(
+        "33.broken",
+        "an `if` on content: a graph before it, and one for each branch",
+        len(broken),
+        want=3,
+        because="1 + 2",
+    )
     lab.raises("33.named", "asked for one graph, torch names the break", lambda: lab.step(captured_whole, with_break, signs[0]),
                RuntimeError, "Data-dependent branching")  # fmt: skip
     cured_N = torch.stack([lab.step(without_break, x_N) for x_N in signs])
     whole, _ = lab.step(graphs_of, without_break, signs)
     lab.equal("33.cured-same", "without the `if` the results are the same", cured_N, results)
-    lab.count("33.cured", "and all of it is one graph", len(whole), want=1, because="nothing in it is decided by Python")
+    lab.count(
+        "33.cured",
+        "and all of it is one graph",
+        len(whole),
+        want=1,
+        because="nothing in it is decided by Python",
+    )
 
     x = torch.ones(4, 3)
     changes = {"the first call": x, "other numbers": 2 * x, "float64": x.double(), "requires_grad": x.clone().requires_grad_(),
@@ -380,20 +453,50 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.table("What is compiled anew", ["input", "compiles"], list(anew.items()))
     lab.equal("33.guards", "dtype, gradient, strides, a new size and dims are guarded; numbers are not, nor a third size",
               list(anew.values()), [1, 0, 1, 1, 1, 1, 0, 1, 0])  # fmt: skip
-    in_python, in_tensor = (lab.step(compiles_of_a_counter, 4, kept_in_tensor) for kept_in_tensor in (False, True))
+    in_python, in_tensor = (
+        lab.step(compiles_of_a_counter, 4, kept_in_tensor) for kept_in_tensor in (False, True)
+    )
     many = lab.step(compiles_of_a_counter, LIMIT + 4, False)
-    lab.count("33.counter", "a Python number that changes compiles in every call", in_python, want=4, because="its value is guarded")
-    lab.count("33.counter-tensor", "the same number in a tensor compiles once", in_tensor, want=1, because="content is not guarded")
-    lab.count("33.limit", "after 8 of them torch gives up", many, want=LIMIT, because="`torch._dynamo.config.recompile_limit`")
+    lab.count(
+        "33.counter",
+        "a Python number that changes compiles in every call",
+        in_python,
+        want=4,
+        because="its value is guarded",
+    )
+    lab.count(
+        "33.counter-tensor",
+        "the same number in a tensor compiles once",
+        in_tensor,
+        want=1,
+        because="content is not guarded",
+    )
+    lab.count(
+        "33.limit",
+        "after 8 of them torch gives up",
+        many,
+        want=LIMIT,
+        because="`torch._dynamo.config.recompile_limit`",
+    )
     kinds = (False, None, True)
     larger = [lab.step(compiles_over_sizes, (2, 3, 4, 5, 6), dynamic) for dynamic in kinds]
     special = [lab.step(compiles_over_sizes, (2, 3, 1, 0, 4), dynamic) for dynamic in kinds]
     rows = [("2 3 4 5 6", *larger), ("2 3 1 0 4", *special)]
     lab.table("Compiles over five sizes", ["sizes", *(f"dynamic={kind}" for kind in kinds)], rows)
-    lab.equal("33.sizes", "five sizes: a graph for each, or a second one with a symbol, or a symbol at once", larger, [5, 2, 1])
+    lab.equal(
+        "33.sizes",
+        "five sizes: a graph for each, or a second one with a symbol, or a symbol at once",
+        larger,
+        [5, 2, 1],
+    )
     lab.equal("33.zero-one", "sizes 0 and 1 get graphs of their own all the same", special, [5, 4, 3])
     as_one, by_block = (lab.step(operators_captured, cfg.blocks, regional) for regional in (False, True))
-    lab.equal("33.regional", "block by block the compiler sees one, else all of them", (as_one, by_block), ([4 * cfg.blocks + 1], [4]))
+    lab.equal(
+        "33.regional",
+        "block by block the compiler sees one, else all of them",
+        (as_one, by_block),
+        ([4 * cfg.blocks + 1], [4]),
+    )
 
     if why := missing_compiler(lab.world.device):
         lab.not_measured(why, NEED_A_COMPILER)
@@ -405,8 +508,15 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.table("A compiled model inside DDP", ["layers of 1 MiB", "bucket_cap_mb", "graphs", "buckets"],
               [(layers, cap or "25, by default", *pair) for (layers, cap), pair in zip(caps, counted, strict=True)])  # fmt: skip
     graphs = [1 + math.ceil((layers - 1) / (cap or 25)) for layers, cap in caps]
-    buckets = [math.ceil(layers / cap) if cap else cut for (layers, cap), cut in zip(caps, graphs, strict=True)]
-    lab.equal("33.ddp-graphs", "graphs inside DDP: one of 1 MiB, the others as large as a bucket", [cut for cut, _ in counted], graphs)
+    buckets = [
+        math.ceil(layers / cap) if cap else cut for (layers, cap), cut in zip(caps, graphs, strict=True)
+    ]
+    lab.equal(
+        "33.ddp-graphs",
+        "graphs inside DDP: one of 1 MiB, the others as large as a bucket",
+        [cut for cut, _ in counted],
+        graphs,
+    )
     lab.equal("33.ddp-buckets", "that is the number of buckets, unless a cap is named: then the first is as large as all others",
               [sent for _, sent in counted], buckets)  # fmt: skip
     reasons_given = lab.step(compiled_around_ddp, 6, cfg.width)
@@ -427,23 +537,55 @@ NEED_A_COMPILER: dict[str, tuple[Kind, str]] = {
 MUTANTS = (
     Mutant("looks at one input only", graphs_of, "for x_N in inputs]", "for x_N in inputs[:1] * 4]"),
     Mutant("takes a break for granted", captured_whole, "fullgraph=True", "fullgraph=False"),
-    Mutant("asks Python again", without_break, "torch.where(x_N.sum() > 0, x_N * 2, x_N - 1)", "x_N * 2 if x_N.sum() > 0 else x_N - 1"),
+    Mutant(
+        "asks Python again",
+        without_break,
+        "torch.where(x_N.sum() > 0, x_N * 2, x_N - 1)",
+        "x_N * 2 if x_N.sum() > 0 else x_N - 1",
+    ),
     Mutant("decides for each number by itself", without_break, "x_N.sum() > 0", "x_N > 0"),
     Mutant("counts 0 as positive", without_break, "> 0", ">= 0"),
-    Mutant("begins with a symbol", compiles_after, "chain, backend=backend", "chain, backend=backend, dynamic=True"),
+    Mutant(
+        "begins with a symbol",
+        compiles_after,
+        "chain, backend=backend",
+        "chain, backend=backend, dynamic=True",
+    ),
     Mutant("keeps every number in a tensor", compiles_of_a_counter, "in_tensor=in_tensor", "in_tensor=True"),
     Mutant("keeps every number in Python", compiles_of_a_counter, "in_tensor=in_tensor", "in_tensor=False"),
     Mutant("ignores what was said of sizes", compiles_over_sizes, "dynamic=dynamic", "dynamic=None"),
     Mutant("takes the whole for a region", operators_captured, "if regional", "if not regional"),
-    Mutant("puts a sum between two chains", generated, "torch.compile(chain)", "torch.compile(lambda x_N: chain(chain(x_N).cumsum(0)))"),
-    Mutant("compiles neither", allocated, 'partial(compiled_in(chain, "default"), x_N)', "partial(chain, x_N)"),
-    Mutant("compiles both", allocated, '"eager": partial(chain, x_N)', '"eager": partial(compiled_in(chain, "default"), x_N)'),
+    Mutant(
+        "puts a sum between two chains",
+        generated,
+        "torch.compile(chain)",
+        "torch.compile(lambda x_N: chain(chain(x_N).cumsum(0)))",
+    ),
+    Mutant(
+        "compiles neither", allocated, 'partial(compiled_in(chain, "default"), x_N)', "partial(chain, x_N)"
+    ),
+    Mutant(
+        "compiles both",
+        allocated,
+        '"eager": partial(chain, x_N)',
+        '"eager": partial(compiled_in(chain, "default"), x_N)',
+    ),
     Mutant("compiles another factor", price_of, "(x_N, factor)[::", "(x_N, factor / 2)[::"),
     Mutant("rounds down", break_even, "math.ceil", "math.floor"),
     Mutant("forgets that compiled calls cost too", break_even, "price.eager - price.compiled", "price.eager"),
     Mutant("starts with another size", started_again, "AGAIN.format(numbers,", "AGAIN.format(numbers + 16,"),
-    Mutant("leaves buckets as they are by default", compiled_inside_ddp, "bucket_cap_mb=cap_mb", "bucket_cap_mb=None"),
-    Mutant("compiles the bare model", compiled_around_ddp, "DistributedDataParallel(stacked(layers, width))", "stacked(layers, width)"),
+    Mutant(
+        "leaves buckets as they are by default",
+        compiled_inside_ddp,
+        "bucket_cap_mb=cap_mb",
+        "bucket_cap_mb=None",
+    ),
+    Mutant(
+        "compiles the bare model",
+        compiled_around_ddp,
+        "DistributedDataParallel(stacked(layers, width))",
+        "stacked(layers, width)",
+    ),
 )
 
 

@@ -25,12 +25,18 @@ CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")  # the newest, and the o
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train a small network under DDP, and resume where the last checkpoint stands.")
-    parser.add_argument("--folder", type=Path, required=True, help="where checkpoints and events.jsonl are kept")
+    parser = argparse.ArgumentParser(
+        description="Train a small network under DDP, and resume where the last checkpoint stands."
+    )
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="where checkpoints and events.jsonl are kept"
+    )
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--every", type=int, default=5, help="steps between two checkpoints")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--die-at", type=int, default=-1, help="the step at which the last rank kills itself, once")
+    parser.add_argument(
+        "--die-at", type=int, default=-1, help="the step at which the last rank kills itself, once"
+    )
     parser.add_argument("--timeout", type=float, default=20.0, help="seconds that a collective may hang")
     return parser.parse_args()
 
@@ -54,7 +60,10 @@ def main() -> None:
             train(model, optimizer, step, args.seed)
             if (step + 1) % args.every == 0 and rank == 0:
                 save(args.folder, model, optimizer, step + 1)
-    except (RuntimeError, InterruptedError) as error:  # a broken connection, or the word of an agent that saw it first
+    except (
+        RuntimeError,
+        InterruptedError,
+    ) as error:  # a broken connection, or the word of an agent that saw it first
         note(args.folder, event="noticed", step=step, error=str(error).partition("\n")[0])
         sys.exit(3)
     note(args.folder, event="end", step=args.steps, weights=hash_of(model))
@@ -73,7 +82,13 @@ def meet(timeout: timedelta) -> tuple[int, int]:
     """
     store, rank, size = next(iter(dist.rendezvous("env://", timeout=timeout)))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    dist.init_process_group("gloo", store=dist.PrefixStore(f"attempt-{attempt}", store), rank=rank, world_size=size, timeout=timeout)
+    dist.init_process_group(
+        "gloo",
+        store=dist.PrefixStore(f"attempt-{attempt}", store),
+        rank=rank,
+        world_size=size,
+        timeout=timeout,
+    )
     return rank, size
 
 
@@ -102,7 +117,12 @@ def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> in
             continue
         try:
             kept = torch.load(path, weights_only=True)
-        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:  # cut short, or overwritten by something else
+        except (
+            RuntimeError,
+            EOFError,
+            OSError,
+            pickle.UnpicklingError,
+        ) as error:  # cut short, or overwritten by something else
             note(folder, event="corrupt", file=path.name, error=str(error).partition("\n")[0])
             continue
         model.load_state_dict(kept["model"])
@@ -113,7 +133,9 @@ def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> in
 
 def hash_of(model: nn.Module) -> str:
     """Return a hash of all weights, to the last bit."""
-    return hashlib.sha256(b"".join(weight.detach().numpy().tobytes() for weight in model.parameters())).hexdigest()[:16]
+    return hashlib.sha256(
+        b"".join(weight.detach().numpy().tobytes() for weight in model.parameters())
+    ).hexdigest()[:16]
 
 
 def note(folder: Path, **event: object) -> None:

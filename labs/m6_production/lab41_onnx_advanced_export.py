@@ -48,13 +48,27 @@ from torch.export import Dim
 
 from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.measure.timing import in_turn
-from labs.kit.topics.onnx_files import CPU, CUDA, answer_or_nan, as_module, bytes_of, input_shape, profiled, raised, session_of, weights_in
+from labs.kit.topics.onnx_files import (
+    CPU,
+    CUDA,
+    answer_or_nan,
+    as_module,
+    bytes_of,
+    input_shape,
+    profiled,
+    raised,
+    session_of,
+    weights_in,
+)
 from labs.kit.topics.quiet_libraries import quiet_libraries
 
 # Shape letters: B batch, T tokens or time (the length), D width, H heads, C classes, K edges of bins.
 
 VOCABULARY, HEADS, CLASSES = 64, 4, 5
-EXAMPLE = (3, 7)  # batch and length of the example that an export traces; two different numbers, neither of them 1
+EXAMPLE = (
+    3,
+    7,
+)  # batch and length of the example that an export traces; two different numbers, neither of them 1
 EDGES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 KEEP = 0.75  # what a running average keeps of itself in each step
 DIGITS = 1e-5
@@ -85,12 +99,22 @@ class Classifier(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.embed, self.qkv, self.out = (nn.Embedding(VOCABULARY, width), nn.Linear(width, 3 * width), nn.Linear(width, width))
-        self.up, self.down, self.head = (nn.Linear(width, 4 * width), nn.Linear(4 * width, width), nn.Linear(width, CLASSES))
+        self.embed, self.qkv, self.out = (
+            nn.Embedding(VOCABULARY, width),
+            nn.Linear(width, 3 * width),
+            nn.Linear(width, width),
+        )
+        self.up, self.down, self.head = (
+            nn.Linear(width, 4 * width),
+            nn.Linear(4 * width, width),
+            nn.Linear(width, CLASSES),
+        )
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         x_BTD = self.embed(tokens_BT)
-        q_BHTD, k_BHTD, v_BHTD = self.qkv(x_BTD).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        q_BHTD, k_BHTD, v_BHTD = (
+            self.qkv(x_BTD).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        )
         seen_BHTD = nn.functional.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD)
         x_BTD = x_BTD + self.out(seen_BHTD.transpose(1, 2).flatten(2))
         scores_BC: Tensor = self.head(x_BTD + self.down(nn.functional.gelu(self.up(x_BTD)))).mean(1)
@@ -112,14 +136,18 @@ def free_dims() -> Dims:
     return dims
 
 
-def exported(work: nn.Module | Callable[[Tensor], Tensor], draw: Draw, example: Size, dims: Dims | None) -> bytes:
+def exported(
+    work: nn.Module | Callable[[Tensor], Tensor], draw: Draw, example: Size, dims: Dims | None
+) -> bytes:
     """Export a network, or a function, to ONNX.
 
     `torch.export` captures a graph of ATen operators with symbols for the free dims. Then each operator is translated into
     operators of ONNX, and the graph is folded and cleaned. The result is a protocol buffer: here, bytes in memory.
     """
     with quiet_libraries():
-        program = torch.onnx.export(as_module(work), (draw(*example),), dynamo=True, dynamic_shapes=dims, **NAMES)
+        program = torch.onnx.export(
+            as_module(work), (draw(*example),), dynamo=True, dynamic_shapes=dims, **NAMES
+        )
     return bytes_of(program)
 
 
@@ -145,7 +173,9 @@ def exported_by_tracing(work: nn.Module | Callable[[Tensor], Tensor], draw: Draw
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.onnx.export(as_module(work), (draw(*EXAMPLE),), file, dynamo=False, dynamic_axes=axes, **NAMES)
-    categories = sorted({warning.category.__name__ for warning in caught if Path(warning.filename) == Path(__file__)})
+    categories = sorted(
+        {warning.category.__name__ for warning in caught if Path(warning.filename) == Path(__file__)}
+    )
     return file.getvalue(), categories
 
 
@@ -173,7 +203,14 @@ def refused(work: Callable[[Tensor], Tensor], dims: Dims) -> tuple[BaseException
     cause = None
     with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         try:
-            torch.onnx.export(as_module(work), (signals(*EXAMPLE),), dynamic_shapes=dims, report=True, artifacts_dir=folder, **NAMES)
+            torch.onnx.export(
+                as_module(work),
+                (signals(*EXAMPLE),),
+                dynamic_shapes=dims,
+                report=True,
+                artifacts_dir=folder,
+                **NAMES,
+            )
         except torch.onnx.OnnxExporterError as error:
             cause = error.__cause__
         report = "".join(file.read_text(encoding="utf-8") for file in Path(folder).glob("*.md"))
@@ -198,9 +235,13 @@ def cured(dims: Dims) -> dict[str, bytes]:
     rewritten = exported(lambda x_BT: bins_by_counting(x_BT, torch.tensor(EDGES)), signals, EXAMPLE, dims)
     captured = captured_program(as_module(binned_by_search), signals, EXAMPLE, dims)
     with quiet_libraries():
-        plain = captured.run_decompositions({SEARCHSORTED: lambda edges_K, x_BT, **options: bins_by_counting(x_BT, edges_K)})
+        plain = captured.run_decompositions(
+            {SEARCHSORTED: lambda edges_K, x_BT, **options: bins_by_counting(x_BT, edges_K)}
+        )
         decomposed = torch.onnx.export(plain, dynamo=True, **NAMES)
-        translated = torch.onnx.export(captured, dynamo=True, custom_translation_table={SEARCHSORTED: in_onnx}, **NAMES)
+        translated = torch.onnx.export(
+            captured, dynamo=True, custom_translation_table={SEARCHSORTED: in_onnx}, **NAMES
+        )
     return {"rewritten": rewritten, "decomposed": bytes_of(decomposed), "translated": bytes_of(translated)}
 
 
@@ -213,7 +254,9 @@ def kept_apart(proto: bytes, folder: Path) -> dict[str, int]:
     import onnx
 
     model = onnx.load_from_string(proto)
-    onnx.save_model(model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=LARGE)
+    onnx.save_model(
+        model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=LARGE
+    )
     return {file.name: file.stat().st_size for file in folder.iterdir()}
 
 
@@ -273,9 +316,15 @@ def latencies_us(proto: bytes, width: int, sizes: tuple[Size, ...], rounds: int)
     planned all this before. As the batch grows, matrix products fill the time of both.
     """
     eager, session = torch.no_grad()(network(width).forward), session_of(proto)
-    calls = [(partial(eager, x_BT), partial(answer_or_nan, session, x_BT)) for x_BT in (tokens(*size) for size in sizes)]
+    calls = [
+        (partial(eager, x_BT), partial(answer_or_nan, session, x_BT))
+        for x_BT in (tokens(*size) for size in sizes)
+    ]
     arms = [in_turn(*pair, rounds=rounds) for pair in calls]
-    return {"eager torch": [1e6 * median(arm.first) for arm in arms], "onnxruntime": [1e6 * median(arm.second) for arm in arms]}
+    return {
+        "eager torch": [1e6 * median(arm.first) for arm in arms],
+        "onnxruntime": [1e6 * median(arm.second) for arm in arms],
+    }
 
 
 @cache
@@ -285,12 +334,17 @@ def network(width: int) -> nn.Module:
 
 
 def tokens(batch: int, length: int) -> Tensor:
-    return torch.randint(VOCABULARY, (batch, length), generator=torch.Generator().manual_seed(100 * batch + length))
+    return torch.randint(
+        VOCABULARY, (batch, length), generator=torch.Generator().manual_seed(100 * batch + length)
+    )
 
 
 def signals(batch: int, length: int) -> Tensor:
     """Draw multiples of a quarter from -1.5 to 1.5, so that many values lie right on an edge of a bin."""
-    return torch.randint(-6, 7, (batch, length), generator=torch.Generator().manual_seed(100 * batch + length)) / 4
+    return (
+        torch.randint(-6, 7, (batch, length), generator=torch.Generator().manual_seed(100 * batch + length))
+        / 4
+    )
 
 
 def average_by_loop(x_BT: Tensor) -> Tensor:
@@ -317,7 +371,9 @@ def eager_answers(work: Callable[[Tensor], Tensor], draw: Draw, sizes: tuple[Siz
     return torch.cat([work(draw(*size)).flatten() for size in sizes])
 
 
-def captured_program(module: nn.Module, draw: Draw, example: Size, dims: Dims) -> torch.export.ExportedProgram:
+def captured_program(
+    module: nn.Module, draw: Draw, example: Size, dims: Dims
+) -> torch.export.ExportedProgram:
     """Capture a program without translating it: what `torch.onnx.export` takes too, and what is strict about free dims."""
     free = dims or None
     with quiet_libraries():
@@ -330,41 +386,92 @@ def run(cfg: Config, lab: Lab) -> None:
 
     alike = partial(lab.close, tolerance=DIGITS, relative=True, because=ROUNDING)
     model, first = network(cfg.width), EXAMPLE[1]
-    sizes = tuple((batch, length) for batch in range(1, cfg.batches + 1) for length in (1, 2, first, cfg.longest))
+    sizes = tuple(
+        (batch, length) for batch in range(1, cfg.batches + 1) for length in (1, 2, first, cfg.longest)
+    )
     expected = eager_answers(model, tokens, sizes)
     dims = lab.step(free_dims)
     proto = lab.step(exported, model, tokens, EXAMPLE, dims)
-    lab.equal("41.free", "the exported input has two free dims, by name", input_shape(proto), ["batch", "length"])
+    lab.equal(
+        "41.free", "the exported input has two free dims, by name", input_shape(proto), ["batch", "length"]
+    )
     tried = f"batches 1 … {cfg.batches}, lengths 1 … {cfg.longest}"
-    alike("41.parity", f"one file answers as torch does: {tried}", lab.step(answers, proto, tokens, sizes), expected)
-    rigid, other = (lab.step(exported, model, tokens, EXAMPLE, None), {"input": tokens(EXAMPLE[0] + 1, first).numpy()})
-    lab.equal("41.rigid", "an export without `dynamic_shapes` keeps the example's numbers", input_shape(rigid), list(EXAMPLE))
+    alike(
+        "41.parity",
+        f"one file answers as torch does: {tried}",
+        lab.step(answers, proto, tokens, sizes),
+        expected,
+    )
+    rigid, other = (
+        lab.step(exported, model, tokens, EXAMPLE, None),
+        {"input": tokens(EXAMPLE[0] + 1, first).numpy()},
+    )
+    lab.equal(
+        "41.rigid",
+        "an export without `dynamic_shapes` keeps the example's numbers",
+        input_shape(rigid),
+        list(EXAMPLE),
+    )
     more, told = partial(session_of(rigid).run, None, other), f"Got: {EXAMPLE[0] + 1} Expected: {EXAMPLE[0]}"
     lab.raises("41.fixed", "and the runtime refuses one sample more", more, InvalidArgument, told)
     single = partial(captured_program, model, tokens, (1, first), dims)
-    lab.raises("41.batch-one", "`torch.export` takes an example batch of 1 for a constant", single, RuntimeError, "a constant (1)")
+    lab.raises(
+        "41.batch-one",
+        "`torch.export` takes an example batch of 1 for a constant",
+        single,
+        RuntimeError,
+        "a constant (1)",
+    )
     lenient = lab.step(answers, lab.step(exported, model, tokens, (1, first), dims), tokens, sizes)
-    alike("41.batch-one-onnx", "`torch.onnx.export` on its own does not, and its file takes any batch", lenient, expected)
+    alike(
+        "41.batch-one-onnx",
+        "`torch.onnx.export` on its own does not, and its file takes any batch",
+        lenient,
+        expected,
+    )
 
     traced, _ = lab.step(exported_by_tracing, model, tokens)
-    alike("41.legacy", "`dynamic_axes` does as well for this network", lab.step(answers, traced, tokens, sizes), expected)
+    alike(
+        "41.legacy",
+        "`dynamic_axes` does as well for this network",
+        lab.step(answers, traced, tokens, sizes),
+        expected,
+    )
     unrolled, said = lab.step(exported_by_tracing, average_by_loop, signals)
     longer = (2, cfg.longest)
     wrong, cut = lab.step(answers, unrolled, signals, (longer,)), average_by_loop(signals(*longer)[:, :first])
-    alike("41.unrolled", f"but a loop keeps the example's {first} turns: of {cfg.longest} numbers it reads {first}", wrong, cut)
+    alike(
+        "41.unrolled",
+        f"but a loop keeps the example's {first} turns: of {cfg.longest} numbers it reads {first}",
+        wrong,
+        cut,
+    )
     lab.equal("41.told", "and all that it warns of is its own age", said, ["DeprecationWarning"])
     strict = partial(captured_program, as_module(average_by_loop), signals, EXAMPLE, dims)
     lab.raises("41.loop", "`torch.export` refuses the loop", strict, RuntimeError, f"a constant ({first})")
     at_once = lab.step(exported, average_at_once, signals, EXAMPLE, dims)
     looped = eager_answers(average_by_loop, signals, sizes)
-    alike("41.loop-cured", "one sum in the place of the loop cures it", lab.step(answers, at_once, signals, sizes), looped)
+    alike(
+        "41.loop-cured",
+        "one sum in the place of the loop cures it",
+        lab.step(answers, at_once, signals, sizes),
+        looped,
+    )
 
-    counted, searched = (lab.step(bins_by_counting, signals(8, 8), torch.tensor(EDGES)), binned_by_search(signals(8, 8)))
+    counted, searched = (
+        lab.step(bins_by_counting, signals(8, 8), torch.tensor(EDGES)),
+        binned_by_search(signals(8, 8)),
+    )
     lab.equal("41.counted", "to count the edges below is to search among them", counted, searched)
     cause, report = lab.step(refused, binned_by_search, dims)
     again, node = partial(raised, cause), "node %searchsorted"
-    lab.raises("41.missing", "the search itself cannot be exported", again, torch.onnx.OnnxExporterError, node)
-    progress, lacking = (re.search(r"```\n(.*?)```", report, re.DOTALL), re.findall(r"^- `([\w.]+)`: +No decomp", report, re.MULTILINE))
+    lab.raises(
+        "41.missing", "the search itself cannot be exported", again, torch.onnx.OnnxExporterError, node
+    )
+    progress, lacking = (
+        re.search(r"```\n(.*?)```", report, re.DOTALL),
+        re.findall(r"^- `([\w.]+)`: +No decomp", report, re.MULTILINE),
+    )
     lab.listing("How far the export came, from its report", progress[1] if progress else report)
     lab.equal("41.report", "the report names the operator", lacking, [SEARCHSORTED.name().replace("::", ".")])
     bins = eager_answers(binned_by_search, signals, sizes)
@@ -375,34 +482,91 @@ def run(cfg: Config, lab: Lab) -> None:
     large = sum(tensor.nbytes for tensor in stored.values() if tensor.nbytes >= LARGE)
     with tempfile.TemporaryDirectory() as folder:
         sides = lab.step(kept_apart, proto, Path(folder))
-        lab.bytes("41.external", "the second file holds every large tensor", sides.get("weights.bin", 0), at_least=large, because="Σ bytes")
+        lab.bytes(
+            "41.external",
+            "the second file holds every large tensor",
+            sides.get("weights.bin", 0),
+            at_least=large,
+            because="Σ bytes",
+        )
         Path(folder, "weights.bin").unlink(missing_ok=True)
         reopen = partial(session_of, str(Path(folder, "model.onnx")))
         lab.raises("41.alone", "and the first does not load without it", reopen, Fail, "External data path")
 
     here = lab.step(ran_on, proto, tokens, EXAMPLE, (CPU,))
-    lab.table("Nodes that ran", ["operator", "provider", "times"], [(*node, times) for node, times in Counter(here).most_common(8)])
-    lab.equal("41.provider", "every node ran on the provider that was asked for", {provider for _, provider in here}, {CPU})
-    absent = next(name for name in onnxruntime.get_all_providers() if name not in onnxruntime.get_available_providers())
+    lab.table(
+        "Nodes that ran",
+        ["operator", "provider", "times"],
+        [(*node, times) for node, times in Counter(here).most_common(8)],
+    )
+    lab.equal(
+        "41.provider",
+        "every node ran on the provider that was asked for",
+        {provider for _, provider in here},
+        {CPU},
+    )
+    absent = next(
+        name for name in onnxruntime.get_all_providers() if name not in onnxruntime.get_available_providers()
+    )
     instead = lab.step(ran_on, proto, tokens, EXAMPLE, (absent, CPU))
-    lab.equal("41.fallback", f"asked for {absent}, it runs on the CPU all the same", {provider for _, provider in instead}, {CPU})
+    lab.equal(
+        "41.fallback",
+        f"asked for {absent}, it runs on the CPU all the same",
+        {provider for _, provider in instead},
+        {CPU},
+    )
     gpu, gpu_alike = "on the GPU, CUDA computes every matrix product", "and the answers agree"
     if not torch.cuda.is_available() or CUDA not in onnxruntime.get_available_providers():
-        lab.not_measured("needs CUDA, and onnxruntime-gpu", {"41.cuda": ("exact", gpu), "41.cuda-parity": ("close", gpu_alike)})
+        lab.not_measured(
+            "needs CUDA, and onnxruntime-gpu",
+            {"41.cuda": ("exact", gpu), "41.cuda-parity": ("close", gpu_alike)},
+        )
     else:
-        there = {provider for operator, provider in lab.step(ran_on, proto, tokens, EXAMPLE, (CUDA, CPU)) if "MatMul" in operator}
+        there = {
+            provider
+            for operator, provider in lab.step(ran_on, proto, tokens, EXAMPLE, (CUDA, CPU))
+            if "MatMul" in operator
+        }
         lab.equal("41.cuda", gpu, there, {CUDA})
         found = answers(proto, tokens, sizes, CUDA)
-        lab.close("41.cuda-parity", gpu_alike, found, expected, tolerance=1e-2, relative=True, because="TF32: 2⁻¹¹ for each product")
+        lab.close(
+            "41.cuda-parity",
+            gpu_alike,
+            found,
+            expected,
+            tolerance=1e-2,
+            relative=True,
+            because="TF32: 2⁻¹¹ for each product",
+        )
 
     small = weights_in(lab.step(quantized, proto))
     matrices = [name for name, tensor in stored.items() if tensor.ndim == 2 and name != "embed.weight"]
-    was, now = (sum(kept.get(name + "_quantized", stored[name]).nbytes for name in matrices) for kept in (stored, small))
-    lab.bytes("41.int8", f"{len(matrices)} matrices take a quarter of the bytes", now, want=was // 4, because="1 byte for 4")
-    pairs = [(stored[name] / small[name + "_scale"], small[name + "_quantized"]) for name in matrices if name + "_scale" in small]
+    was, now = (
+        sum(kept.get(name + "_quantized", stored[name]).nbytes for name in matrices)
+        for kept in (stored, small)
+    )
+    lab.bytes(
+        "41.int8",
+        f"{len(matrices)} matrices take a quarter of the bytes",
+        now,
+        want=was // 4,
+        because="1 byte for 4",
+    )
+    pairs = [
+        (stored[name] / small[name + "_scale"], small[name + "_quantized"])
+        for name in matrices
+        if name + "_scale" in small
+    ]
     steps = [(exact - rounded).abs().max().item() for exact, rounded in pairs]
     half, why = 0.5 + 127 * 2**-23, "rounding; float32 holds 127 to within 127·2⁻²³"
-    lab.close("41.int8-error", "and no weight moves by more than half a step", steps, [0.0] * len(steps), tolerance=half, because=why)
+    lab.close(
+        "41.int8-error",
+        "and no weight moves by more than half a step",
+        steps,
+        [0.0] * len(steps),
+        tolerance=half,
+        because=why,
+    )
 
     session, request = session_of(proto), tokens(*EXAMPLE)
     answer = lab.step(bound, session, request, torch.zeros(EXAMPLE[0], CLASSES))
@@ -413,18 +577,38 @@ def run(cfg: Config, lab: Lab) -> None:
     took = lab.step(latencies_us, proto, cfg.width, grown, 3 if lab.smoke else 15)
     axes: Any = {"x_label": "batch", "y_label": "microseconds", "log_x": True, "log_y": True}
     lab.plot("Latency of one request", [batch for batch, _ in grown], took, **axes)
-    arms = (partial(answer_or_nan, session, tokens(1, first)), partial(torch.no_grad()(model.forward), tokens(1, first)))
+    arms = (
+        partial(answer_or_nan, session, tokens(1, first)),
+        partial(torch.no_grad()(model.forward), tokens(1, first)),
+    )
     why = "the same products, without Python and the dispatcher"
-    lab.ratio("41.latency", "for a single sample onnxruntime is no slower than eager torch", *arms, at_most=1.0, because=why)
+    lab.ratio(
+        "41.latency",
+        "for a single sample onnxruntime is no slower than eager torch",
+        *arms,
+        at_most=1.0,
+        because=why,
+    )
 
 
 MUTANTS = (
     Mutant("frees the batch alone", free_dims, ', 1: Dim("length")', ""),
-    Mutant("mixes up the names", free_dims, '{0: Dim("batch"), 1: Dim("length")}', '{0: Dim("length"), 1: Dim("batch")}'),
-    Mutant("frees what should be fixed", exported, "dynamic_shapes=dims", "dynamic_shapes=dims or free_dims()"),
+    Mutant(
+        "mixes up the names",
+        free_dims,
+        '{0: Dim("batch"), 1: Dim("length")}',
+        '{0: Dim("length"), 1: Dim("batch")}',
+    ),
+    Mutant(
+        "frees what should be fixed", exported, "dynamic_shapes=dims", "dynamic_shapes=dims or free_dims()"
+    ),
     Mutant("captures one shape", captured_program, "dims or None", "None"),
-    Mutant("forgets the axes", exported_by_tracing, 'axes = {"input": {0: "batch", 1: "length"}}', "axes = None"),
-    Mutant("counts the oldest most", average_at_once, "x_BT.shape[1] - 1, -1, -1, dtype", "x_BT.shape[1], dtype"),
+    Mutant(
+        "forgets the axes", exported_by_tracing, 'axes = {"input": {0: "batch", 1: "length"}}', "axes = None"
+    ),
+    Mutant(
+        "counts the oldest most", average_at_once, "x_BT.shape[1] - 1, -1, -1, dtype", "x_BT.shape[1], dtype"
+    ),
     Mutant("puts an edge into the bin above", bins_by_counting, ">", ">="),
     Mutant("counts the edges above", bins_by_counting, ">", "<"),
     Mutant(
@@ -434,13 +618,23 @@ MUTANTS = (
         "bucketize(x_BT, torch.tensor(EDGES))",
     ),
     Mutant("reads no report", refused, "*.md", "*.txt"),
-    Mutant("decomposes it the wrong way round", cured, "bins_by_counting(x_BT, edges_K)", "bins_by_counting(-x_BT, edges_K)"),
+    Mutant(
+        "decomposes it the wrong way round",
+        cured,
+        "bins_by_counting(x_BT, edges_K)",
+        "bins_by_counting(-x_BT, edges_K)",
+    ),
     Mutant("translates it with the edge", cured, "op.Less(", "op.LessOrEqual("),
     Mutant("keeps all in one file", kept_apart, "save_as_external_data=True", "save_as_external_data=False"),
     Mutant("takes the operator for the provider", ran_on, 'kernel["provider"])', 'kernel["op_name"])'),
     Mutant("believes the list", ran_on, 'kernel["provider"])', "providers[0])"),
     Mutant("quantizes no product", quantized, '["MatMul"]', '["Conv"]'),
-    Mutant("lets the session choose the memory", bound, ", 0, np.float32, tuple(scores_BC.shape), scores_BC.data_ptr()", ""),
+    Mutant(
+        "lets the session choose the memory",
+        bound,
+        ", 0, np.float32, tuple(scores_BC.shape), scores_BC.data_ptr()",
+        "",
+    ),
     Mutant("never runs", bound, "session.run_with_iobinding(binding)", "pass"),
 )
 

@@ -53,7 +53,16 @@ from labs.kit.distributed.restart import judge
 from labs.kit.distributed.shards import weights_of
 from labs.kit.distributed.subgroup import by_node_starter, by_torchrun, events_apart, events_of
 from labs.kit.measure.timing import seconds
-from labs.kit.topics.tasks import Forked, batch_of, equal_layers, fingerprint, loss_of, network, share_of, stepped
+from labs.kit.topics.tasks import (
+    Forked,
+    batch_of,
+    equal_layers,
+    fingerprint,
+    loss_of,
+    network,
+    share_of,
+    stepped,
+)
 
 # Shape letters: N elements, B batch, I inputs, S steps, P parameters.
 
@@ -142,7 +151,9 @@ def averaged_gradients(model: nn.Module) -> None:
 def trained_by_hand(steps: int, share: int, device: torch.device) -> Tensor:
     """Train on a share of each batch and average the gradients by hand."""
     model = network(device)
-    return torch.stack([stepped(model, *share_of(step, share, device), averaged_gradients) for step in range(steps)])
+    return torch.stack(
+        [stepped(model, *share_of(step, share, device), averaged_gradients) for step in range(steps)]
+    )
 
 
 def trained_by_ddp(steps: int, share: int, device: torch.device) -> Tensor:
@@ -176,7 +187,9 @@ def noting(sent: list[int], dtype: torch.dtype) -> Callable[[object, dist.GradBu
     return hook
 
 
-def buckets_sent(width: int, cap_mb: float | None, dtype: torch.dtype, device: torch.device) -> list[list[int]]:
+def buckets_sent(
+    width: int, cap_mb: float | None, dtype: torch.dtype, device: torch.device
+) -> list[list[int]]:
     """Count the bytes of each bucket that DDP sends, in three steps, by a communication hook.
 
     The hook returns a future, so that the backward pass need not wait. In float16 it is torch's `fp16_compress_hook`.
@@ -226,7 +239,9 @@ def reductions(accumulate: int, quiet: bool, device: torch.device) -> tuple[int,
     for step in range(accumulate):
         with model.no_sync() if quiet and step < accumulate - 1 else nullcontext():
             loss_of(model, *share_of(step, 8, device)).backward()
-    gradient_P = torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+    gradient_P = torch.cat(
+        [parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None]
+    )
     return len(sent), gradient_P
 
 
@@ -359,90 +374,295 @@ def run(cfg: Config, lab: Lab) -> None:
     summed_N = x_N.clone()
     dist.all_reduce(summed_N)
     rounding = "two sums of N numbers below 1, N roundings each, of 2⁻²⁴ of at most N"
-    lab.close("43.ring", "the ring sums as `all_reduce` does", total_N, summed_N, tolerance=2 * size**2 * 2**-24, because=rounding)
+    lab.close(
+        "43.ring",
+        "the ring sums as `all_reduce` does",
+        total_N,
+        summed_N,
+        tolerance=2 * size**2 * 2**-24,
+        because=rounding,
+    )
     part = "each rank sends 2(N-1)/N of the data"
     if lab.available("3 processes", {"43.ring-bytes": ("bytes", part)}):
-        lab.bytes("43.ring-bytes", part, sent, want=2 * (size - 1) * x_N.nbytes // size, because="2(N-1) turns of one chunk of N")
+        lab.bytes(
+            "43.ring-bytes",
+            part,
+            sent,
+            want=2 * (size - 1) * x_N.nbytes // size,
+            because="2(N-1) turns of one chunk of N",
+        )
     alone_SP = lab.step(trained_alone, cfg.steps, cfg.share * size, device)
-    hand_SP, ddp_SP = (lab.step(trained_by_hand, cfg.steps, cfg.share, device), lab.step(trained_by_ddp, cfg.steps, cfg.share, device))
-    lab.close("43.by-hand", "averaged by hand, N shares step as one batch", hand_SP, alone_SP, tolerance=DIGITS, because=ROUNDING)
-    lab.close("43.by-ddp", "and so do they under DDP, step by step", ddp_SP, alone_SP, tolerance=DIGITS, because=ROUNDING)
+    hand_SP, ddp_SP = (
+        lab.step(trained_by_hand, cfg.steps, cfg.share, device),
+        lab.step(trained_by_ddp, cfg.steps, cfg.share, device),
+    )
+    lab.close(
+        "43.by-hand",
+        "averaged by hand, N shares step as one batch",
+        hand_SP,
+        alone_SP,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
+    lab.close(
+        "43.by-ddp",
+        "and so do they under DDP, step by step",
+        ddp_SP,
+        alone_SP,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
     hashes = lab.step(fingerprints, ddp_SP[-1])
-    lab.equal("43.same-weights", "all ranks end with the same weights, to the last bit", hashes, [hashes[0]] * size)
+    lab.equal(
+        "43.same-weights", "all ranks end with the same weights, to the last bit", hashes, [hashes[0]] * size
+    )
 
-    gradients = [parameter.nbytes for parameter in reversed(list(equal_layers(cfg.width, device).parameters()))]
+    gradients = [
+        parameter.nbytes for parameter in reversed(list(equal_layers(cfg.width, device).parameters()))
+    ]
     hooks = ((None, torch.float32), (2, torch.float32), (None, torch.float16))
     default, capped, halved = (lab.step(buckets_sent, cfg.width, cap, dtype, device) for cap, dtype in hooks)
-    rows = [("default", default[0], default[2]), ("2", capped[0], capped[2]), ("default, float16", halved[0], halved[2])]
+    rows = [
+        ("default", default[0], default[2]),
+        ("2", capped[0], capped[2]),
+        ("default, float16", halved[0], halved[2]),
+    ]
     lab.table("Bytes of each bucket", ["bucket_cap_mb", "first step", "after the rebuild"], rows)
-    lab.equal("43.first-step", "in the first step there is one bucket", [len(default[0]), len(capped[0])], [1, 1])
-    lab.equal("43.buckets", "then as many, and as large, as predicted", default[2], lab.step(predicted_buckets, gradients, FIRST, CAP))
-    lab.equal("43.capped", "an explicit cap replaces the first limit too", capped[2], predicted_buckets(gradients, 2 * MIB, 2 * MIB))
-    lab.bytes("43.model", "a step sends each gradient once", sum(default[2]), want=sum(gradients), because="4·P bytes into the all-reduce")
-    lab.bytes("43.fp16-hook", "the float16 hook sends half the bytes", sum(halved[2]), want=sum(gradients) // 2, because="2 bytes for 4")
-    (calls, loud_P), (few, quiet_P) = (lab.step(reductions, 4, False, device), lab.step(reductions, 4, True, device))
+    lab.equal(
+        "43.first-step", "in the first step there is one bucket", [len(default[0]), len(capped[0])], [1, 1]
+    )
+    lab.equal(
+        "43.buckets",
+        "then as many, and as large, as predicted",
+        default[2],
+        lab.step(predicted_buckets, gradients, FIRST, CAP),
+    )
+    lab.equal(
+        "43.capped",
+        "an explicit cap replaces the first limit too",
+        capped[2],
+        predicted_buckets(gradients, 2 * MIB, 2 * MIB),
+    )
+    lab.bytes(
+        "43.model",
+        "a step sends each gradient once",
+        sum(default[2]),
+        want=sum(gradients),
+        because="4·P bytes into the all-reduce",
+    )
+    lab.bytes(
+        "43.fp16-hook",
+        "the float16 hook sends half the bytes",
+        sum(halved[2]),
+        want=sum(gradients) // 2,
+        because="2 bytes for 4",
+    )
+    (calls, loud_P), (few, quiet_P) = (
+        lab.step(reductions, 4, False, device),
+        lab.step(reductions, 4, True, device),
+    )
     lab.equal("43.no-sync", "four batches under `no_sync` take one reduction, not four", [few, calls], [1, 4])
-    lab.close("43.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING)
+    lab.close(
+        "43.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING
+    )
     branch = lambda: lab.step(steps_with_an_unused_branch, False, device)  # noqa: E731
-    lab.raises("43.unused", "a layer without a gradient stops the second step", branch, RuntimeError, "Expected to have finished reduction")
+    lab.raises(
+        "43.unused",
+        "a layer without a gradient stops the second step",
+        branch,
+        RuntimeError,
+        "Expected to have finished reduction",
+    )
     done = lab.step(steps_with_an_unused_branch, True, device)
-    lab.count("43.found", "`find_unused_parameters` lets it pass", done, want=2, unit="steps", because="two were asked for")
-    (still, again), moving = (lab.step(sampled_epochs, 24 * size, False), lab.step(sampled_epochs, 24 * size, True))
-    lab.equal("43.partition", "all ranks together draw every sample once", [*map(sorted, moving)], [list(range(24 * size))] * 2)
+    lab.count(
+        "43.found",
+        "`find_unused_parameters` lets it pass",
+        done,
+        want=2,
+        unit="steps",
+        because="two were asked for",
+    )
+    (still, again), moving = (
+        lab.step(sampled_epochs, 24 * size, False),
+        lab.step(sampled_epochs, 24 * size, True),
+    )
+    lab.equal(
+        "43.partition",
+        "all ranks together draw every sample once",
+        [*map(sorted, moving)],
+        [list(range(24 * size))] * 2,
+    )
     lab.equal("43.stuck", "without `set_epoch` the second epoch repeats the first", again, still)
-    lab.count("43.set-epoch", "with it there are two orders", len({*map(tuple, moving)}), want=2, because="the epoch is in the seed")
+    lab.count(
+        "43.set-epoch",
+        "with it there are two orders",
+        len({*map(tuple, moving)}),
+        want=2,
+        because="the epoch is in the seed",
+    )
     divided, whole = lab.step(lone_gradient, True, device), lab.step(lone_gradient, False, device)
-    lab.close("43.join", "`Join` divides a lone gradient by all that began", divided, [2 / size] * 3, tolerance=DIGITS, because=ROUNDING)
-    lab.close("43.join-whole", "or, told so, by those still there", whole, [2.0] * 3, tolerance=DIGITS, because=ROUNDING)
+    lab.close(
+        "43.join",
+        "`Join` divides a lone gradient by all that began",
+        divided,
+        [2 / size] * 3,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
+    lab.close(
+        "43.join-whole",
+        "or, told so, by those still there",
+        whole,
+        [2.0] * 3,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
     error, soon = "a skipped collective ends in an error", "and does so within the timeout and 5 s"
     if lab.available("2 processes", {"43.skipped": ("exact", error), "43.bounded": ("count", soon)}):
         said, waited = lab.step(skipped_collective, cfg.patience)
         lab.equal("43.skipped", error, "Timed out" in said, True)
-        lab.count("43.bounded", soon, round(waited), at_most=cfg.patience + 5, unit="s", because="the group's timeout")
+        lab.count(
+            "43.bounded",
+            soon,
+            round(waited),
+            at_most=cfg.patience + 5,
+            unit="s",
+            because="the group's timeout",
+        )
     kept = lab.checkpoints(cfg.every)
-    ours_P, calm_P = (lab.step(trained_with_checkpoints, cfg, kept, device), trained_by_ddp(cfg.train_steps, cfg.share, device)[-1])
+    ours_P, calm_P = (
+        lab.step(trained_with_checkpoints, cfg, kept, device),
+        trained_by_ddp(cfg.train_steps, cfg.share, device)[-1],
+    )
     judge(lab, kept, cfg.train_steps, ours_P, calm_P, tolerance=DIGITS, because=ROUNDING)
-    calm, *killed = (lab.step_on_first(step) for step in (undisturbed, restarted_by_torchrun, restarted_by_hand))
-    for id_, how, events in zip(("torchrun", "hand"), ("restarted by torchrun", "started again by hand"), killed, strict=True):
-        late, resumed = (round(lab.step(seconds_to_notice, events)), max(event["step"] for event in events if event["event"] == "begin"))
-        lab.count(f"43.{id_}-noticed", f"{how}: the kill is noticed", late, at_most=25, unit="s", because="timeout 20 s + 5 s")
-        lab.count(f"43.{id_}-resumed", "training goes on from the checkpoint", resumed, want=5, because="one every 5 steps, a kill at 8")
+    calm, *killed = (
+        lab.step_on_first(step) for step in (undisturbed, restarted_by_torchrun, restarted_by_hand)
+    )
+    for id_, how, events in zip(
+        ("torchrun", "hand"), ("restarted by torchrun", "started again by hand"), killed, strict=True
+    ):
+        late, resumed = (
+            round(lab.step(seconds_to_notice, events)),
+            max(event["step"] for event in events if event["event"] == "begin"),
+        )
+        lab.count(
+            f"43.{id_}-noticed",
+            f"{how}: the kill is noticed",
+            late,
+            at_most=25,
+            unit="s",
+            because="timeout 20 s + 5 s",
+        )
+        lab.count(
+            f"43.{id_}-resumed",
+            "training goes on from the checkpoint",
+            resumed,
+            want=5,
+            because="one every 5 steps, a kill at 8",
+        )
         ends = [{event["weights"] for event in told if event["event"] == "end"} for told in (events, calm)]
         lab.equal(f"43.{id_}-same", "and ends with the weights of the undisturbed run", *ends)
 
     sizes = tuple(2**power for power in range(10, 25, 2))
     measured = {"all-reduce": lab.step(all_reduce_ms, sizes, device)}
-    lab.plot("The price of an all-reduce", sizes, measured, x_label="bytes", y_label="ms", log_x=True, log_y=True)
+    lab.plot(
+        "The price of an all-reduce", sizes, measured, x_label="bytes", y_label="ms", log_x=True, log_y=True
+    )
 
 
 MUTANTS = (
-    Mutant("overwrites in place of adding", ring_all_reduce, "chunks[into] + arriving if turn < size - 1 else arriving", "arriving"),
+    Mutant(
+        "overwrites in place of adding",
+        ring_all_reduce,
+        "chunks[into] + arriving if turn < size - 1 else arriving",
+        "arriving",
+    ),
     Mutant("adds to the end", ring_all_reduce, "turn < size - 1", "True"),
-    Mutant("sends twice what it needs to", ring_all_reduce, "sent += chunks[out].nbytes", "sent += 2 * chunks[out].nbytes"),
+    Mutant(
+        "sends twice what it needs to",
+        ring_all_reduce,
+        "sent += chunks[out].nbytes",
+        "sent += 2 * chunks[out].nbytes",
+    ),
     Mutant("forgets to divide", averaged_gradients, "parameter.grad /= dist.get_world_size()", "pass"),
-    Mutant("averages the weights", averaged_gradients, "dist.all_reduce(parameter.grad)", "dist.all_reduce(parameter.data)"),
-    Mutant("does not wrap the model", trained_by_ddp, "DistributedDataParallel(network(device))", "network(device)"),
-    Mutant("hashes the rank too", fingerprints, "fingerprint(weights_P)", "fingerprint(weights_P + dist.get_rank())"),
+    Mutant(
+        "averages the weights",
+        averaged_gradients,
+        "dist.all_reduce(parameter.grad)",
+        "dist.all_reduce(parameter.data)",
+    ),
+    Mutant(
+        "does not wrap the model",
+        trained_by_ddp,
+        "DistributedDataParallel(network(device))",
+        "network(device)",
+    ),
+    Mutant(
+        "hashes the rank too",
+        fingerprints,
+        "fingerprint(weights_P)",
+        "fingerprint(weights_P + dist.get_rank())",
+    ),
     Mutant("closes a bucket too early", predicted_buckets, "open_bytes >= limit", "open_bytes >= limit // 4"),
-    Mutant("keeps the first limit for all", predicted_buckets, "open_bytes, limit = 0, cap", "open_bytes, limit = 0, first"),
-    Mutant("limits the first step too", buckets_sent, "bucket_cap_mb=cap_mb", "bucket_cap_mb=cap_mb, find_unused_parameters=True"),
+    Mutant(
+        "keeps the first limit for all",
+        predicted_buckets,
+        "open_bytes, limit = 0, cap",
+        "open_bytes, limit = 0, first",
+    ),
+    Mutant(
+        "limits the first step too",
+        buckets_sent,
+        "bucket_cap_mb=cap_mb",
+        "bucket_cap_mb=cap_mb, find_unused_parameters=True",
+    ),
     Mutant("sends float32 all the same", noting, "whole.to(dtype)", "whole.clone()"),
     Mutant("speaks after every batch", reductions, "if quiet and step < accumulate - 1", "if False"),
-    Mutant("forgets the last batches", reductions, "share_of(step, 8, device)", "share_of(step if not quiet else 0, 8, device)"),
-    Mutant("always searches", steps_with_an_unused_branch, "find_unused_parameters=search", "find_unused_parameters=True"),
+    Mutant(
+        "forgets the last batches",
+        reductions,
+        "share_of(step, 8, device)",
+        "share_of(step if not quiet else 0, 8, device)",
+    ),
+    Mutant(
+        "always searches",
+        steps_with_an_unused_branch,
+        "find_unused_parameters=search",
+        "find_unused_parameters=True",
+    ),
     Mutant("takes one step", steps_with_an_unused_branch, "range(2)", "range(1)"),
-    Mutant("gives every rank everything", sampled_epochs, "shuffle=True)", "shuffle=True, num_replicas=1, rank=0)"),
+    Mutant(
+        "gives every rank everything",
+        sampled_epochs,
+        "shuffle=True)",
+        "shuffle=True, num_replicas=1, rank=0)",
+    ),
     Mutant("never announces the epoch", sampled_epochs, "if announce", "if False"),
     Mutant("always announces the epoch", sampled_epochs, "if announce", "if True"),
-    Mutant("divides the other way", lone_gradient, "divide_by_initial_world_size=divide", "divide_by_initial_world_size=not divide"),
+    Mutant(
+        "divides the other way",
+        lone_gradient,
+        "divide_by_initial_world_size=divide",
+        "divide_by_initial_world_size=not divide",
+    ),
     Mutant("skips nothing", skipped_collective, "dist.get_rank() < dist.get_world_size() - 1", "True"),
     Mutant("counts from the epoch", skipped_collective, "time.perf_counter() - begun", "time.time()"),
     Mutant("skips a batch", trained_with_checkpoints, "kept.resume(form)", "kept.resume(form) + 1"),
     Mutant("starts from another seed", undisturbed, "TRAINING", 'TRAINING, "--seed", "1"'),
-    Mutant("forgets its checkpoints", restarted_by_torchrun, '"--die-at", "8"', '"--die-at", "8", "--every", "99"'),
+    Mutant(
+        "forgets its checkpoints",
+        restarted_by_torchrun,
+        '"--die-at", "8"',
+        '"--die-at", "8", "--every", "99"',
+    ),
     Mutant("reads one clock", seconds_to_notice, 'at["noticed"] - at["killed"]', 'at["noticed"]'),
     Mutant("counts elements twice", noting, "sent.append(message.nbytes)", "sent.append(2 * message.nbytes)"),
-    Mutant("starts anew elsewhere", restarted_by_hand, 'Path(folder), "--die-at", "99"', 'Path(folder, "x"), "--die-at", "99"'),
+    Mutant(
+        "starts anew elsewhere",
+        restarted_by_hand,
+        'Path(folder), "--die-at", "99"',
+        'Path(folder, "x"), "--die-at", "99"',
+    ),
 )
 
 

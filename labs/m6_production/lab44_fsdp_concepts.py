@@ -46,7 +46,16 @@ from torch.nn.parallel import DistributedDataParallel
 from labs.kit import Lab, Mutant, exercise, main
 from labs.kit.distributed.checkpoints import Checkpoints, ShardedState
 from labs.kit.distributed.restart import judge
-from labs.kit.distributed.shards import Held, gradients_of, held_by, local, own_rows, there_and_back, weights_of, whole
+from labs.kit.distributed.shards import (
+    Held,
+    gradients_of,
+    held_by,
+    local,
+    own_rows,
+    there_and_back,
+    weights_of,
+    whole,
+)
 from labs.kit.distributed.subgroup import by_node_starter, events_apart, events_of
 from labs.kit.measure.memory import peak_tensor_bytes
 from labs.kit.measure.traffic import Sent, Traffic, counted
@@ -152,7 +161,9 @@ def losses_by_hand(cfg: Config, device: torch.device) -> Tensor:
     shards = {name: own_rows(weight).requires_grad_() for name, weight in model.named_parameters()}
 
     def forward(x_BI: Tensor) -> Tensor:
-        unsharded = {name: there_and_back(shard, gathered, scattered, rows[name]) for name, shard in shards.items()}
+        unsharded = {
+            name: there_and_back(shard, gathered, scattered, rows[name]) for name, shard in shards.items()
+        }
         return torch.func.functional_call(model, unsharded, (x_BI,))  # type: ignore[no-any-return]
 
     return losses_of(forward, shards.values(), cfg.steps, cfg.share, device)
@@ -160,7 +171,11 @@ def losses_by_hand(cfg: Config, device: torch.device) -> Tensor:
 
 def mesh_of(device: torch.device, copies: int = 1) -> DeviceMesh:
     """Return all ranks in a row; or, for *hybrid sharding*, in as many rows as there are to be copies of the model."""
-    axes = {"copies": copies, "shards": dist.get_world_size() // copies} if copies > 1 else {"shards": dist.get_world_size()}
+    axes = (
+        {"copies": copies, "shards": dist.get_world_size() // copies}
+        if copies > 1
+        else {"shards": dist.get_world_size()}
+    )
     return init_device_mesh(device.type, tuple(axes.values()), mesh_dim_names=tuple(axes))
 
 
@@ -189,7 +204,9 @@ def predicted_bytes(model: nn.Module, ranks: int, rank: int) -> tuple[int, int]:
     held = room = 0
     for weight in model.parameters():
         rows = rows_of(len(weight), ranks, rank)
-        held, room = (total + count * weight[0].nbytes for total, count in zip((held, room), rows, strict=True))
+        held, room = (
+            total + count * weight[0].nbytes for total, count in zip((held, room), rows, strict=True)
+        )
     return held, room
 
 
@@ -206,7 +223,14 @@ def bytes_held(cfg: Config, device: torch.device, copies: int = 1, **options: in
     return held_by(model, optimizer)
 
 
-def one_step(cfg: Config, device: torch.device, entry: bool = False, keep: bool = False, ahead: bool = False, half: bool = False) -> Sent:
+def one_step(
+    cfg: Config,
+    device: torch.device,
+    entry: bool = False,
+    keep: bool = False,
+    ahead: bool = False,
+    half: bool = False,
+) -> Sent:
     """Take one step, and note what is sent: how often, in which order, how much.
 
     `reshard_after_forward=False` keeps a block gathered until its backward pass: no second gather, but more memory. Parameters
@@ -215,7 +239,9 @@ def one_step(cfg: Config, device: torch.device, entry: bool = False, keep: bool 
     """
     from torch.distributed.tensor.debug import CommDebugMode
 
-    policy = MixedPrecisionPolicy(torch.bfloat16, reduce_dtype=torch.float32) if half else MixedPrecisionPolicy()
+    policy = (
+        MixedPrecisionPolicy(torch.bfloat16, reduce_dtype=torch.float32) if half else MixedPrecisionPolicy()
+    )
     model = sharded(cfg.model(entry=entry), mesh_of(device), keep, mp_policy=policy)
     for block, following in zip(model.blocks, model.blocks[1:], strict=False):
         block.set_modules_to_forward_prefetch([following] if ahead else [])  # type: ignore[operator]
@@ -332,68 +358,191 @@ def predicted_zero(sizes: list[int], ranks: int, stage: int) -> tuple[int, int, 
 def run(cfg: Config, lab: Lab) -> None:
     rank, size, device, n, w = lab.world.rank, lab.world.size, lab.world.device, cfg.blocks, cfg.width
     cases = [(rows, ranks) for rows in range(1, 41) for ranks in range(1, 9)]
-    cut = [[own for place in range(ranks) if (own := lab.step(rows_of, rows, ranks, place)[0])] for rows, ranks in cases]
+    cut = [
+        [own for place in range(ranks) if (own := lab.step(rows_of, rows, ranks, place)[0])]
+        for rows, ranks in cases
+    ]
     chunks = [[len(chunk) for chunk in torch.arange(rows).chunk(ranks)] for rows, ranks in cases]
     lab.equal("44.chunks", "every rank's rows are those of `torch.chunk`", cut, chunks)
     all_R = torch.arange(2.0 * size - 1, dtype=torch.float64, device=device)
     own_Q = all_R[2 * rank : 2 * rank + 2]
-    lab.equal("44.gather", "the parts of all ranks are the whole", lab.step(gathered, own_Q, len(all_R)), all_R)
+    lab.equal(
+        "44.gather", "the parts of all ranks are the whole", lab.step(gathered, own_Q, len(all_R)), all_R
+    )
     mean_Q, want_Q = lab.step(scattered, all_R * (rank + 1)), own_Q * (size + 1) / 2
-    lab.close("44.scatter", "each rank gets its rows of the mean", mean_Q, want_Q, tolerance=DIGITS, because=ROUNDING)
+    lab.close(
+        "44.scatter",
+        "each rank gets its rows of the mean",
+        mean_Q,
+        want_Q,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
     ddp, hand_S = DistributedDataParallel(cfg.model().to(device)), lab.step(losses_by_hand, cfg, device)
     ddp_S = losses_of(ddp, ddp.parameters(), cfg.steps, cfg.share, device)
-    lab.close("44.by-hand", "sharded by hand, training has the losses of DDP", hand_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
+    lab.close(
+        "44.by-hand",
+        "sharded by hand, training has the losses of DDP",
+        hand_S,
+        ddp_S,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
     fsdp_S, away_S = (lab.step(losses_by_fsdp, cfg, device, offload) for offload in (False, True))
-    lab.close("44.by-fsdp", "and so it has under `fully_shard`", fsdp_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-    lab.close("44.offloaded", "and with the shards in the CPU's memory", away_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-    alike, part = ("and with copies of a model that is cut over 2 ranks", "of which a rank then holds a larger part")
-    if lab.available(f"{max(4, size + size % 2)} processes", {"44.hybrid": ("close", alike), "44.hybrid-bytes": ("bytes", part)}):
+    lab.close(
+        "44.by-fsdp", "and so it has under `fully_shard`", fsdp_S, ddp_S, tolerance=DIGITS, because=ROUNDING
+    )
+    lab.close(
+        "44.offloaded",
+        "and with the shards in the CPU's memory",
+        away_S,
+        ddp_S,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
+    alike, part = (
+        "and with copies of a model that is cut over 2 ranks",
+        "of which a rank then holds a larger part",
+    )
+    if lab.available(
+        f"{max(4, size + size % 2)} processes",
+        {"44.hybrid": ("close", alike), "44.hybrid-bytes": ("bytes", part)},
+    ):
         copies_S = lab.step(losses_by_fsdp, cfg, device, copies=size // 2)
         lab.close("44.hybrid", alike, copies_S, ddp_S, tolerance=DIGITS, because=ROUNDING)
-        larger, want = (bytes_held(cfg, device, copies=size // 2).weights, predicted_bytes(cfg.model(), 2, rank % 2)[0])
+        larger, want = (
+            bytes_held(cfg, device, copies=size // 2).weights,
+            predicted_bytes(cfg.model(), 2, rank % 2)[0],
+        )
         lab.bytes("44.hybrid-bytes", part, larger, want=want, because=CHUNKS)
     (want, room), held = lab.step(predicted_bytes, cfg.model(), size, rank), lab.step(bytes_held, cfg, device)
     everything, counters = predicted_bytes(cfg.model(), 1, 0)[0], 4 * len(list(cfg.model().parameters()))
     lab.bytes("44.weights", "a rank holds its rows of the weights", held.weights, want=want, because=CHUNKS)
-    lab.bytes("44.padding", "in a storage that has room for whole chunks", held.room, want=room, because="⌈rows/N⌉ rows of each")
+    lab.bytes(
+        "44.padding",
+        "in a storage that has room for whole chunks",
+        held.room,
+        want=room,
+        because="⌈rows/N⌉ rows of each",
+    )
     lab.bytes("44.gradients", "and the same rows of the gradients", held.gradients, want=want, because=CHUNKS)
     lab.bytes("44.moments", "and of Adam's two moments", held.moments, want=2 * want, because=CHUNKS)
-    lab.bytes("44.counters", "but all step counters", held.counters, want=counters, because="a float32 for each parameter")
+    lab.bytes(
+        "44.counters",
+        "but all step counters",
+        held.counters,
+        want=counters,
+        because="a float32 for each parameter",
+    )
     even, width = replace(cfg, hidden=16 * size), 8 * size
-    share, held = (predicted_bytes(even.model(width=width), 1, 0)[0] // size, lab.step(bytes_held, even, device, width=width))
-    lab.equal("44.even", "where N divides every dim 0, a rank holds an N-th of each", held[:4], (share, share, share, 2 * share))
+    share, held = (
+        predicted_bytes(even.model(width=width), 1, 0)[0] // size,
+        lab.step(bytes_held, even, device, width=width),
+    )
+    lab.equal(
+        "44.even",
+        "where N divides every dim 0, a rank holds an N-th of each",
+        held[:4],
+        (share, share, share, 2 * share),
+    )
 
     plain, rooted = lab.step(one_step, cfg, device), lab.step(one_step, cfg, device, entry=True)
-    kept_whole, early = (lab.step(one_step, cfg, device, keep=True), lab.step(one_step, cfg, device, ahead=True))
+    kept_whole, early = (
+        lab.step(one_step, cfg, device, keep=True),
+        lab.step(one_step, cfg, device, ahead=True),
+    )
     lab.equal("44.calls", "n blocks take n + n gathers and n reduce-scatters", plain.calls, (n, n, n))
-    lab.equal("44.root", "parameters of the root: one gather forward and one reduce-scatter more", rooted.calls, (n + 1, n, n + 1))
+    lab.equal(
+        "44.root",
+        "parameters of the root: one gather forward and one reduce-scatter more",
+        rooted.calls,
+        (n + 1, n, n + 1),
+    )
     lab.equal("44.kept", "without resharding there is no second gather", kept_whole.calls, (n, 0, n))
-    lab.bytes("44.let-go", "between the passes a rank holds its rows alone", plain.resident, want=want, because=CHUNKS)
-    lab.bytes("44.resident", "without resharding, everything", kept_whole.resident, want=everything, because="8 bytes a parameter")
+    lab.bytes(
+        "44.let-go",
+        "between the passes a rank holds its rows alone",
+        plain.resident,
+        want=want,
+        because=CHUNKS,
+    )
+    lab.bytes(
+        "44.resident",
+        "without resharding, everything",
+        kept_whole.resident,
+        want=everything,
+        because="8 bytes a parameter",
+    )
     due = [what for block in range(n) for what in ("gather", f"block {block}")]
     lab.equal("44.due", "a gather starts when its block is due", plain.log.order, due)
     lab.equal("44.early", "or, told so, one block earlier", early.log.order, ["gather", *due[:-2], due[-1]])
-    halved, block_room = (lab.step(one_step, cfg, device, half=True), predicted_bytes(cfg.model().blocks[0], size, rank)[1])
-    lab.equal("44.bfloat16", "in bfloat16 a gather moves 2 bytes for 8", halved.log.sizes("gather"), [block_room // 4] * n)
+    halved, block_room = (
+        lab.step(one_step, cfg, device, half=True),
+        predicted_bytes(cfg.model().blocks[0], size, rank)[1],
+    )
+    lab.equal(
+        "44.bfloat16",
+        "in bfloat16 a gather moves 2 bytes for 8",
+        halved.log.sizes("gather"),
+        [block_room // 4] * n,
+    )
     (often, loud_P), (once, quiet_P) = (lab.step(accumulated, cfg, quiet, device) for quiet in (False, True))
-    lab.equal("44.no-sync", "three batches without sync take n reduce-scatters, not 3n", (once, often), (n, 3 * n))
-    lab.close("44.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING)
+    lab.equal(
+        "44.no-sync", "three batches without sync take n reduce-scatters, not 3n", (once, often), (n, 3 * n)
+    )
+    lab.close(
+        "44.no-sync-gradient", "with the same gradient", quiet_P, loud_P, tolerance=DIGITS, because=ROUNDING
+    )
     (norm, squares), (alone, _) = lab.step(clipped, cfg, True, device), lab.step(clipped, cfg, False, device)
     total = sum(lab.world.gather("squares", squares.item())) ** 0.5
     lab.equal("44.dtensor", "the norm of sharded gradients is a DTensor", type(norm).__name__, "DTensor")
-    lab.close("44.norm", "whose full tensor is the norm of the whole", whole(norm), alone, tolerance=DIGITS, because=ROUNDING)
-    lab.close("44.clipped", "clipped, they have the norm asked for", total, LIMIT, tolerance=1e-6, because="torch adds 10⁻⁶")
+    lab.close(
+        "44.norm",
+        "whose full tensor is the norm of the whole",
+        whole(norm),
+        alone,
+        tolerance=DIGITS,
+        because=ROUNDING,
+    )
+    lab.close(
+        "44.clipped",
+        "clipped, they have the norm asked for",
+        total,
+        LIMIT,
+        tolerance=1e-6,
+        because="torch adds 10⁻⁶",
+    )
 
-    start, most, peak = (lab.step(peak_of_training, *how, device) for how in ((0, w, True), (2, w, False), (2, w, True)))
+    start, most, peak = (
+        lab.step(peak_of_training, *how, device) for how in ((0, w, True), (2, w, False), (2, w, True))
+    )
     large = Stack(LARGE_BLOCKS, w, 4 * w, dtype=torch.float32, device="meta")
     parameters, (_, shards) = predicted_bytes(large, 1, 0)[0] // 4, predicted_bytes(large, size, rank)
-    rows = [(name, parameters, BUDGET * parameters, bytes_) for name, bytes_ in (("whole", most), ("sharded", peak))]
+    rows = [
+        (name, parameters, BUDGET * parameters, bytes_)
+        for name, bytes_ in (("whole", most), ("sharded", peak))
+    ]
     lab.table("Memory at its peak, bytes on rank 0", ["model", "parameters", "budget", "peak"], rows)
     extra, fits = shards + shards // LARGE_BLOCKS, "sharded, it stays under the budget on every rank"
-    lab.bytes("44.meta", "a start on the meta device makes the shards alone", start, at_least=shards, at_most=extra, because=ONE_BLOCK)
-    lab.bytes("44.too-large", "training the whole takes more than the budget", most, at_least=16 * parameters, because="it is 12, not 16")
+    lab.bytes(
+        "44.meta",
+        "a start on the meta device makes the shards alone",
+        start,
+        at_least=shards,
+        at_most=extra,
+        because=ONE_BLOCK,
+    )
+    lab.bytes(
+        "44.too-large",
+        "training the whole takes more than the budget",
+        most,
+        at_least=16 * parameters,
+        because="it is 12, not 16",
+    )
     if lab.available("2 processes", {"44.fits": ("bytes", fits)}):
-        lab.bytes("44.fits", fits, peak, at_most=BUDGET * parameters, because="16/N + a few blocks of 4/12 < 12")
+        lab.bytes(
+            "44.fits", fits, peak, at_most=BUDGET * parameters, because="16/N + a few blocks of 4/12 < 12"
+        )
     kept, calm = lab.checkpoints(cfg.every), sharded(cfg.model(), mesh_of(device))
     _ = [*steps_of(calm, torch.optim.AdamW(calm.parameters()), range(cfg.train_steps), cfg.share, device)]
     ours_P, calm_P = lab.step(trained_with_checkpoints, cfg, kept, device), weights_of(calm)
@@ -401,42 +550,91 @@ def run(cfg: Config, lab: Lab) -> None:
     judge(lab, kept, cfg.train_steps, ours_P, calm_P, tolerance=1e-11 * cfg.train_steps, because=rounding)
     saved, files = lab.step_on_first(continued, 2, {})
     events = saved + lab.step_on_first(continued, 4, files)[0]
-    begun, hashes = ({event["ranks"]: event["begun"] for event in events}, [event["weights"] for event in events])
+    begun, hashes = (
+        {event["ranks"]: event["begun"] for event in events},
+        [event["weights"] for event in events],
+    )
     lab.equal("44.resharded", "a checkpoint of 2 ranks loads on 1 and on 4", begun, {2: 0, 1: 5, 4: 5})
     lab.equal("44.resharded-same", "with the very weights that were saved", hashes, hashes[:1] * 8)
-    columns, freed = ("ZeRO's bytes are those predicted, in each column", "from ZeRO-2 on gradients are let go once they are reduced")
-    if not lab.available("the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", freed)}):
+    columns, freed = (
+        "ZeRO's bytes are those predicted, in each column",
+        "from ZeRO-2 on gradients are let go once they are reduced",
+    )
+    if not lab.available(
+        "the package deepspeed", {"44.zero": ("exact", columns), "44.zero-gradients": ("exact", freed)}
+    ):
         return
     model = Stack(3, hidden=9, dtype=torch.float32)
     sizes, events = [weight.numel() for weight in model.parameters()], lab.step_on_first(zero_stages, 9)
     got = [(event["resident"], event["partition"], event["master"]) for event in events]
-    stages = [*((f"ZeRO-{stage}", *bytes_) for stage, bytes_ in enumerate(got, 1)), ("FSDP2", 0, *[predicted_bytes(model, 2, 0)[0]] * 2)]
-    lab.table("Bytes of weights on rank 0 of 2, between two steps", ["", "resident", "partition", "master copy"], stages)
+    stages = [
+        *((f"ZeRO-{stage}", *bytes_) for stage, bytes_ in enumerate(got, 1)),
+        ("FSDP2", 0, *[predicted_bytes(model, 2, 0)[0]] * 2),
+    ]
+    lab.table(
+        "Bytes of weights on rank 0 of 2, between two steps",
+        ["", "resident", "partition", "master copy"],
+        stages,
+    )
     lab.equal("44.zero", columns, got, [lab.step(predicted_zero, sizes, 2, stage) for stage in (1, 2, 3)])
-    lab.equal("44.zero-gradients", freed, [event["gradients"] < 2 * sum(sizes) for event in events], [False, True, True])
+    lab.equal(
+        "44.zero-gradients",
+        freed,
+        [event["gradients"] < 2 * sum(sizes) for event in events],
+        [False, True, True],
+    )
 
 
 MUTANTS = (
     Mutant("rounds down", rows_of, "-(-rows // ranks)", "max(1, rows // ranks)"),
     Mutant("never runs out of rows", rows_of, "max(0, min(room, rows - rank * room))", "room"),
     Mutant("cuts off the wrong end", gathered, "torch.cat(parts)[:rows]", "torch.cat(parts)[-rows:]"),
-    Mutant("gathers its own rows only", gathered, "dist.all_gather(parts, padded)", "parts = [padded] * size"),
+    Mutant(
+        "gathers its own rows only", gathered, "dist.all_gather(parts, padded)", "parts = [padded] * size"
+    ),
     Mutant("forgets to divide", scattered, "- rank * room)] / size", "- rank * room)] / 1"),
-    Mutant("adds no one else's", scattered, "dist.reduce_scatter(mine, list(padded.chunk(size)))", "mine.copy_(padded.chunk(size)[rank])"),
-    Mutant("trains on its own", losses_by_fsdp, "sharded(cfg.model(), mesh_of(device, copies), **options)", "cfg.model().to(device)"),
-    Mutant("holds everything", bytes_held, "sharded(cfg.model(**options), mesh_of(device, copies))", "cfg.model(**options).to(device)"),
-    Mutant("has one moment", bytes_held, "AdamW(model.parameters())", "SGD(model.parameters(), momentum=0.9)"),
+    Mutant(
+        "adds no one else's",
+        scattered,
+        "dist.reduce_scatter(mine, list(padded.chunk(size)))",
+        "mine.copy_(padded.chunk(size)[rank])",
+    ),
+    Mutant(
+        "trains on its own",
+        losses_by_fsdp,
+        "sharded(cfg.model(), mesh_of(device, copies), **options)",
+        "cfg.model().to(device)",
+    ),
+    Mutant(
+        "holds everything",
+        bytes_held,
+        "sharded(cfg.model(**options), mesh_of(device, copies))",
+        "cfg.model(**options).to(device)",
+    ),
+    Mutant(
+        "has one moment", bytes_held, "AdamW(model.parameters())", "SGD(model.parameters(), momentum=0.9)"
+    ),
     Mutant("never lets go", one_step, "mesh_of(device), keep", "mesh_of(device), True"),
     Mutant("always lets go", one_step, "mesh_of(device), keep", "mesh_of(device), False"),
     Mutant("always gathers ahead", one_step, "[following] if ahead else []", "[following]"),
     Mutant("never gathers ahead", one_step, "[following] if ahead else []", "[]"),
     Mutant("computes in float64", one_step, "if half", "if False"),
     Mutant("reduces every batch", accumulated, "not quiet or batch == 2", "True"),
-    Mutant("repeats a batch", accumulated, "share_of(batch, 8, device)", "share_of(batch * (not quiet), 8, device)"),
+    Mutant(
+        "repeats a batch",
+        accumulated,
+        "share_of(batch, 8, device)",
+        "share_of(batch * (not quiet), 8, device)",
+    ),
     Mutant("takes the number", clipped, "LIMIT)", "LIMIT); norm = whole(norm)"),
     Mutant("clips by half", clipped, "LIMIT", "2 * LIMIT"),
     Mutant("takes other samples", clipped, "share_of(0", "share_of(1"),
-    Mutant("makes one group", peak_of_training, "sharded(model, mesh_of(device)) if", "fully_shard(model, mesh=mesh_of(device)) if"),
+    Mutant(
+        "makes one group",
+        peak_of_training,
+        "sharded(model, mesh_of(device)) if",
+        "fully_shard(model, mesh=mesh_of(device)) if",
+    ),
     Mutant("starts whole", peak_of_training, 'device="meta"', "device=device"),
     Mutant("takes no step", peak_of_training, "range(steps)", "range(0)"),
     Mutant("skips a batch", trained_with_checkpoints, "kept.resume(form)", "kept.resume(form) + 1"),

@@ -16,7 +16,9 @@ from labs.m6_production.lab44_fsdp_concepts import Config, trained_with_checkpoi
 def main() -> None:
     """Train up to a step with all ranks, then let one go on from there alone."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where checkpoints and events.jsonl are kept")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="where checkpoints and events.jsonl are kept"
+    )
     parser.add_argument("--steps", type=int, required=True)
     args = parser.parse_args()
     dist.init_process_group("gloo")

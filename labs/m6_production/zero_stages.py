@@ -21,7 +21,11 @@ def configuration(stage: int) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": 8,
         "bf16": {"enabled": True},
-        "zero_optimization": {"stage": stage, "reduce_bucket_size": 500, "stage3_param_persistence_threshold": 0},
+        "zero_optimization": {
+            "stage": stage,
+            "reduce_bucket_size": 500,
+            "stage3_param_persistence_threshold": 0,
+        },
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
     }
@@ -71,7 +75,14 @@ def main() -> None:
             x_BI, y_B = share_of(step, 8, engine.device)
             engine.backward(loss_of(engine, x_BI.bfloat16(), y_B))
             engine.step()
-        note(args.folder, event="stage", stage=stage, rank=dist.get_rank(), gradients=max(alive), **bytes_of(engine, stage))
+        note(
+            args.folder,
+            event="stage",
+            stage=stage,
+            rank=dist.get_rank(),
+            gradients=max(alive),
+            **bytes_of(engine, stage),
+        )
         engine.destroy()
 
 

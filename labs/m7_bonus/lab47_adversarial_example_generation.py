@@ -87,18 +87,29 @@ def dealt() -> Dealt:
 
 
 def perceptron() -> nn.Sequential:
-    return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, CLASSES))
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(PIXELS, 128),
+        nn.ReLU(),
+        nn.Linear(128, 128),
+        nn.ReLU(),
+        nn.Linear(128, CLASSES),
+    )
 
 
 def convolutional() -> nn.Sequential:
     first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, padding=1)
-    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * PIXELS, CLASSES))
+    return nn.Sequential(
+        first, nn.ReLU(), second, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * PIXELS, CLASSES)
+    )
 
 
 ARCHITECTURES = {"perceptron": perceptron, "convolutional": convolutional}
 
 
-def trained(architecture: str, data: Dealt, epochs: int, seed: int, attack: Attack | None = None) -> nn.Sequential:
+def trained(
+    architecture: str, data: Dealt, epochs: int, seed: int, attack: Attack | None = None
+) -> nn.Sequential:
     """Train a network on the digits, as anybody would.
 
     The same seed gives the same network. The two lines about an attack are for the last step of this lab; until then there
@@ -149,7 +160,9 @@ def fgsm(model: nn.Sequential, x_NCHW: Tensor, y_N: Tensor, epsilon: float) -> T
     return x_adv_NCHW
 
 
-def gain_at_first_order(model: nn.Sequential, x_NCHW: Tensor, y_N: Tensor, epsilon: float) -> tuple[float, float]:
+def gain_at_first_order(
+    model: nn.Sequential, x_NCHW: Tensor, y_N: Tensor, epsilon: float
+) -> tuple[float, float]:
     """Measure what the loss gains for each unit of ε, and ask the gradient what it should.
 
     In float64, where ε can be so small that nothing but the first order is left. The images are grey in the middle, so that no
@@ -158,7 +171,9 @@ def gain_at_first_order(model: nn.Sequential, x_NCHW: Tensor, y_N: Tensor, epsil
     wide, x_NCHW = ARCHITECTURES["perceptron"]().double(), x_NCHW.double() / 2 + 0.25
     wide.load_state_dict(model.state_dict())
     x_adv_NCHW = fgsm(wide, x_NCHW, y_N, epsilon)
-    gained = cross_entropy(wide(x_adv_NCHW), y_N, reduction="sum") - cross_entropy(wide(x_NCHW), y_N, reduction="sum")
+    gained = cross_entropy(wide(x_adv_NCHW), y_N, reduction="sum") - cross_entropy(
+        wide(x_NCHW), y_N, reduction="sum"
+    )
     return gained.item() / epsilon, input_gradient(wide, x_NCHW, y_N).abs().sum().item()
 
 
@@ -210,7 +225,9 @@ def share(which_N: Tensor) -> float:
     "`x = torch.clamp(x + step * input_gradient(…).sign(), x_NCHW - epsilon, x_NCHW + epsilon).clamp(0, 1)`, and with "
     "`better_N = margin(…) > best_N`, `torch.where(better_N[:, None, None, None], x, kept)`.",
 )
-def pgd(model: nn.Sequential, start_NCHW: Tensor, x_NCHW: Tensor, y_N: Tensor, epsilon: float, steps: int) -> Tensor:
+def pgd(
+    model: nn.Sequential, start_NCHW: Tensor, x_NCHW: Tensor, y_N: Tensor, epsilon: float, steps: int
+) -> Tensor:
     """Climb in small steps inside the box |δ| ≤ ε: projected gradient descent, on the loss with its sign turned.
 
     Let it start where FGSM ended. A step of ε/4 may overshoot, so each image keeps the iterate that had the largest margin, the
@@ -256,7 +273,9 @@ def hardened(data: Dealt, epochs: int, seed: int, epsilon: float) -> nn.Sequenti
     a stronger attack than any it has seen, on digits that it has not seen. What is left is what this attack leaves; a better
     one may leave less.
     """
-    model = trained("perceptron", data, epochs, seed, lambda model, x_NCHW, y_N: fgsm(model, x_NCHW, y_N, epsilon))
+    model = trained(
+        "perceptron", data, epochs, seed, lambda model, x_NCHW, y_N: fgsm(model, x_NCHW, y_N, epsilon)
+    )
     return model
 
 
@@ -286,7 +305,9 @@ def show_steered(lab: Lab, model: nn.Sequential, data: Dealt, epsilon: float, st
         for row, image_CHW, label in zip(rows, steered_NCHW, read(model, steered_NCHW), strict=True):
             row.append(image_CHW[0] if label == target else torch.ones(8, 8))
     columns = ["digit", *(f"read as {target}" for target in range(10))]
-    lab.picture("Steered to every class", rows, columns=columns, rows=[str(int(data.y_N[place])) for place in some])
+    lab.picture(
+        "Steered to every class", rows, columns=columns, rows=[str(int(data.y_N[place])) for place in some]
+    )
 
 
 def run(cfg: Config, lab: Lab) -> None:
@@ -297,7 +318,9 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.step(input_gradient, victim, x_NCHW, y_N)
     odd_NCHW = lab.step(fgsm, victim, x_NCHW, y_N, ODD)
     boxed_NCHW = odd_NCHW.clamp(x_NCHW - ODD, x_NCHW + ODD).clamp(0, 1)
-    lab.equal("47.box", "every pixel lies between x − ε and x + ε, computed alike, and in 0…1", odd_NCHW, boxed_NCHW)
+    lab.equal(
+        "47.box", "every pixel lies between x − ε and x + ε, computed alike, and in 0…1", odd_NCHW, boxed_NCHW
+    )
     show_fooled(lab, victim, data, fgsm(victim, x_NCHW, y_N, EPSILON))
     levels = [level / 16 for level in range(6)]
     by_fgsm = {epsilon: lab.step(fgsm, victim, x_NCHW, y_N, epsilon) for epsilon in levels}
@@ -305,7 +328,12 @@ def run(cfg: Config, lab: Lab) -> None:
     read_rightly = {epsilon: accuracies(many, images, y_N) for epsilon, images in own.items()}
     clean, small, fooled, strong = read_rightly.values()
     steps = [min(a - b, b - c, c - d) for a, b, c, d in zip(clean, small, fooled, strong, strict=True)]
-    lab.stat("47.falls", "accuracy falls with every step of ε, from 0 to 3/16", steps, because="the least of the three falls is above 0")
+    lab.stat(
+        "47.falls",
+        "accuracy falls with every step of ε, from 0 to 3/16",
+        steps,
+        because="the least of the three falls is above 0",
+    )
 
     gained, norm = lab.step(gain_at_first_order, many[0], x_NCHW, y_N, 1e-7)
     lab.close("47.first-order", "for a tiny ε the loss gains ε·‖g‖₁", gained / norm, 1.0, tolerance=1e-3,
@@ -326,13 +354,31 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.stat("47.transfer", "made for another network, a change does more harm than noise", transfer,
              because="a blind change of the same size is what it has to beat")  # fmt: skip
 
-    by_pgd = {epsilon: lab.step(pgd, victim, start_NCHW, x_NCHW, y_N, epsilon, cfg.steps) for epsilon, start_NCHW in by_fgsm.items()}
-    harder, hard = (torch.stack([margin(victim, images[epsilon], y_N) for epsilon in levels]) for images in (by_pgd, by_fgsm))
-    lab.equal("47.pgd", "PGD is at least as strong as FGSM on every image", harder, torch.maximum(harder, hard))
-    inside = [images_NCHW.clamp(x_NCHW - epsilon, x_NCHW + epsilon).clamp(0, 1) for epsilon, images_NCHW in by_pgd.items()]
-    lab.equal("47.pgd-box", "and as small: it never leaves the box", torch.stack(list(by_pgd.values())), torch.stack(inside))
+    by_pgd = {
+        epsilon: lab.step(pgd, victim, start_NCHW, x_NCHW, y_N, epsilon, cfg.steps)
+        for epsilon, start_NCHW in by_fgsm.items()
+    }
+    harder, hard = (
+        torch.stack([margin(victim, images[epsilon], y_N) for epsilon in levels])
+        for images in (by_pgd, by_fgsm)
+    )
+    lab.equal(
+        "47.pgd", "PGD is at least as strong as FGSM on every image", harder, torch.maximum(harder, hard)
+    )
+    inside = [
+        images_NCHW.clamp(x_NCHW - epsilon, x_NCHW + epsilon).clamp(0, 1)
+        for epsilon, images_NCHW in by_pgd.items()
+    ]
+    lab.equal(
+        "47.pgd-box",
+        "and as small: it never leaves the box",
+        torch.stack(list(by_pgd.values())),
+        torch.stack(inside),
+    )
     kinds = {"noise": noisy, "FGSM": by_fgsm, "PGD": by_pgd}
-    shares = {name: [accuracy(victim, images[epsilon], y_N) for epsilon in levels] for name, images in kinds.items()}
+    shares = {
+        name: [accuracy(victim, images[epsilon], y_N) for epsilon in levels] for name, images in kinds.items()
+    }
     lab.plot("How small a change fools a network", [16 * epsilon for epsilon in levels], shares,
              x_label="ε, grey levels of 1/16", y_label="accuracy")  # fmt: skip
 
@@ -341,7 +387,9 @@ def run(cfg: Config, lab: Lab) -> None:
     for model in many:
         steered_NCHW = lab.step(targeted, model, x_NCHW, target_N, STRONG, 2 * cfg.steps)
         by_chance_NCHW = fgsm(model, x_NCHW, y_N, STRONG)
-        hits.append(share(read(model, steered_NCHW) == target_N) - share(read(model, by_chance_NCHW) == target_N))
+        hits.append(
+            share(read(model, steered_NCHW) == target_N) - share(read(model, by_chance_NCHW) == target_N)
+        )
     lab.stat("47.targeted", "steered, more digits reach the chosen class than when merely fooled", hits,
              because="FGSM knows no target and takes whatever wrong class comes")  # fmt: skip
     show_steered(lab, victim, data, levels[5], 4 * cfg.steps)
@@ -349,7 +397,10 @@ def run(cfg: Config, lab: Lab) -> None:
     robust = [lab.step(hardened, data, cfg.epochs, seed, EPSILON) for seed in range(cfg.networks)]
     hit = [lab.step(fgsm, model, x_NCHW, y_N, EPSILON) for model in robust]
     before, after = (
-        [lab.step(pgd, model, start_NCHW, x_NCHW, y_N, EPSILON, cfg.steps) for model, start_NCHW in zip(models, starts, strict=True)]
+        [
+            lab.step(pgd, model, start_NCHW, x_NCHW, y_N, EPSILON, cfg.steps)
+            for model, start_NCHW in zip(models, starts, strict=True)
+        ]
         for models, starts in ((many, own[EPSILON]), (robust, hit))
     )
     lost, kept = accuracies(many, before, y_N), accuracies(robust, after, y_N)
@@ -357,8 +408,17 @@ def run(cfg: Config, lab: Lab) -> None:
     lab.stat("47.recovers", "adversarial training gets back more than half of what PGD took", back,
              because="half of the way from the attacked accuracy to the clean one is what we call recovering")  # fmt: skip
     plainly = ("digits", mean(clean), mean(fooled), mean(lost))
-    robustly = ("digits, attacked", mean(accuracies(robust, [x_NCHW] * len(robust), y_N)), mean(accuracies(robust, hit, y_N)), mean(kept))
-    lab.table(f"Accuracy, mean of {cfg.networks} networks", ["trained on", "digits", "FGSM", "PGD"], [plainly, robustly])
+    robustly = (
+        "digits, attacked",
+        mean(accuracies(robust, [x_NCHW] * len(robust), y_N)),
+        mean(accuracies(robust, hit, y_N)),
+        mean(kept),
+    )
+    lab.table(
+        f"Accuracy, mean of {cfg.networks} networks",
+        ["trained on", "digits", "FGSM", "PGD"],
+        [plainly, robustly],
+    )
 
 
 MUTANTS = (
@@ -368,14 +428,22 @@ MUTANTS = (
     Mutant("helps the network", fgsm, "x_NCHW + epsilon *", "x_NCHW - epsilon *"),
     Mutant("is four times as loud", noise, "epsilon * coins_NCHW", "4 * epsilon * coins_NCHW"),
     Mutant("keeps the last iterate", pgd, "margin_N > best_N", "margin_N > float('-inf')"),
-    Mutant("forgets the box", pgd, "torch.clamp(stepped_NCHW, x_NCHW - epsilon, x_NCHW + epsilon)", "stepped_NCHW"),
+    Mutant(
+        "forgets the box",
+        pgd,
+        "torch.clamp(stepped_NCHW, x_NCHW - epsilon, x_NCHW + epsilon)",
+        "stepped_NCHW",
+    ),
     Mutant("starts nowhere near", pgd, "= start_NCHW", "= x_NCHW"),
     Mutant("flees the target", targeted, "moving_NCHW - epsilon / 4", "moving_NCHW + epsilon / 4"),
     Mutant("steers once", targeted, "range(steps)", "range(1)"),
     Mutant("asks the wrong way", beyond, "x_adv_NCHW - x_NCHW", "x_adv_NCHW + x_NCHW"),
     Mutant("trains on the digits after all", hardened, "y_N, epsilon)", "y_N, 0.0)"),
     Mutant(
-        "takes too large an ε for the first order", gain_at_first_order, "fgsm(wide, x_NCHW, y_N, epsilon)", "fgsm(wide, x_NCHW, y_N, 0.1)"
+        "takes too large an ε for the first order",
+        gain_at_first_order,
+        "fgsm(wide, x_NCHW, y_N, epsilon)",
+        "fgsm(wide, x_NCHW, y_N, 0.1)",
     ),
 )
 

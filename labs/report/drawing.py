@@ -44,7 +44,9 @@ def drawing(thing: Figure | Picture, folder: Path, name: str) -> Markup:
     except (OSError, ElementTree.ParseError):
         return Markup()
     size = {"viewBox": root.get("viewBox", ""), "style": f"max-width: {root.get('width', '100%')}"}
-    drawn = Element("svg", {"class": thing.type, **size, "role": "img", "aria-labelledby": f"{name}-title {name}-desc"})
+    drawn = Element(
+        "svg", {"class": thing.type, **size, "role": "img", "aria-labelledby": f"{name}-title {name}-desc"}
+    )
     for tag, text in (("title", thing.title), ("desc", description(thing))):
         ElementTree.SubElement(drawn, tag, {"id": f"{name}-{tag}"}).text = text
     drawn.extend(_clean(root, name))
@@ -98,7 +100,9 @@ def description(thing: Figure | Picture) -> str:
 
 def numbers(figure: Figure) -> Table:
     """Return a figure's numbers as a table: x, then each series."""
-    rows = [[_written(value) for value in row] for row in zip(figure.x, *figure.series.values(), strict=False)]
+    rows = [
+        [_written(value) for value in row] for row in zip(figure.x, *figure.series.values(), strict=False)
+    ]
     return Table(title=f"{figure.title}, in numbers", columns=[figure.x_label, *figure.series], rows=rows)
 
 

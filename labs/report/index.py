@@ -54,11 +54,15 @@ def write() -> tuple[Path, list[Path]]:
 def find() -> tuple[list[Visit], list[Path]]:
     """Return all runs, the newest first, and the folders that hold none that can be read. A job that has not begun is neither."""
     visits, strange = [], []
-    for folder in sorted((home.home() / "runs").glob("lab*/*/"), key=lambda folder: folder.name, reverse=True):
+    for folder in sorted(
+        (home.home() / "runs").glob("lab*/*/"), key=lambda folder: folder.name, reverse=True
+    ):
         try:
             visits.append(Visit(folder, record.brief(folder)))
         except (OSError, ValueError):
-            strange += [] if (folder / "job.json").exists() and not (folder / "run.json").exists() else [folder]
+            strange += (
+                [] if (folder / "job.json").exists() and not (folder / "run.json").exists() else [folder]
+            )
     return visits, strange
 
 
@@ -69,7 +73,9 @@ def html(visits: list[Visit], strange: list[Path]) -> str:
         page.templates()
         .get_template("index.html")
         .render(
-            modules=[(name, [rows[number] for number in numbers]) for name, numbers in _by_module(visits).items()],
+            modules=[
+                (name, [rows[number] for number in numbers]) for name, numbers in _by_module(visits).items()
+            ],
             visits=visits,
             seconds=sum(row.seconds for row in rows.values()),
             passed=sum(row.passed for row in rows.values()),
@@ -81,7 +87,9 @@ def html(visits: list[Visit], strange: list[Path]) -> str:
 
 def _rows(visits: Iterable[Visit]) -> dict[int, Row]:
     """Return every lab that is there or was run, by its number."""
-    rows = {entry.number: Row(entry.number, entry.title) for entry in catalog.all_labs().values() if entry.ready}
+    rows = {
+        entry.number: Row(entry.number, entry.title) for entry in catalog.all_labs().values() if entry.ready
+    }
     for visit in visits:
         rows.setdefault(visit.run.lab, Row(visit.run.lab, visit.run.title)).visits.append(visit)
     done = _progress()
@@ -110,6 +118,9 @@ def _by_module(visits: Iterable[Visit]) -> dict[str, list[int]]:
     modules = {entry.number: entry.module for entry in catalog.all_labs().values() if entry.ready}
     for visit in visits:
         modules.setdefault(visit.run.lab, ".".join(visit.run.module.split(".")[1:2]))
-    names = {name: [number for number in sorted(modules) if modules[number] == module] for module, name in MODULES.items()}
+    names = {
+        name: [number for number in sorted(modules) if modules[number] == module]
+        for module, name in MODULES.items()
+    }
     names["Others"] = [number for number in sorted(modules) if modules[number] not in MODULES]
     return {name: numbers for name, numbers in names.items() if numbers}

@@ -33,7 +33,9 @@ def leave(folder: Path, run: Run | None = None) -> None:
     try:
         write(folder, run)
     except Exception as error:
-        print(f"the page could not be written: {error}\ntry again with: labs report {folder}", file=sys.stderr)
+        print(
+            f"the page could not be written: {error}\ntry again with: labs report {folder}", file=sys.stderr
+        )
 
 
 def html(run: Run, folder: Path) -> str:
@@ -58,13 +60,21 @@ def html(run: Run, folder: Path) -> str:
 def templates() -> Environment:
     """Return the templates, which escape all that is not marked as HTML of our own."""
     found = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     found.filters |= {
         "inline": prose.inline, "blocks": prose.blocks, "bare": prose.bare, "highlighted": prose.highlighted,
         "drawing": drawing.drawing, "numbers": drawing.numbers, "duration": duration, "moment": moment, "detail": detail, "sizes": sizes,
     }  # fmt: skip
-    found.globals |= {"style": (TEMPLATES / "style.css").read_text(encoding="utf-8"), "SIGNS": SIGNS, "KINDS": KINDS}
+    found.globals |= {
+        "style": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
+        "SIGNS": SIGNS,
+        "KINDS": KINDS,
+    }
     return found
 
 
@@ -85,7 +95,11 @@ def summary(run: Run) -> str:
         return "No claim was judged."
     held, failed, unmeasured = (run.count(verdict) for verdict in ("held", "failed", "not measured here"))
     said = [f"{held} of {len(run.claims)} claims held", f"{failed} failed" if failed else "none failed"]
-    return ", ".join(said) + (f", {unmeasured} {'was' if unmeasured == 1 else 'were'} not measured here" if unmeasured else "") + "."
+    return (
+        ", ".join(said)
+        + (f", {unmeasured} {'was' if unmeasured == 1 else 'were'} not measured here" if unmeasured else "")
+        + "."
+    )
 
 
 def sizes(run: Run | record.Brief) -> str:

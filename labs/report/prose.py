@@ -18,7 +18,10 @@ def inline(text: str) -> Markup:
     """Turn `code` and *stress* into elements and escape everything else."""
     parts, end = [], 0
     for found in SPAN.finditer(text):
-        parts += [escape(text[end : found.start()]), Markup("<{0}>{1}</{0}>").format(found.lastgroup, found[found.lastgroup or 0])]
+        parts += [
+            escape(text[end : found.start()]),
+            Markup("<{0}>{1}</{0}>").format(found.lastgroup, found[found.lastgroup or 0]),
+        ]
         end = found.end()
     return Markup("").join([*parts, escape(text[end:])])
 
@@ -26,7 +29,11 @@ def inline(text: str) -> Markup:
 def blocks(text: str) -> Markup:
     """Turn a docstring into paragraphs, lists and displayed formulas. What stands between two `$$` is LaTeX."""
     pieces = LATEX.split(text)
-    return Markup("\n").join(made for place, piece in enumerate(pieces) for made in ([latex(piece)] if place % 2 else _blocks(piece)))
+    return Markup("\n").join(
+        made
+        for place, piece in enumerate(pieces)
+        for made in ([latex(piece)] if place % 2 else _blocks(piece))
+    )
 
 
 def _blocks(text: str) -> Iterator[Markup]:
@@ -35,7 +42,9 @@ def _blocks(text: str) -> Iterator[Markup]:
             yield Markup('<p class="formula">{}</p>').format(inline(dedent(block)))
         elif block.lstrip().startswith("- "):
             items = re.split(r"^\s*- ", block, flags=re.MULTILINE)[1:]
-            yield Markup("<ul>{}</ul>").format(Markup("").join(Markup("<li>{}</li>").format(_flowing(item)) for item in items))
+            yield Markup("<ul>{}</ul>").format(
+                Markup("").join(Markup("<li>{}</li>").format(_flowing(item)) for item in items)
+            )
         elif block.strip():
             yield Markup("<p>{}</p>").format(_flowing(block))
 
@@ -50,9 +59,13 @@ def latex(source: str) -> Markup:
         from latex2mathml.converter import convert_to_element
 
         element = convert_to_element(source.strip(), display="block")
-    except Exception:  # the converter has a dozen kinds of error and no common one; a page must not fail over a formula
+    except (
+        Exception
+    ):  # the converter has a dozen kinds of error and no common one; a page must not fail over a formula
         return Markup('<p class="formula"><code>{}</code></p>').format(source.strip())
-    return Markup('<div class="set">{}</div>').format(Markup(tostring(_formula_alone(element), encoding="unicode")))
+    return Markup('<div class="set">{}</div>').format(
+        Markup(tostring(_formula_alone(element), encoding="unicode"))
+    )
 
 
 def _formula_alone(element: Element) -> Element:

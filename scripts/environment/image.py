@@ -23,7 +23,9 @@ def main() -> int:
         versions = read_versions(ROOT / "versions.env")
         ending = install(ROOT, venv, choose(os.environ["TORCH"], "", versions), versions, extras=RUNTIME)
         if not pip.versions("deepspeed"):
-            raise SetupError("an image without DeepSpeed would be another one every time; pip's own words are above.")
+            raise SetupError(
+                "an image without DeepSpeed would be another one every time; pip's own words are above."
+            )
     except SetupError as error:
         say(pip.log.read_text(encoding="utf-8"))  # a build keeps no files when it fails
         say(f"image: {error}")

@@ -26,7 +26,9 @@ print(json.dumps(have | {"cuda": torch.version.cuda, "gpu": torch.cuda.is_availa
 """
 
 
-def install(root: Path, venv: Path, flavour: str, versions: dict[str, str], extras: tuple[str, ...] = DEVELOPMENT) -> str:
+def install(
+    root: Path, venv: Path, flavour: str, versions: dict[str, str], extras: tuple[str, ...] = DEVELOPMENT
+) -> str:
     """Fill .venv, and say in words what it has now."""
     pip = Pip(venv)
     pip.log.write_text("")
@@ -53,7 +55,9 @@ def require_disk(root: Path, flavour: str) -> None:
     needed = NEEDED_GB["cpu" if flavour == "cpu" else "cuda"]
     free = shutil.disk_usage(root).free / 1e9
     if free < needed:
-        raise SetupError(f"{needed} GB of free disk are needed for this torch, {free:.1f} GB are here: make room where the checkout lies.")
+        raise SetupError(
+            f"{needed} GB of free disk are needed for this torch, {free:.1f} GB are here: make room where the checkout lies."
+        )
 
 
 def install_torch(root: Path, pip: Pip, flavour: str, versions: dict[str, str]) -> str:
@@ -76,16 +80,23 @@ def look_before_leaping(root: Path, pip: Pip, torch: Source) -> None:
         wheel = pip.resolve(phase, "--no-deps", torch.requirements[0])[0]
     if any(need.startswith(("cuda", "nvidia")) for need in wheel.get("requires_dist", [])):
         require_disk(root, "cuda")
-        say("  pip's own index has only the CUDA build of torch: it works without a GPU too, but takes about 5 GB.")
+        say(
+            "  pip's own index has only the CUDA build of torch: it works without a GPU too, but takes about 5 GB."
+        )
 
 
-def packages(project: dict[str, Any], flavour: str, versions: dict[str, str], extras: tuple[str, ...]) -> list[str]:
+def packages(
+    project: dict[str, Any], flavour: str, versions: dict[str, str], extras: tuple[str, ...]
+) -> list[str]:
     """List what pyproject.toml asks for, torch's own needs included: `--no-deps` may have left them out."""
     optional: dict[str, list[str]] = project["project"]["optional-dependencies"]
     names = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
     for extra in (*extras, "cpu" if flavour == "cpu" else "cuda"):
         names += optional[extra]
-    pins = {"torch": f"torch=={versions['TORCH_VERSION']}", "torchvision": f"torchvision=={versions['TORCHVISION_VERSION']}"}
+    pins = {
+        "torch": f"torch=={versions['TORCH_VERSION']}",
+        "torchvision": f"torchvision=={versions['TORCHVISION_VERSION']}",
+    }
     return [pins.get(name, name) for name in names]
 
 
@@ -118,6 +129,10 @@ def require_cuda(flavour: str, have: dict[str, Any]) -> None:
     if flavour == "cpu":
         return
     if have["cuda"] is None:
-        raise SetupError(f"pip's index gave torch {have['torch']}, a CPU build, not TORCH={flavour}: try TORCH=cu130 or TORCH=cpu.")
+        raise SetupError(
+            f"pip's index gave torch {have['torch']}, a CPU build, not TORCH={flavour}: try TORCH=cu130 or TORCH=cpu."
+        )
     if not have["gpu"]:
-        say(f"  torch {have['torch']} sees no GPU here; if there is one, its driver is too old for CUDA {have['cuda']}: try TORCH=cu126.")
+        say(
+            f"  torch {have['torch']} sees no GPU here; if there is one, its driver is too old for CUDA {have['cuda']}: try TORCH=cu126."
+        )

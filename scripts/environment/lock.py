@@ -29,13 +29,19 @@ def main() -> int:
     python = find_python(tuple(int(part) for part in oldest.split(".")))
     try:
         if python is None or not runs(python, oldest):
-            raise SetupError(f"pins that suit every Python are found with the oldest: install Python {oldest}.")
+            raise SetupError(
+                f"pins that suit every Python are found with the oldest: install Python {oldest}."
+            )
         packages = resolve(python, names(versions))
     except SetupError as error:
         say(f"lock: {error}")
         return 2
     packages.sort(key=lambda package: package["name"].lower())
-    pins = [f"{package['name']}=={package['version']}\n" for package in packages if not TORCHS_OWN.match(package["name"])]
+    pins = [
+        f"{package['name']}=={package['version']}\n"
+        for package in packages
+        if not TORCHS_OWN.match(package["name"])
+    ]
     (ROOT / "constraints.txt").write_text(HEADER + "".join(pins), encoding="utf-8")
     say(f"lock: {len(pins)} packages in constraints.txt; `make setup check test` tries them.")
     return 0
@@ -50,7 +56,10 @@ def names(versions: dict[str, str]) -> list[str]:
     """List all that set-up may install; both builds of onnxruntime too, since nothing is installed here."""
     project = read_project(ROOT)
     extras = project["project"]["optional-dependencies"].values()
-    pins = {"torch": f"torch=={versions['TORCH_VERSION']}", "torchvision": f"torchvision=={versions['TORCHVISION_VERSION']}"}
+    pins = {
+        "torch": f"torch=={versions['TORCH_VERSION']}",
+        "torchvision": f"torchvision=={versions['TORCHVISION_VERSION']}",
+    }
     wanted = {*project["build-system"]["requires"], *project["project"]["dependencies"]}.union(*extras)
     return sorted(pins.get(name, name) for name in wanted)
 

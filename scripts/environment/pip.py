@@ -15,12 +15,18 @@ TIDY_UP_S = 10.0
 
 # The first that fits pip's output is the cause; a later one may be its consequence.
 CAUSES = (
-    (r"No space left on device", "the disk is full: make room, or point TMPDIR to a folder with room if it is the temporary one"),
+    (
+        r"No space left on device",
+        "the disk is full: make room, or point TMPDIR to a folder with room if it is the temporary one",
+    ),
     (
         r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
         "pip does not trust the certificate of the package index: set PIP_CERT to your site's certificate file",
     ),
-    (r"ProxyError|Proxy Authentication Required|Cannot connect to proxy", "the proxy refuses pip: check HTTPS_PROXY"),
+    (
+        r"ProxyError|Proxy Authentication Required|Cannot connect to proxy",
+        "the proxy refuses pip: check HTTPS_PROXY",
+    ),
     (
         r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|Connection refused|Connection reset|Network is unreachable"
         r"|Name or service not known|Temporary failure in name resolution|nodename nor servname",
@@ -58,7 +64,9 @@ class Pip:
         self.python = venv / "bin" / "python"
         self.log = venv / "setup.log"
         # PYTHONPATH would let pip count packages that are not in .venv; a `user = true` in pip.conf would refuse to work in it.
-        self.environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")} | {"PIP_USER": "0"}
+        self.environ = {
+            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")
+        } | {"PIP_USER": "0"}
 
     def install(self, phase: Phase, *arguments: str, **environ: str) -> None:
         """Install, showing the package that pip is at; a failure becomes one sentence."""
@@ -66,7 +74,12 @@ class Pip:
 
     def wheel(self, phase: Phase, folder: Path, *arguments: str, **environ: str) -> None:
         """Fetch or build wheels of just these into a folder, likewise."""
-        self._calmly("wheel", phase, ("--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), *arguments), environ)
+        self._calmly(
+            "wheel",
+            phase,
+            ("--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), *arguments),
+            environ,
+        )
 
     def _calmly(self, verb: str, phase: Phase, arguments: tuple[str, ...], environ: dict[str, str]) -> None:
         calm = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")

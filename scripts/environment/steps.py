@@ -21,7 +21,14 @@ ROOT = Path(__file__).parents[2]
 VENV = ROOT / ".venv"
 STAMP = VENV / ".stamp"
 UNFINISHED = "unfinished"
-INPUTS = ("versions.env", "pyproject.toml", "constraints.txt", "scripts/setup.py", "scripts/environment/*.py", "scripts/torchvision_cpu/*")
+INPUTS = (
+    "versions.env",
+    "pyproject.toml",
+    "constraints.txt",
+    "scripts/setup.py",
+    "scripts/environment/*.py",
+    "scripts/torchvision_cpu/*",
+)
 
 
 def main() -> int:
@@ -83,7 +90,9 @@ def set_up(wanted: str) -> None:
             empty_venv()
             raise
     write_stamp(flavour, digest)
-    say(f"set-up done in {duration(time.monotonic() - started)}: {ending}; activate with: source .venv/bin/activate")
+    say(
+        f"set-up done in {duration(time.monotonic() - started)}: {ending}; activate with: source .venv/bin/activate"
+    )
 
 
 def read_stamp() -> tuple[str, str]:
@@ -111,7 +120,9 @@ def is_usable(versions: dict[str, str]) -> bool:
     oldest = tuple(int(part) for part in versions["PYTHON_MIN"].split("."))
     check = f"import sys, pip; sys.exit(sys.version_info < {oldest})"
     try:
-        return subprocess.run([str(VENV / "bin" / "python"), "-c", check], capture_output=True).returncode == 0
+        return (
+            subprocess.run([str(VENV / "bin" / "python"), "-c", check], capture_output=True).returncode == 0
+        )
     except OSError:
         return False
 
@@ -119,7 +130,9 @@ def is_usable(versions: dict[str, str]) -> bool:
 def require_modules() -> None:
     missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
     if missing:
-        raise SetupError(f"this Python has no {' and no '.join(missing)}: install it with `{how_to_install_venv()}`.")
+        raise SetupError(
+            f"this Python has no {' and no '.join(missing)}: install it with `{how_to_install_venv()}`."
+        )
 
 
 def how_to_install_venv() -> str:

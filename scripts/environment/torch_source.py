@@ -33,14 +33,18 @@ def read_versions(path: Path) -> dict[str, str]:
 
 def choices(versions: dict[str, str]) -> list[str]:
     """List what TORCH= may be; each index of PyTorch's in versions.env is one."""
-    indexes = [name.removeprefix("TORCH_INDEX_").lower() for name in versions if name.startswith("TORCH_INDEX_")]
+    indexes = [
+        name.removeprefix("TORCH_INDEX_").lower() for name in versions if name.startswith("TORCH_INDEX_")
+    ]
     return list(dict.fromkeys(["auto", "cpu", "cuda", *indexes]))
 
 
 def choose(wanted: str, recorded: str, versions: dict[str, str]) -> str:
     """Decide the flavour from TORCH= and from what .venv already has. Only an explicit wish changes a .venv."""
     if wanted and wanted not in choices(versions):
-        raise SetupError(f"TORCH={wanted} is no choice: take one of {', '.join(choices(versions))}, or leave it out.")
+        raise SetupError(
+            f"TORCH={wanted} is no choice: take one of {', '.join(choices(versions))}, or leave it out."
+        )
     if platform.system() == "Darwin" and wanted.startswith("cu"):
         raise SetupError(f"TORCH={wanted} is not for macOS, which has no CUDA: leave TORCH out.")
     if not wanted and recorded:

@@ -22,7 +22,10 @@ def save(target: str, file: str) -> None:
     needed = engine.size(name) / GB
     path.parent.mkdir(parents=True, exist_ok=True)
     require_room(path.parent, needed)
-    packages, listed = (engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES), path.with_suffix(".packages.txt"))
+    packages, listed = (
+        engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES),
+        path.with_suffix(".packages.txt"),
+    )
     engine.write(path, "save", name)
     home.write_whole(listed, packages)
     say(f"image: {name} is in {path}, {path.stat().st_size / GB:.2f} GB; its packages are in {listed}")
@@ -31,7 +34,9 @@ def save(target: str, file: str) -> None:
 def load(file: str) -> None:
     """Take an image from a file that `save` wrote."""
     if not Path(file or "/").is_file():
-        raise UsageError(f"FILE={file} is no file: name one that `make image-save` wrote, such as FILE=dist/labs-cpu.tar")
+        raise UsageError(
+            f"FILE={file} is no file: name one that `make image-save` wrote, such as FILE=dist/labs-cpu.tar"
+        )
     engine = Engine.find()
     require_room(engine.storage(), Path(file).stat().st_size / GB)
     engine.run("load", "--input", file)
@@ -40,7 +45,9 @@ def load(file: str) -> None:
 def push(target: str, registry: str) -> None:
     """Send an image to a registry, under the name that it has here."""
     if not registry:
-        raise UsageError("REGISTRY= says where to: a server and a path, such as REGISTRY=registry.example.org/course")
+        raise UsageError(
+            "REGISTRY= says where to: a server and a path, such as REGISTRY=registry.example.org/course"
+        )
     engine, name = Engine.find(), image.name_of(image.require_target(target))
     engine.size(name)
     there = f"{registry.rstrip('/')}/{name}"
@@ -49,7 +56,9 @@ def push(target: str, registry: str) -> None:
         engine.run("push", there)
     finally:
         engine.try_("rmi", there)
-    say(f"image: {name} is at {there}\nfetch it with `{engine.name} pull {there}`, and run it with IMAGE={there}")
+    say(
+        f"image: {name} is at {there}\nfetch it with `{engine.name} pull {there}`, and run it with IMAGE={there}"
+    )
 
 
 def unpack(target: str, folder: str) -> None:
@@ -75,7 +84,9 @@ def extract(engine: Engine, name: str, root: Path) -> None:
         with subprocess.Popen([engine.client, "export", container], stdout=subprocess.PIPE) as files:
             done = subprocess.run(tar, stdin=files.stdout, stderr=subprocess.PIPE, text=True)
         if done.returncode or files.returncode:
-            raise UsageError(f"{name} could not be unpacked into {root}: {done.stderr.partition(os.linesep)[0]}")
+            raise UsageError(
+                f"{name} could not be unpacked into {root}: {done.stderr.partition(os.linesep)[0]}"
+            )
     finally:
         engine.try_("rm", container)
 
@@ -83,6 +94,8 @@ def extract(engine: Engine, name: str, root: Path) -> None:
 def empty_folder(folder: str) -> Path:
     root = Path(folder)
     if not folder or (root.exists() and (not root.is_dir() or any(root.iterdir()))):
-        raise UsageError(f"DIR={folder} is not possible: name a folder that is empty or not there yet, such as DIR=/scratch/labs-image")
+        raise UsageError(
+            f"DIR={folder} is not possible: name a folder that is empty or not there yet, such as DIR=/scratch/labs-image"
+        )
     root.mkdir(parents=True, exist_ok=True)
     return root

@@ -28,7 +28,9 @@ def build(target: str, *words: str) -> None:
     say(f"image: building {name} on {facts[f'{target.upper()}_BASE']}, TORCH={facts['TORCH']}")
     with lent(ROOT / "docker" / "wheels") as secrets:
         file = str(ROOT / "docker" / "Dockerfile")
-        engine.build("--file", file, "--target", target, "--tag", name, *arguments, *secrets, *words, str(ROOT))
+        engine.build(
+            "--file", file, "--target", target, "--tag", name, *arguments, *secrets, *words, str(ROOT)
+        )
     say(f"image: {name} is there, {engine.size(name) / 1e9:.2f} GB, in {duration(monotonic() - started)}")
 
 
@@ -45,7 +47,9 @@ def flavour(target: str, versions: dict[str, str]) -> str:
     allowed = ("", "auto", "cpu") if target == "cpu" else ("", "auto", "cuda", "cu130", "cu126")
     if wanted not in allowed:
         choices = ", ".join(filter(None, allowed))
-        raise UsageError(f"TORCH={wanted[:20]} is no choice for TARGET={target}\ntake one of {choices}, or leave it out")
+        raise UsageError(
+            f"TORCH={wanted[:20]} is no choice for TARGET={target}\ntake one of {choices}, or leave it out"
+        )
     return choose({"cpu": "cpu", "gpu": "cuda"}[target] if wanted in ("", "auto") else wanted, "", versions)
 
 

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ENVIRONMENT = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_NO_INDEX", "http_proxy", "https_proxy", "no_proxy")
+ENVIRONMENT = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "PIP_NO_INDEX",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
 CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE")
 PIP_CONFS = ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf")
 
@@ -20,7 +28,12 @@ def lent(wheels: Path) -> Iterator[list[str]]:
     with TemporaryDirectory() as folder, linked(wheels):
         environment = Path(folder) / "environment"
         environment.write_text(settings(), encoding="utf-8")
-        files = {"environment": environment, "certificates": certificates(), "pip.conf": pip_conf(), "apt.conf": named("APT_CONFIG")}
+        files = {
+            "environment": environment,
+            "certificates": certificates(),
+            "pip.conf": pip_conf(),
+            "apt.conf": named("APT_CONFIG"),
+        }
         yield [word for id_, file in files.items() if file for word in ("--secret", f"id={id_},src={file}")]
 
 
@@ -37,7 +50,9 @@ def certificates() -> Path | None:
 def pip_conf() -> Path | None:
     """Return pip's configuration: the one that is named, else the first that means something in a container."""
     found = [Path(place).expanduser() for place in PIP_CONFS]
-    return named("PIP_CONFIG_FILE") or next((file for file in found if file.is_file() and not names_folders(file)), None)
+    return named("PIP_CONFIG_FILE") or next(
+        (file for file in found if file.is_file() and not names_folders(file)), None
+    )
 
 
 def names_folders(conf: Path) -> bool:
@@ -55,7 +70,12 @@ def named(variable: str) -> Path | None:
 def linked(wheels: Path) -> Iterator[None]:
     """Put the wheels of PIP_FIND_LINKS beside those that lie in docker/wheels, as long as the build lasts."""
     folders = [Path(place) for place in os.environ.get("PIP_FIND_LINKS", "").split()]
-    new = [(wheel, wheels / wheel.name) for folder in folders for wheel in folder.glob("*.whl") if not (wheels / wheel.name).exists()]
+    new = [
+        (wheel, wheels / wheel.name)
+        for folder in folders
+        for wheel in folder.glob("*.whl")
+        if not (wheels / wheel.name).exists()
+    ]
     try:
         for wheel, here in new:
             put(wheel, here)

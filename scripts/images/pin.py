@@ -30,10 +30,14 @@ def digest(engine: Engine, tag: str) -> str:
     engine.run("pull", tag)
     named = engine.ask("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', tag).split()
     pairs = [name.split("@") for name in named]
-    digests = {digest for name, digest in pairs if repository(name) == repository(tag) and DIGEST.fullmatch(digest)}
+    digests = {
+        digest for name, digest in pairs if repository(name) == repository(tag) and DIGEST.fullmatch(digest)
+    }
     if len(digests) != 1:
         said = f"{engine.name} names {len(digests)} digests for {tag}, and one is needed"
-        raise UsageError(f"{said}\nremove what else it has of this image with `{engine.name} rmi`, and try again")
+        raise UsageError(
+            f"{said}\nremove what else it has of this image with `{engine.name} rmi`, and try again"
+        )
     return f"{tag}@{digests.pop()}"
 
 

@@ -24,7 +24,9 @@ def up(wanted: argparse.Namespace) -> None:
     cluster.up(Size(nodes=wanted.nodes, gpus=wanted.gpus, users=wanted.users))
     if cgroups.kind() == "none":
         say(cgroups.why_none())
-    say(f"a cluster of {wanted.nodes} nodes is up after {time.monotonic() - begun:.1f} s; its login node: make slurm-shell")
+    say(
+        f"a cluster of {wanted.nodes} nodes is up after {time.monotonic() - begun:.1f} s; its login node: make slurm-shell"
+    )
 
 
 def down(wanted: argparse.Namespace) -> None:
@@ -36,7 +38,9 @@ def down(wanted: argparse.Namespace) -> None:
 
 def shell(wanted: argparse.Namespace) -> NoReturn:
     """Become a shell on the login node."""
-    _become(wanted.user, ["bash", "-c", "bash -i || true"])  # what a person did last in it is no failure of the shell
+    _become(
+        wanted.user, ["bash", "-c", "bash -i || true"]
+    )  # what a person did last in it is no failure of the shell
 
 
 def exec_(wanted: argparse.Namespace) -> NoReturn:
@@ -91,7 +95,9 @@ def parse(words: list[str]) -> argparse.Namespace:
     luck.add_argument("action", choices=ACTIONS)
     luck.add_argument("name")
     wanted = parser.parse_args(words)
-    if wanted.verb == "up" and not (1 <= wanted.nodes <= 64 and 0 <= wanted.gpus <= 16 and 1 <= wanted.users <= 500):
+    if wanted.verb == "up" and not (
+        1 <= wanted.nodes <= 64 and 0 <= wanted.gpus <= 16 and 1 <= wanted.users <= 500
+    ):
         parser.error("1 to 64 nodes, 0 to 16 GPUs on each, 1 to 500 users")
     return wanted
 

@@ -26,8 +26,20 @@ def start_database(host: Host, password: str) -> None:
     """Make an empty database in the host's memory, and start it."""
     simple = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     host.ask("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={DATA}", *simple)
-    light = ["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=16M"]
-    words = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={DATA}", f"--socket={SOCKET}", "--bind-address=127.0.0.1", *light]
+    light = [
+        "--innodb-buffer-pool-size=64M",
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-log-file-size=16M",
+    ]
+    words = [
+        "mariadbd",
+        "--no-defaults",
+        "--user=root",
+        f"--datadir={DATA}",
+        f"--socket={SOCKET}",
+        "--bind-address=127.0.0.1",
+        *light,
+    ]
     let_run(host.words(words), host.folder / "log" / "mariadb.log", environment_of(ROOT))
     who = "slurm@127.0.0.1"
     commands = f"create database slurm_acct_db; create user {who} identified by '{password}'; grant all on slurm_acct_db.* to {who};"
@@ -47,7 +59,9 @@ def fill(host: Host, cluster: str, them: list[Person]) -> None:
     _manage(host, [f"add cluster {cluster}", *map(_quality, QOS)])
     account = f"add account {accounts} Cluster={cluster} qos={known} defaultqos=normal"
     _manage(host, [account, f"add user {users} account={accounts} defaultaccount={ACCOUNTS[0]}"])
-    if len(host.ask("sacctmgr", "-n", "-P", "list", "assoc", "format=user").split()) < 2 * len(them):  # it ends with 0 whatever happens
+    if len(host.ask("sacctmgr", "-n", "-P", "list", "assoc", "format=user").split()) < 2 * len(
+        them
+    ):  # it ends with 0 whatever happens
         raise ClusterError(f"sacctmgr did not write down all people; it can be asked on {host.name}")
 
 

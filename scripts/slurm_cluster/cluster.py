@@ -62,7 +62,10 @@ class Cluster:
 
     @property
     def nodes(self) -> list[Host]:
-        return [self._host(f"node{place}", len(SYSTEM_HOSTS) + place - 1) for place in range(1, self.size.nodes + 1)]
+        return [
+            self._host(f"node{place}", len(SYSTEM_HOSTS) + place - 1)
+            for place in range(1, self.size.nodes + 1)
+        ]
 
     @property
     def people(self) -> list[Person]:
@@ -78,7 +81,9 @@ class Cluster:
     def up(self, size: Size, owner: int = 0) -> None:
         """Start all of it. `owner`: the process whose end also ends its claim to the cluster, 0 for nobody's."""
         if os.geteuid() != 0:
-            raise ClusterError("only root can make namespaces here\nbecome root, or use a machine of your own")
+            raise ClusterError(
+                "only root can make namespaces here\nbecome root, or use a machine of your own"
+            )
         with self._lock():
             self._refuse_a_second()
             self._clean()
@@ -162,7 +167,13 @@ class Cluster:
     def _values(self) -> dict[str, Any]:
         size = self.size
         nodes = [
-            {"name": node.name, "address": node.address, "cores": size.cores, "mib": size.mib, "features": [f"n{place}"]}
+            {
+                "name": node.name,
+                "address": node.address,
+                "cores": size.cores,
+                "mib": size.mib,
+                "features": [f"n{place}"],
+            }
             for place, node in enumerate(self.nodes, 1)
         ]
         return {
@@ -191,7 +202,9 @@ class Cluster:
         noted = self._noted()
         if noted and (not noted["owner"] or psutil.pid_exists(noted["owner"])):
             nodes = noted["size"]["nodes"]
-            raise ClusterError(f"a cluster {self.name} of {nodes} nodes is up already\nend it with: make slurm-down")
+            raise ClusterError(
+                f"a cluster {self.name} of {nodes} nodes is up already\nend it with: make slurm-down"
+            )
 
     def _clean(self) -> None:
         """Remove whatever there is of this cluster, whole or half."""
@@ -208,7 +221,9 @@ class Cluster:
             try:
                 held.bind(f"\0labs-slurm-{self.name}")
             except OSError:
-                raise ClusterError(f"another command starts or ends the cluster {self.name} right now\ntry again when it is done") from None
+                raise ClusterError(
+                    f"another command starts or ends the cluster {self.name} right now\ntry again when it is done"
+                ) from None
             yield
 
 

@@ -15,7 +15,10 @@ FILES = ("slurm.conf", "gres.conf", "cgroup.conf")
 # What a cluster for tests has otherwise than a real one: it notices, starts and ends things at once.
 SECONDS = {"slurmd_timeout": 10, "kill_wait": 5}
 SCHEDULER = ["batch_sched_delay=0", "sched_min_interval=0", "sched_interval=5", "bf_interval=5"]
-PARTITIONS = [{"name": "lab", "max_time": "01:00:00", "max_nodes": None}, {"name": "solo", "max_time": "00:10:00", "max_nodes": 1}]
+PARTITIONS = [
+    {"name": "lab", "max_time": "01:00:00", "max_nodes": None},
+    {"name": "solo", "max_time": "00:10:00", "max_nodes": 1},
+]
 
 
 def version() -> str:
@@ -40,7 +43,12 @@ def render(name: str, values: dict[str, Any]) -> str:
     """Return a configuration file as text. A value that is missing is an error, never a blank."""
     loader = jinja2.FileSystemLoader(SLURM / "templates")
     templates = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
     )
     text = templates.get_template(f"{name}.j2").render(keys=keys(values["slurm_version"]), **values)
     return text

@@ -10,8 +10,19 @@ READY_S = 20.0
 
 def munged(host: Host) -> None:
     """Start what signs and checks who speaks. All hosts share one key."""
-    own = ["--socket=/run/munge/munge.socket.2", "--pid-file=/run/munge/munged.pid", "--seed-file=/run/munge/seed"]
-    host.ask("munged", "--force", f"--key-file={host.cluster}/munge.key", *own, "--log-file=/var/log/slurm/munged.log", "--num-threads=2")
+    own = [
+        "--socket=/run/munge/munge.socket.2",
+        "--pid-file=/run/munge/munged.pid",
+        "--seed-file=/run/munge/seed",
+    ]
+    host.ask(
+        "munged",
+        "--force",
+        f"--key-file={host.cluster}/munge.key",
+        *own,
+        "--log-file=/var/log/slurm/munged.log",
+        "--num-threads=2",
+    )
 
 
 def slurmctld(host: Host) -> None:
@@ -40,7 +51,9 @@ def wait_idle(asked_at: Host, nodes: list[Host]) -> None:
         if time.monotonic() > until:
             late = sorted(wanted - idle(asked_at))
             why = asked_at.run("sinfo", "-h", "-N", "-n", late[0], "-o", "%T, %E").stdout.strip().splitlines()
-            raise ClusterError(f"{', '.join(late)} not ready after {READY_S:g} s: {why[0] if why else 'no controller answers'}")
+            raise ClusterError(
+                f"{', '.join(late)} not ready after {READY_S:g} s: {why[0] if why else 'no controller answers'}"
+            )
         time.sleep(0.05)
 
 

@@ -56,7 +56,16 @@ class Host:
         """Make its namespaces, and wait until its view of the machine is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.log.mkdir(parents=True)
-        spaces = ["--net", "--uts", "--ipc", "--pid", "--mount", "--fork", "--kill-child=KILL", "--mount-proc"]
+        spaces = [
+            "--net",
+            "--uts",
+            "--ipc",
+            "--pid",
+            "--mount",
+            "--fork",
+            "--kill-child=KILL",
+            "--mount-proc",
+        ]
         words = ["bash", str(SCRIPT), str(self.cluster), self.name, str(gpus), cgroup, *kept_places()]
         let_run(["unshare", *spaces, *words], self.folder / "log" / "host.log")
 
@@ -102,7 +111,11 @@ class Host:
 
 def environment_of(user: Person, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return a login's environment: little of this process's own."""
-    return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | user.environment | dict(more or {})
+    return (
+        {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        | user.environment
+        | dict(more or {})
+    )
 
 
 def kept_places() -> list[str]:
@@ -126,10 +139,17 @@ def _found(cluster: Path, name: str, program: str) -> list[int]:
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
-        if str(SCRIPT.name) not in [Path(word).name for word in words] or process.info["status"] == psutil.STATUS_ZOMBIE:
+        if (
+            str(SCRIPT.name) not in [Path(word).name for word in words]
+            or process.info["status"] == psutil.STATUS_ZOMBIE
+        ):
             continue
         rest = words[[Path(word).name for word in words].index(SCRIPT.name) + 1 :]
-        if Path(words[0]).name == program and rest[:1] == [str(cluster)] and (not name or rest[1:2] == [name]):
+        if (
+            Path(words[0]).name == program
+            and rest[:1] == [str(cluster)]
+            and (not name or rest[1:2] == [name])
+        ):
             found.append(process.pid)
     return found
 

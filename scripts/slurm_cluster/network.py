@@ -15,13 +15,22 @@ def address(place: int) -> str:
 
 def begin(controller: Host) -> None:
     """Give the controller the bridge, with its own address on it."""
-    _ip(controller, f"link add {BRIDGE} type bridge", f"addr add {controller.address}/24 dev {BRIDGE}", f"link set {BRIDGE} up")
+    _ip(
+        controller,
+        f"link add {BRIDGE} type bridge",
+        f"addr add {controller.address}/24 dev {BRIDGE}",
+        f"link set {BRIDGE} up",
+    )
 
 
 def connect(controller: Host, host: Host) -> None:
     """Lay a cable from a host to the bridge."""
     end = cable(host)
-    _ip(controller, f"link add {end} type veth peer name eth0 netns {host.outer_pid}", f"link set {end} master {BRIDGE} up")
+    _ip(
+        controller,
+        f"link add {end} type veth peer name eth0 netns {host.outer_pid}",
+        f"link set {end} master {BRIDGE} up",
+    )
     _ip(host, f"addr add {host.address}/24 dev eth0", "link set eth0 up")
 
 

@@ -38,17 +38,24 @@ def install(*, yes: bool) -> None:
     if not wanted:
         return
     if not shutil.which("apt-get"):
-        raise ClusterError(f"these programs are missing: {', '.join(NEEDED[name] for name in wanted)}\ninstall them as your system does")
+        raise ClusterError(
+            f"these programs are missing: {', '.join(NEEDED[name] for name in wanted)}\ninstall them as your system does"
+        )
     print(f"to be installed by apt-get, and not started: {' '.join(wanted)}", file=sys.stderr)
     if not yes and not _agreed():
         raise ClusterError("nothing was installed; say YES=1 to install without being asked")
     with _nothing_starts():
         for words in (["update", "-qq"], ["install", "-qq", "--yes", "--no-install-recommends", *wanted]):
             done = subprocess.run(
-                ["apt-get", *words], stdout=sys.stderr, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, check=False
+                ["apt-get", *words],
+                stdout=sys.stderr,
+                env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                check=False,
             )
             if done.returncode:
-                raise ClusterError(f"apt-get {words[0]} ended with status {done.returncode}; its own words are above")
+                raise ClusterError(
+                    f"apt-get {words[0]} ended with status {done.returncode}; its own words are above"
+                )
 
 
 def _agreed() -> bool:

@@ -24,7 +24,15 @@ def let_run(words: Sequence[str], log: Path, environment: Mapping[str, str] | No
     """Start what is to outlive this command."""
     with log.open("wb") as out:
         _children.append(
-            subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True, cwd="/")
+            subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=environment,
+                start_new_session=True,
+                cwd="/",
+            )
         )
 
 

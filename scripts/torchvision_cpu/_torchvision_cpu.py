@@ -41,7 +41,9 @@ class Finder:
     """Finds torchvision where it is, and nothing else; acts only when it is really imported, not when it is looked for."""
 
     @staticmethod
-    def find_spec(name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
+    def find_spec(
+        name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         if name != "torchvision":
             return None
         from importlib.machinery import PathFinder, SourceFileLoader

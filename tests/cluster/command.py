@@ -9,7 +9,15 @@ from labs.errors import UsageError
 from labs.launch import Request, RunSpec
 
 sizes, wishes, verb = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
-spec = RunSpec(99, "tests.launch.stand_in", "slurm", home.run_folder(99, "slurm"), **sizes, flags=(verb,), request=Request(**wishes))
+spec = RunSpec(
+    99,
+    "tests.launch.stand_in",
+    "slurm",
+    home.run_folder(99, "slurm"),
+    **sizes,
+    flags=(verb,),
+    request=Request(**wishes),
+)
 try:
     sys.exit(start(spec, asked=True, dry_run=False))
 except UsageError as error:

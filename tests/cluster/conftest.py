@@ -59,5 +59,10 @@ def desk_of(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[[str], Desk]]
 @pytest.fixture
 def ada(desk_of: Callable[[str], Desk], cluster: Cluster) -> Desk:
     """Ada's desk, on a cluster whose nodes are all idle."""
-    until(lambda: cluster.login.run("sinfo", "-h", "-N", "-p", "lab", "-o", "%T").stdout.split() == ["idle"] * NODES, "idle nodes")
+    until(
+        lambda: (
+            cluster.login.run("sinfo", "-h", "-N", "-p", "lab", "-o", "%T").stdout.split() == ["idle"] * NODES
+        ),
+        "idle nodes",
+    )
     return desk_of("ada")

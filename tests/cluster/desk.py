@@ -36,7 +36,9 @@ class Started:
     def __init__(self, words: Sequence[str], environment: dict[str, str], folder: Path) -> None:
         self._files = [folder / f"{time.monotonic_ns()}.{kind}" for kind in ("out", "err")]
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
-            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
+            )
 
     @property
     def out(self) -> str:
@@ -56,7 +58,12 @@ class Started:
 
     def says(self, pattern: str, limit_s: float = SOON_S) -> None:
         """Wait until it has said something, on either channel."""
-        until(lambda: bool(re.search(pattern, self.out + self.err)), f"it says {pattern}", limit_s, lambda: self.out + self.err)
+        until(
+            lambda: bool(re.search(pattern, self.out + self.err)),
+            f"it says {pattern}",
+            limit_s,
+            lambda: self.out + self.err,
+        )
 
     def send(self, number: int) -> None:
         """Send a signal to the command itself; its parent only leads into the namespaces."""
@@ -65,7 +72,9 @@ class Started:
 
     def ended(self, limit_s: float = SOON_S) -> Ended:
         """Wait for its end."""
-        until(lambda: self.process.poll() is not None, "the command's end", limit_s, lambda: self.out + self.err)
+        until(
+            lambda: self.process.poll() is not None, "the command's end", limit_s, lambda: self.out + self.err
+        )
         return Ended(self.process.returncode, self.out, self.err)
 
     def close(self) -> None:
@@ -81,7 +90,9 @@ class Desk:
 
     def __init__(self, cluster: Cluster, person: Person, folder: Path) -> None:
         self.cluster, self.person, self.folder = cluster, person, folder
-        self.home = cluster.folder / "home" / person.name  # as the machine sees it; on the cluster it is person.home
+        self.home = (
+            cluster.folder / "home" / person.name
+        )  # as the machine sees it; on the cluster it is person.home
         self.notes = self.home / f"notes{time.monotonic_ns()}"
         self.notes.mkdir()
         os.chown(self.notes, person.uid, person.uid)
@@ -89,7 +100,11 @@ class Desk:
 
     def start(self, *words: str, **environment: str) -> Started:
         """Start a command on the login node."""
-        ours = {"PYTHONPATH": str(CHECKOUT), "STAND_IN_NOTES": f"{self.person.home}/{self.notes.name}", "OMP_NUM_THREADS": "1"}
+        ours = {
+            "PYTHONPATH": str(CHECKOUT),
+            "STAND_IN_NOTES": f"{self.person.home}/{self.notes.name}",
+            "OMP_NUM_THREADS": "1",
+        }
         everything = environment_of(self.person, ours | environment)
         one = Started(self.cluster.login.words(words, self.person, CHECKOUT), everything, self.folder)
         self.started.append(one)
@@ -103,7 +118,14 @@ class Desk:
         return self.start(sys.executable, "-m", "labs", *words, **environment)
 
     def begin(
-        self, verb: str, *, nodes: int = 2, procs: int = 1, gpus: str = "0", environment: dict[str, str] | None = None, **wishes: str
+        self,
+        verb: str,
+        *,
+        nodes: int = 2,
+        procs: int = 1,
+        gpus: str = "0",
+        environment: dict[str, str] | None = None,
+        **wishes: str,
     ) -> Started:
         """Start a stand-in lab, which does what the verb says."""
         sizes = {"nodes": nodes, "procs": procs, "gpus": gpus}
@@ -113,7 +135,12 @@ class Desk:
     def ranks(self, count: int, limit_s: float = SOON_S) -> list[dict[str, Any]]:
         """Return the notes of so many ranks, once all are there."""
         files = [self.notes / f"rank{rank}.json" for rank in range(count)]
-        until(lambda: all(file.exists() for file in files), f"{count} ranks", limit_s, lambda: "".join(one.err for one in self.started))
+        until(
+            lambda: all(file.exists() for file in files),
+            f"{count} ranks",
+            limit_s,
+            lambda: "".join(one.err for one in self.started),
+        )
         return [json.loads(file.read_text()) for file in files]
 
     def runs(self, lab: int = 99) -> list[Path]:
@@ -126,7 +153,9 @@ class Desk:
 
     def forget_jobs(self, signal: str = "TERM") -> None:
         """Start the controller anew without any memory of jobs. New ones get other ids: nodes refuse one that they have seen."""
-        newest = max([0, *(int(word) for word in self.slurm("squeue", "-h", "--states=all", "-o", "%A").split())])
+        newest = max(
+            [0, *(int(word) for word in self.slurm("squeue", "-h", "--states=all", "-o", "%A").split())]
+        )
         daemons.stop(self.cluster.controller, "slurmctld", signal)
         self.slurm("rm", "-f", "/var/spool/slurmctld/job_state", "/var/spool/slurmctld/job_state.old")
         conf = self.cluster.folder / "etc" / "slurm" / "slurm.conf"
@@ -154,7 +183,9 @@ class Desk:
         for node in [node for node in self.cluster.nodes if node.up]:
             lines = node.run("ps", "-e", "-o", "args=").stdout.splitlines()
             found += [
-                f"{node.name}: {line}" for line in lines if not line.split("/")[-1].startswith(DAEMONS) and not line.startswith(DAEMONS)
+                f"{node.name}: {line}"
+                for line in lines
+                if not line.split("/")[-1].startswith(DAEMONS) and not line.startswith(DAEMONS)
             ]
         return [line for line in found if "host.sh" not in line]
 
@@ -166,7 +197,9 @@ class Desk:
         until(lambda: not self.slurm("squeue", "-h", "-u", self.person.name).strip(), "the end of its jobs")
 
 
-def until(true: Callable[[], bool], what: str, limit_s: float = SOON_S, seen: Callable[[], str] = str) -> None:
+def until(
+    true: Callable[[], bool], what: str, limit_s: float = SOON_S, seen: Callable[[], str] = str
+) -> None:
     """Wait until something has come true. Fails the test where it does not in time, and shows what was seen."""
     end = time.monotonic() + limit_s
     while not true():

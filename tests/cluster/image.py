@@ -23,7 +23,9 @@ def build(place: Path, mounts: list[Path]) -> Path:
     python, venv = Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve()
     _link(python, place / python.relative_to("/"))
     _link(venv, place / "opt" / "venv")
-    for file in {library for program in (*PROGRAMS, *_native(python, venv)) for library in _needs(program)} | set(PROGRAMS):
+    for file in {
+        library for program in (*PROGRAMS, *_native(python, venv)) for library in _needs(program)
+    } | set(PROGRAMS):
         target = place / file.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)

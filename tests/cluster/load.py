@@ -36,16 +36,28 @@ def test_every_job_ends_with_its_own_verdict(crowd: list[Desk], capsys: pytest.C
     begun = time.monotonic()
     done = list(_followed(crowd))
     took = time.monotonic() - begun
-    wrong = [(verb, run.process.returncode, run.err[-300:]) for verb, run, _ in done if run.process.returncode != VERBS[verb]]
+    wrong = [
+        (verb, run.process.returncode, run.err[-300:])
+        for verb, run, _ in done
+        if run.process.returncode != VERBS[verb]
+    ]
     assert wrong == []
     ids = {run.job for _, run, _ in done}
     assert len(ids) == JOBS
     until(lambda: not crowd[0].slurm("squeue", "-h").strip(), "an empty queue")
-    known = dict(re.findall(r"^(\d+)\|(\w+)", crowd[0].slurm("sacct", "-a", "-X", "-n", "-P", "-o", "JobID,State"), re.MULTILINE))
+    known = dict(
+        re.findall(
+            r"^(\d+)\|(\w+)",
+            crowd[0].slurm("sacct", "-a", "-X", "-n", "-P", "-o", "JobID,State"),
+            re.MULTILINE,
+        )
+    )
     states = Counter(known.get(id_, "lost") for id_ in ids)
     assert states == {"COMPLETED": JOBS - JOBS // EACH_FAILS, "FAILED": JOBS // EACH_FAILS}
     with capsys.disabled():
-        print(f"\n{JOBS} jobs of {PEOPLE} people on {NODES} nodes: {took:.0f} s, {JOBS / took:.1f} a second, {AT_ONCE} commands at once")
+        print(
+            f"\n{JOBS} jobs of {PEOPLE} people on {NODES} nodes: {took:.0f} s, {JOBS / took:.1f} a second, {AT_ONCE} commands at once"
+        )
         print(
             f"a command took {median(seconds for *_, seconds in done):.1f} s (median), {max(seconds for *_, seconds in done):.1f} s at most"
         )
@@ -72,4 +84,6 @@ def _said_by_the_controller(desk: Desk) -> str:
     said = desk.slurm("sdiag")
     calls = re.findall(r"^\s+(REQUEST_\w+)\s.*count:(\d+)\s+ave_time:(\d+)", said, re.MULTILINE)
     busiest = sorted(calls, key=lambda call: -int(call[1]))[:5]
-    return "the controller: " + ", ".join(f"{count} {name} of {int(mean) / 1000:.1f} ms" for name, count, mean in busiest)
+    return "the controller: " + ", ".join(
+        f"{count} {name} of {int(mean) / 1000:.1f} ms" for name, count, mean in busiest
+    )

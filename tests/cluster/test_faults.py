@@ -140,7 +140,9 @@ def test_a_controller_that_forgot_the_job_is_no_reason_to_wait_for_ever(ada: Des
     ada.ranks(2)
     ada.forget_jobs("KILL")
     ended = run.ended(60)
-    assert "Slurm has lost the job" in ended.err or "the job was cancelled" in ended.err  # as the accounting saw it
+    assert (
+        "Slurm has lost the job" in ended.err or "the job was cancelled" in ended.err
+    )  # as the accounting saw it
     assert ended.status in (1, 143), ended
     ada.nothing_left()
 

@@ -23,7 +23,9 @@ NAME = "harness"  # another one than that of the other tests, so that both can b
 def command(*words: str, **environment: str) -> subprocess.Popen[str]:
     everything = os.environ | {"SLURM_CLUSTER": NAME} | environment
     whole = [sys.executable, "-m", "scripts.slurm_cluster", *words]
-    return subprocess.Popen(whole, cwd=CHECKOUT, env=everything, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        whole, cwd=CHECKOUT, env=everything, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -40,10 +42,19 @@ def traces() -> set[str]:
     }
     ours = {line for line in processes if NAME in line and "host.sh" in line}
     mounts = {line for line in Path("/proc/self/mounts").read_text().splitlines() if NAME in line}
-    links = {path.name for path in Path("/sys/class/net").glob("to-*")}  # others may make links of their own meanwhile
+    links = {
+        path.name for path in Path("/sys/class/net").glob("to-*")
+    }  # others may make links of their own meanwhile
     devices = {str(path) for path in Path("/dev").glob("*gpu*")}
     groups = {str(path) for path in cgroups.MOUNT.glob(f"*/*{NAME}*")}
-    return ours | mounts | links | devices | groups | {str(path) for path in [Cluster(NAME).folder] if path.exists()}
+    return (
+        ours
+        | mounts
+        | links
+        | devices
+        | groups
+        | {str(path) for path in [Cluster(NAME).folder] if path.exists()}
+    )
 
 
 @pytest.fixture
@@ -111,7 +122,10 @@ def test_a_node_can_be_cut_off_healed_killed_and_restarted(own: Cluster) -> None
     network.cut(own.controller, node)
     assert own.controller.run("ping", "-c1", "-W1", "node2").returncode != 0
     network.heal(own.controller, node)
-    until(lambda: own.controller.run("bash", "-c", "exec 3<>/dev/tcp/node2/6818").returncode == 0, "node2 answers")
+    until(
+        lambda: own.controller.run("bash", "-c", "exec 3<>/dev/tcp/node2/6818").returncode == 0,
+        "node2 answers",
+    )
     node.kill()
     assert not node.up
     own.start_node(node)
@@ -124,12 +138,21 @@ def test_a_node_can_be_cut_off_healed_killed_and_restarted(own: Cluster) -> None
 def test_the_machine_knows_neither_the_people_nor_the_network(own: Cluster) -> None:
     own.up(Size(nodes=1))
     assert "ada" not in Path("/etc/passwd").read_text()
-    assert network.PREFIX not in subprocess.run(["ip", "addr"], capture_output=True, text=True, check=True).stdout
+    assert (
+        network.PREFIX
+        not in subprocess.run(["ip", "addr"], capture_output=True, text=True, check=True).stdout
+    )
     assert own.login.ask("id", "-un", "20001") == "ada\n"
 
 
 def test_what_a_cluster_cannot_have_is_refused() -> None:
-    for words in (["up", "--nodes", "0"], ["up", "--nodes", "99"], ["up", "--gpus", "-1"], ["node", "burn", "node1"], ["nothing"]):
+    for words in (
+        ["up", "--nodes", "0"],
+        ["up", "--nodes", "99"],
+        ["up", "--gpus", "-1"],
+        ["node", "burn", "node1"],
+        ["nothing"],
+    ):
         status, _, err = ended(command(*words))
         assert (status, "Traceback" in err) == (2, False), words
     status, _, err = ended(command("up", SLURM_CLUSTER="../x"))

@@ -10,13 +10,26 @@ def test_nobody_ends_reads_or_follows_anothers_run(ada: Desk, desk_of: Callable[
     run = ada.begin("tick:15")
     ada.ranks(2)
     folder = f"/home/ada/labs/runs/lab99/{ada.runs()[-1].name}"
-    for words in (["cat", f"{folder}/job.json"], ["ls", folder], ["touch", f"{folder}/x"], ["scancel", run.job]):
+    for words in (
+        ["cat", f"{folder}/job.json"],
+        ["ls", folder],
+        ["touch", f"{folder}/x"],
+        ["scancel", run.job],
+    ):
         assert bob.start(*words).ended().status != 0, words
     for words in (["cancel", folder], ["logs", folder], ["status", folder], ["cancel", "99"]):
         refused = bob.labs(*words)
-        assert (refused.status, len(refused.err.splitlines()) <= 3, "Traceback" in refused.err) == (2, True, False), refused
+        assert (refused.status, len(refused.err.splitlines()) <= 3, "Traceback" in refused.err) == (
+            2,
+            True,
+            False,
+        ), refused
         refused = bob.labs(*words, LABS_HOME="/home/ada/labs")
-        assert (refused.status, len(refused.err.splitlines()) <= 3, "Traceback" in refused.err) == (2, True, False), refused
+        assert (refused.status, len(refused.err.splitlines()) <= 3, "Traceback" in refused.err) == (
+            2,
+            True,
+            False,
+        ), refused
     assert ada.state(run.job) == "RUNNING"
     assert run.ended().status == 0
 

@@ -14,7 +14,9 @@ LAB_S = 120.0
 
 
 @pytest.mark.parametrize("number", [43, 44])
-def test_training_outlives_a_requeue_a_preemption_and_a_nodes_death(ada: Desk, cluster: Cluster, number: int) -> None:
+def test_training_outlives_a_requeue_a_preemption_and_a_nodes_death(
+    ada: Desk, cluster: Cluster, number: int
+) -> None:
     run = ada.begin_labs("run", str(number), "--nodes", "2", "--qos", "low", "--smoke", "--", *TRAINS_LONG)
     try:
         for strike in (_requeued, _preempted, _bereft_of_a_node):
@@ -58,11 +60,20 @@ def _bereft_of_a_node(ada: Desk, cluster: Cluster, run: Started) -> None:
 def _makes_a_new_checkpoint(ada: Desk, number: int) -> None:
     """Wait until the run has one more checkpoint than it has now."""
     newest = _newest(ada, number)
-    until(lambda: _newest(ada, number) > newest, "a new checkpoint", LAB_S, lambda: "".join(one.out + one.err for one in ada.started))
+    until(
+        lambda: _newest(ada, number) > newest,
+        "a new checkpoint",
+        LAB_S,
+        lambda: "".join(one.out + one.err for one in ada.started),
+    )
 
 
 def _newest(ada: Desk, number: int) -> int:
-    found = [int(place.name.removeprefix("step-")) for run in ada.runs(number)[-1:] for place in run.glob("checkpoints/step-*")]
+    found = [
+        int(place.name.removeprefix("step-"))
+        for run in ada.runs(number)[-1:]
+        for place in run.glob("checkpoints/step-*")
+    ]
     return max(found, default=0)
 
 

@@ -18,7 +18,9 @@ LAB_S = 200.0
 
 
 @pytest.mark.parametrize("number", classes.labs())
-def test_a_lab_runs_and_its_claims_hold(ada: Desk, number: int, record_property: Callable[[str, object], None]) -> None:
+def test_a_lab_runs_and_its_claims_hold(
+    ada: Desk, number: int, record_property: Callable[[str, object], None]
+) -> None:
     record_property("lab", number)
     nodes = classes.nodes_of(number)
     ended = ada.labs("run", str(number), "--nodes", str(nodes), "--smoke", limit_s=LAB_S)
@@ -78,7 +80,9 @@ def test_a_run_of_an_earlier_day_is_still_known(ada: Desk, cluster: Cluster) -> 
     """The controller forgets jobs after some minutes; the accounting does not."""
     begun = ada.begin("end:3:all")
     assert begun.ended().status == 3
-    until(lambda: "FAILED" in ada.slurm("sacct", "-n", "-X", "-j", begun.job, "-o", "State"), "the accounting")
+    until(
+        lambda: "FAILED" in ada.slurm("sacct", "-n", "-X", "-j", begun.job, "-o", "State"), "the accounting"
+    )
     ada.forget_jobs()
     daemons.wait_idle(cluster.controller, cluster.nodes)
     assert "nvalid job id" in cluster.controller.run("scontrol", "show", "job", begun.job).stderr
@@ -95,7 +99,9 @@ def test_the_list_shows_how_the_last_run_ended(ada: Desk) -> None:
 def test_a_learners_file_is_judged_on_the_cluster(ada: Desk) -> None:
     assert ada.labs("exercise", "43").status == 0
     (ada.home / "labs" / "work" / "lab43.py").write_text(solved(43))
-    ended = ada.labs("check", "43", "--nodes", "3", "--smoke", limit_s=LAB_S)  # two ranks are too few for one of the exercises
+    ended = ada.labs(
+        "check", "43", "--nodes", "3", "--smoke", limit_s=LAB_S
+    )  # two ranks are too few for one of the exercises
     assert ended.status == 0, ended
     assert ended.out.count(" passed") == 3
 

@@ -32,7 +32,9 @@ def test_a_lab_on_two_nodes_in_bwrap(ada: Desk, rootfs: str) -> None:
 
 
 def test_the_ranks_are_the_images_python_and_see_little_of_the_node(ada: Desk, rootfs: str) -> None:
-    run = ada.begin("stay", runtime="bwrap", image="/home/image", environment={"STAND_IN_NOTES": "/home/ada/labs"})
+    run = ada.begin(
+        "stay", runtime="bwrap", image="/home/image", environment={"STAND_IN_NOTES": "/home/ada/labs"}
+    )
     run.says("runs on")
     node = ada.cluster.node("node2")
     pid = _waiting(ada, f"{PYTHON} -m tests.launch.stand_in")
@@ -45,7 +47,9 @@ def test_the_ranks_are_the_images_python_and_see_little_of_the_node(ada: Desk, r
 
 
 def test_a_killed_rank_in_bwrap_is_named(ada: Desk, rootfs: str) -> None:
-    run = ada.begin("stay", runtime="bwrap", image="/home/image", environment={"STAND_IN_NOTES": "/home/ada/labs"})
+    run = ada.begin(
+        "stay", runtime="bwrap", image="/home/image", environment={"STAND_IN_NOTES": "/home/ada/labs"}
+    )
     pid = _waiting(ada, f"{PYTHON} -m tests.launch.stand_in")
     ada.cluster.node("node2").run("kill", "-KILL", str(pid))
     ended = run.ended()
@@ -56,5 +60,9 @@ def test_a_killed_rank_in_bwrap_is_named(ada: Desk, rootfs: str) -> None:
 
 def _waiting(desk: Desk, pattern: str) -> int:
     node = desk.cluster.node("node2")
-    until(lambda: bool(desk.on(node, pattern)), f"{pattern} on {node.name}", seen=lambda: "".join(one.err for one in desk.started))
+    until(
+        lambda: bool(desk.on(node, pattern)),
+        f"{pattern} on {node.name}",
+        seen=lambda: "".join(one.err for one in desk.started),
+    )
     return desk.on(node, pattern)[0]

@@ -32,11 +32,20 @@ def test_the_warning_kills_nobody_where_it_reaches_every_process(ada: Desk, clus
 
 def test_a_variable_of_another_launcher_changes_nothing(ada: Desk) -> None:
     """MASTER_ADDR and others may be set already, by a profile or an outer job."""
-    strange = {"MASTER_ADDR": "198.18.99.99", "MASTER_PORT": "1", "RANK": "7", "WORLD_SIZE": "9", "LOCAL_RANK": "3"}
+    strange = {
+        "MASTER_ADDR": "198.18.99.99",
+        "MASTER_PORT": "1",
+        "RANK": "7",
+        "WORLD_SIZE": "9",
+        "LOCAL_RANK": "3",
+    }
     run = ada.begin("note", environment=strange)
     assert run.ended().status == 0
     found = [rank["environment"] for rank in ada.ranks(2)]
-    assert [(one["RANK"], one["WORLD_SIZE"], one["LOCAL_RANK"]) for one in found] == [("0", "2", "0"), ("1", "2", "0")]
+    assert [(one["RANK"], one["WORLD_SIZE"], one["LOCAL_RANK"]) for one in found] == [
+        ("0", "2", "0"),
+        ("1", "2", "0"),
+    ]
     assert {one["MASTER_ADDR"] for one in found} == {"node1"}
     assert found[0]["MASTER_PORT"] == found[1]["MASTER_PORT"] != "1"
 
@@ -133,6 +142,8 @@ def test_debians_127_0_1_1_is_found_before_the_ranks_start(ada: Desk, cluster: C
 
 def test_slurms_variables_do_not_leak_the_wrong_launcher(ada: Desk) -> None:
     """Inside a job the nodes are there already, so the natural launcher is this machine, not another job."""
-    ended = ada.start("srun", "-N1", "--mem=1G", "bash", "-c", ".venv/bin/labs run 1 --smoke --dry-run").ended(60)
+    ended = ada.start(
+        "srun", "-N1", "--mem=1G", "bash", "-c", ".venv/bin/labs run 1 --smoke --dry-run"
+    ).ended(60)
     assert ended.status == 0, ended
     assert "SBATCH" not in ended.out

@@ -31,7 +31,16 @@ def test_a_wish_reaches_slurm(ada: Desk, wish: dict[str, Any], field: str, value
 
 
 def test_a_reservation_is_used(ada: Desk) -> None:
-    ada.slurm("scontrol", "create", "reservation", "reservationname=today", "starttime=now", "duration=5", "users=ada", "nodes=node3")
+    ada.slurm(
+        "scontrol",
+        "create",
+        "reservation",
+        "reservationname=today",
+        "starttime=now",
+        "duration=5",
+        "users=ada",
+        "nodes=node3",
+    )
     try:
         run = ada.begin("note", nodes=1, reservation="today")
         assert run.ended().status == 0, run.err
@@ -73,4 +82,6 @@ def test_what_cannot_be_had_is_refused_at_once(ada: Desk, asked: list[str], said
     assert len(refusal) <= 3, ended.err
     assert "Traceback" not in ended.err
     assert not ada.slurm("squeue", "-h").strip()
-    assert not [folder for folder in ada.runs(43) if folder.stat().st_mtime > time.time() - 5], "nothing half-done is left"
+    assert not [folder for folder in ada.runs(43) if folder.stat().st_mtime > time.time() - 5], (
+        "nothing half-done is left"
+    )

@@ -18,13 +18,21 @@ from labs import catalog, record
 from tests.conftest import ROOT, Command
 
 LAB01 = "labs.m1_tensors.lab01_storage_vs_view"
-PLANNED = next(number for number, entry in catalog.all_labs().items() if not entry.ready) if len(catalog.all_labs()) > 2 else 0
+PLANNED = (
+    next(number for number, entry in catalog.all_labs().items() if not entry.ready)
+    if len(catalog.all_labs()) > 2
+    else 0
+)
 SCHEMA = json.loads((catalog.PACKAGE / "run.schema.json").read_text(encoding="utf-8"))
 SCRIPT = Path(sys.executable).with_name("labs")
 
 
 def files_in(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text("utf-8", "replace") for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_text("utf-8", "replace")
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def only_run_of(home: Path, number: int) -> Path:
@@ -38,7 +46,9 @@ def only_run_of(home: Path, number: int) -> Path:
 def test_list_has_all_labs_and_how_their_last_run_ended(labs: Command, labs_home: Path) -> None:
     ended = labs("list")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert re.findall(r"^  (\d\d)  ", ended.stdout, re.MULTILINE) == [f"{number:02d}" for number in range(1, 51)]
+    assert re.findall(r"^  (\d\d)  ", ended.stdout, re.MULTILINE) == [
+        f"{number:02d}" for number in range(1, 51)
+    ]
     assert re.search(r"^  01  Storage vs. view +not run yet$", ended.stdout, re.MULTILINE)
     folder = labs_home / "runs" / "lab01" / "2030-01-01T00-00-00-local"
     folder.mkdir(parents=True)
@@ -80,14 +90,22 @@ def test_a_dry_run_prints_what_would_run_and_makes_nothing(labs: Command, labs_h
     ended = labs("run", "1", "--smoke", "--dry-run", "--rows", "32", "--gpus", "0")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.count("\n") == 1
-    for words in ("CUDA_VISIBLE_DEVICES= ", f"-m {LAB01} --smoke", "--launcher local", "--rows 32", str(labs_home)):
+    for words in (
+        "CUDA_VISIBLE_DEVICES= ",
+        f"-m {LAB01} --smoke",
+        "--launcher local",
+        "--rows 32",
+        str(labs_home),
+    ):
         assert words in ended.stdout
     assert not labs_home.exists()
 
 
 def test_what_a_dry_run_prints_can_be_run(labs: Command, tiny_checkout: Path, labs_home: Path) -> None:
     line = labs("run", "99", "--smoke", "--dry-run", cwd=tiny_checkout).stdout
-    ended = subprocess.run(line, shell=True, cwd=tiny_checkout, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        line, shell=True, cwd=tiny_checkout, capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     assert record.load(only_run_of(labs_home, 99)).status == "held"
 
@@ -104,7 +122,9 @@ def test_run_keeps_a_valid_record_and_a_log(labs: Command, tiny_checkout: Path, 
     assert "99.doubled" in (folder / "log.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("mood", "status", "recorded"), [("well", 0, "held"), ("wrong", 1, "failed"), ("broken", 1, "broke")])
+@pytest.mark.parametrize(
+    ("mood", "status", "recorded"), [("well", 0, "held"), ("wrong", 1, "failed"), ("broken", 1, "broke")]
+)
 def test_the_exit_status_says_how_it_ended(
     labs: Command, tiny_checkout: Path, labs_home: Path, mood: str, status: int, recorded: str
 ) -> None:
@@ -114,9 +134,13 @@ def test_the_exit_status_says_how_it_ended(
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
-def test_a_lab_that_breaks_says_so_in_two_lines_and_keeps_its_traceback(tiny_checkout: Path, labs_home: Path) -> None:
+def test_a_lab_that_breaks_says_so_in_two_lines_and_keeps_its_traceback(
+    tiny_checkout: Path, labs_home: Path
+) -> None:
     command = [sys.executable, "-m", "labs.m7_bonus.lab99_tiny_things", "--smoke", "--mood=broken"]
-    ended = subprocess.run(command, cwd=tiny_checkout, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        command, cwd=tiny_checkout, capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) <= 3
     assert ended.stderr.startswith("lab 99 broke in step numbers: OSError: the tiny lab broke")
@@ -136,7 +160,9 @@ def test_a_folder_can_be_chosen(tiny_checkout: Path, tmp_path: Path, labs_home: 
 
 def test_a_reader_that_goes_away_gets_no_traceback(tiny_checkout: Path) -> None:
     command = [sys.executable, "-u", "-m", "labs.m7_bonus.lab99_tiny_things", "--smoke"]
-    with subprocess.Popen(command, cwd=tiny_checkout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=tiny_checkout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
@@ -168,7 +194,9 @@ def test_an_exercise_from_its_stub_to_its_pass(labs: Command, tiny_checkout: Pat
     assert "twice_N = 2 * x_N" not in first.stdout
     assert "twice_N = 2 * x_N" in second.stdout
 
-    work.write_text(stub.replace('raise NotImplementedError("exercise 99.1")', "return 2 * x_N"), encoding="utf-8")
+    work.write_text(
+        stub.replace('raise NotImplementedError("exercise 99.1")', "return 2 * x_N"), encoding="utf-8"
+    )
     checked = labs("check", "99", "--smoke", cwd=tiny_checkout)
     assert "exercise 99.1 passed" in checked.stdout
     assert checked.returncode == 1
@@ -184,11 +212,14 @@ def test_an_exercise_from_its_stub_to_its_pass(labs: Command, tiny_checkout: Pat
     assert [path.read_text(encoding="utf-8") for path in work.parent.glob("lab99-*.py")] == [mine]
 
 
-def test_check_passes_when_all_pass_and_fails_when_one_fails(labs: Command, tiny_checkout: Path, labs_home: Path) -> None:
+def test_check_passes_when_all_pass_and_fails_when_one_fails(
+    labs: Command, tiny_checkout: Path, labs_home: Path
+) -> None:
     work = labs_home / "work" / "lab99.py"
     work.parent.mkdir(parents=True)
     right = (
-        "import torch\ndef doubled(x_N): return 2 * x_N\ndef total(x_N): return x_N.sum()\ndef long_row(count): return torch.ones(count)\n"
+        "import torch\ndef doubled(x_N): return 2 * x_N\n"
+        "def total(x_N): return x_N.sum()\ndef long_row(count): return torch.ones(count)\n"
     )
     work.write_text(right, encoding="utf-8")
     passed = labs("check", "99", cwd=tiny_checkout)
@@ -200,7 +231,9 @@ def test_check_passes_when_all_pass_and_fails_when_one_fails(labs: Command, tiny
     assert "a known mistake: triples" in failed.stdout
 
 
-def test_a_learner_who_leaves_early_has_not_passed(labs: Command, tiny_checkout: Path, labs_home: Path) -> None:
+def test_a_learner_who_leaves_early_has_not_passed(
+    labs: Command, tiny_checkout: Path, labs_home: Path
+) -> None:
     work = labs_home / "work" / "lab99.py"
     work.parent.mkdir(parents=True)
     work.write_text("raise SystemExit(0)\n", encoding="utf-8")
@@ -234,7 +267,11 @@ def test_the_matrix_of_the_tiny_lab_is_complete(labs: Command, tiny_checkout: Pa
 def test_torch_is_not_imported_for(words: list[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "labs", *words]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in ended.stderr.splitlines() if line.startswith("import time:")}
+    imported = {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in ended.stderr.splitlines()
+        if line.startswith("import time:")
+    }
     assert "typer" in imported
     assert imported & {"torch", "numpy", "sklearn", "matplotlib"} == set()
 
@@ -279,7 +316,9 @@ def refused(ended: subprocess.CompletedProcess[str], said: str) -> None:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_refused_in_three_lines_and_leaves_nothing(labs: Command, labs_home: Path, case: str) -> None:
+def test_bad_input_is_refused_in_three_lines_and_leaves_nothing(
+    labs: Command, labs_home: Path, case: str
+) -> None:
     words, said = BAD[case]
     refused(labs(*words), said)
     assert not labs_home.exists() or files_in(labs_home) == {}
@@ -296,7 +335,9 @@ def test_a_work_file_that_cannot_be_read_is_refused(labs: Command, labs_home: Pa
 
 
 @pytest.mark.parametrize(
-    "words", [["run", "1", "--smoke"], ["exercise", "1"], ["hint", "1"], ["solution", "1"], ["reset", "1"]], ids=" ".join
+    "words",
+    [["run", "1", "--smoke"], ["exercise", "1"], ["hint", "1"], ["solution", "1"], ["reset", "1"]],
+    ids=" ".join,
 )
 def test_a_file_in_the_place_of_labs_home_is_refused(labs: Command, tmp_path: Path, words: list[str]) -> None:
     file = tmp_path / "file"
@@ -327,14 +368,22 @@ def test_a_disk_that_fills_up_during_a_run_is_refused(tiny_checkout: Path, full_
     (full_disk / "filler").write_bytes(b"x" * (2**20 - 3 * 4096))
     command = [sys.executable, "-c", program, "--smoke", "--loud"]
     ended = subprocess.run(
-        command, cwd=tiny_checkout, capture_output=True, text=True, timeout=60, env={**os.environ, "LABS_HOME": str(full_disk)}, check=False
+        command,
+        cwd=tiny_checkout,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "LABS_HOME": str(full_disk)},
+        check=False,
     )
     refused(ended, "free some space")
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])
 @pytest.mark.parametrize("command", ["hint", "solution", "show"])
-def test_a_corrupt_progress_file_is_said_in_one_sentence(labs: Command, labs_home: Path, command: str, content: str) -> None:
+def test_a_corrupt_progress_file_is_said_in_one_sentence(
+    labs: Command, labs_home: Path, command: str, content: str
+) -> None:
     progress = labs_home / "work" / "progress.json"
     progress.parent.mkdir(parents=True)
     progress.write_text(content)
@@ -366,7 +415,12 @@ WAYS = [
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_ctrl_c_ends_it_at_any_moment_without_a_traceback(way: Way, after_s: float, labs_home: Path) -> None:
     with subprocess.Popen(
-        way.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT
+        way.command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=ROOT,
     ) as process:
         time.sleep(after_s)
         os.killpg(process.pid, signal.SIGINT)
@@ -384,7 +438,12 @@ def test_ctrl_c_ends_it_at_any_moment_without_a_traceback(way: Way, after_s: flo
 def test_ctrl_c_in_the_middle_of_a_step_is_recorded(tiny_checkout: Path, labs_home: Path) -> None:
     command = [sys.executable, "-m", "labs", "run", "99", "--mood=asleep"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=tiny_checkout
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=tiny_checkout,
     ) as process:
         logs: list[Path] = []
         while not logs or "Count from zero" not in logs[0].read_text(encoding="utf-8"):

@@ -28,7 +28,13 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / f"{asset.name}.bin").write_bytes(asset.name.encode())
 
     def sources(self: Asset) -> list[Source]:
-        return [Source(f"http://nowhere.invalid/{self.name}.bin", "sha256", hashlib.sha256(self.name.encode()).hexdigest())]
+        return [
+            Source(
+                f"http://nowhere.invalid/{self.name}.bin",
+                "sha256",
+                hashlib.sha256(self.name.encode()).hexdigest(),
+            )
+        ]
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(Asset, "sources", sources)
@@ -54,7 +60,9 @@ def test_a_list_fetches_nothing(mirror: Path, tmp_path: Path, capsys: pytest.Cap
     assert not (tmp_path / "torch").exists()
 
 
-def test_everything_comes_from_a_mirror(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_comes_from_a_mirror(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fetch(origin=address)
     assert capsys.readouterr().out.count(" fetched: ") == len(ASSETS)
     fetch(list_=True)

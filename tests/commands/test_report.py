@@ -34,7 +34,10 @@ def test_the_command_makes_an_index_or_one_page(labs: Labs, run_folder: Path, la
     (labs_home / "runs" / "lab01" / "a-strange-one").mkdir()
     all_ = labs("report")
     assert (all_.returncode, all_.stdout) == (0, f"{labs_home / 'runs' / 'index.html'}\n")
-    assert all_.stderr == f"passed over, since it holds no record that can be read: {labs_home / 'runs' / 'lab01' / 'a-strange-one'}\n"
+    assert (
+        all_.stderr
+        == f"passed over, since it holds no record that can be read: {labs_home / 'runs' / 'lab01' / 'a-strange-one'}\n"
+    )
     (run_folder / "report.html").unlink()
     one = labs("report", run_folder.name)
     assert (one.returncode, one.stdout, one.stderr) == (0, f"{run_folder / 'report.html'}\n", "")

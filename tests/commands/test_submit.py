@@ -19,11 +19,17 @@ def test_a_run_that_was_killed_is_closed_for_it_with_its_page(tmp_path: Path) ->
     submit._close(tmp_path, 137)
     notes = record.load(tmp_path)
     assert (notes.status, notes.error) == ("broke", "ended with status 137 before it could say why")
-    assert "ended with status 137 before it could say why" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "ended with status 137 before it could say why" in (tmp_path / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
-@pytest.mark.parametrize("content", [None, "", '{"status": "running"}', record.Run(**LEAST | {"status": "held"}).model_dump_json()])
-def test_any_other_run_is_left_alone(tmp_path: Path, content: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "content", [None, "", '{"status": "running"}', record.Run(**LEAST | {"status": "held"}).model_dump_json()]
+)
+def test_any_other_run_is_left_alone(
+    tmp_path: Path, content: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
     if content is not None:
         (tmp_path / "run.json").write_text(content)
     submit._close(tmp_path, 1)

@@ -67,7 +67,9 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def asset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asset:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(Asset, "sources", lambda self: [Source("http://nowhere.invalid/net-0123.pth", "sha256", DIGEST[:8])])
+    monkeypatch.setattr(
+        Asset, "sources", lambda self: [Source("http://nowhere.invalid/net-0123.pth", "sha256", DIGEST[:8])]
+    )
     return Asset("net", "Net_Weights.V1", 2, (1,))
 
 
@@ -86,9 +88,13 @@ def test_a_file_is_fetched_whole_and_only_once(asset: Asset, server: Server) -> 
     assert len(server.asked) == 1
 
 
-def test_a_broken_connection_is_said_and_the_next_try_goes_on_from_there(asset: Asset, server: Server) -> None:
+def test_a_broken_connection_is_said_and_the_next_try_goes_on_from_there(
+    asset: Asset, server: Server
+) -> None:
     server.breaks = 1
-    with pytest.raises(UsageError, match=r"connection broke after 1,024,000 of 2,048,000 bytes\nthe next try goes on"):
+    with pytest.raises(
+        UsageError, match=r"connection broke after 1,024,000 of 2,048,000 bytes\nthe next try goes on"
+    ):
         fetched(asset, server.origin)
     assert not asset.there()
     fetched(asset, server.origin)
@@ -146,7 +152,9 @@ def test_a_folder_can_be_the_origin(asset: Asset, tmp_path: Path) -> None:
 def test_only_known_names_can_be_fetched() -> None:
     assert assets.select([]) == list(assets.ASSETS)
     assert [asset.name for asset in assets.select(["vgg19"])] == ["vgg19"]
-    with pytest.raises(UsageError, match="there is nothing called vgg to fetch; choose from: resnet18, vgg19"):
+    with pytest.raises(
+        UsageError, match="there is nothing called vgg to fetch; choose from: resnet18, vgg19"
+    ):
         assets.select(["vgg"])
 
 

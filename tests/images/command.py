@@ -8,7 +8,9 @@ from labs.launch import LAUNCHERS, Request, RunSpec
 
 nodes, procs, folder, verb, *wishes = sys.argv[1:]
 request = Request(**dict(wish.split("=", 1) for wish in wishes))
-spec = RunSpec(43, "labs.probe", "docker", Path(folder), int(nodes), int(procs), flags=(verb,), request=request)
+spec = RunSpec(
+    43, "labs.probe", "docker", Path(folder), int(nodes), int(procs), flags=(verb,), request=request
+)
 try:
     LAUNCHERS["docker"].check(spec)
     sys.exit(LAUNCHERS["docker"].submit(spec))

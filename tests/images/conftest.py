@@ -22,7 +22,18 @@ from tests.images.stage import LIMIT_S, ROOT, Ended, Engine, Stage, ended
 
 SCRIPT = [sys.executable, str(ROOT / "scripts" / "image.py")]
 CANARY = "canary-7f3a.invalid"  # lent to the build, and looked for in all that it made
-ANYBODY = ("--rm", "--user", "4321:4321", "--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--network", "none")
+ANYBODY = (
+    "--rm",
+    "--user",
+    "4321:4321",
+    "--read-only",
+    "--tmpfs",
+    "/tmp:exec",
+    "--cap-drop",
+    "ALL",
+    "--network",
+    "none",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,7 +81,9 @@ def client_of(name: str, environment: dict[str, str]) -> Engine:
 
     def client(*words: str) -> str:
         everything = os.environ | environment
-        done = subprocess.run([name, *words], env=everything, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run(
+            [name, *words], env=everything, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -108,7 +121,14 @@ def script(harness: ModuleType) -> Script:
     """`scripts/image.py` with a verb and its words."""
 
     def run(*words: str, **environment: str) -> Ended:
-        done = subprocess.run([*SCRIPT, *words], env=os.environ | environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run(
+            [*SCRIPT, *words],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
         return ended(done)
 
     return run

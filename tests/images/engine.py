@@ -15,9 +15,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(os.environ.get("LABS_TEST_ENGINE", "/tmp/labs-engine"))  # short: a socket's path has at most 108 bytes
+HERE = Path(
+    os.environ.get("LABS_TEST_ENGINE", "/tmp/labs-engine")
+)  # short: a socket's path has at most 108 bytes
 SOCKET = HERE / "docker.sock"
-PACKAGES = ("docker.io", "containerd", "runc", "iptables", "debootstrap", "iproute2", "bubblewrap", "docker-compose")
+PACKAGES = (
+    "docker.io",
+    "containerd",
+    "runc",
+    "iptables",
+    "debootstrap",
+    "iproute2",
+    "bubblewrap",
+    "docker-compose",
+)
 PROGRAMS = ("dockerd", "containerd", "runc", "debootstrap", "ss", "bwrap", "docker-compose")
 NEEDED_GB = 9.0
 READY_S = 30.0
@@ -30,7 +41,9 @@ BASE_PACKAGES = "python3,python3-venv,python3-dev"  # what stands in for the pub
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-STARTED: list[subprocess.Popen[bytes]] = []  # it outlives this function, and Python warns of a process whose object is gone
+STARTED: list[
+    subprocess.Popen[bytes]
+] = []  # it outlives this function, and Python warns of a process whose object is gone
 
 
 class EngineError(Exception):
@@ -77,7 +90,10 @@ def start(environment: dict[str, str]) -> None:
 
 def answers(environment: dict[str, str]) -> bool:
     try:
-        return subprocess.run(["docker", "info"], env=os.environ | environment, capture_output=True).returncode == 0
+        return (
+            subprocess.run(["docker", "info"], env=os.environ | environment, capture_output=True).returncode
+            == 0
+        )
     except FileNotFoundError:
         return False
 
@@ -91,7 +107,9 @@ def install_packages(packages: Sequence[str], *, allowed: bool) -> None:
     """Install what is missing, or say how."""
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     if not allowed or os.geteuid():
-        raise EngineError(f"{packages[0]} is missing here: say `{' '.join(command)}` as root, or `make test-docker ARGS=--yes`")
+        raise EngineError(
+            f"{packages[0]} is missing here: say `{' '.join(command)}` as root, or `make test-docker ARGS=--yes`"
+        )
     print(f"installing {', '.join(packages)}", file=sys.stderr)
     run(["apt-get", "update"])
     run(command, DEBIAN_FRONTEND="noninteractive")

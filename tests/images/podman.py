@@ -52,7 +52,10 @@ def up(builder: str, image: str, *, install: bool) -> dict[str, str]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in {"containers.conf": SETTINGS, "storage.conf": STORAGE}.items():
         (FOLDER / name).write_text(text.format(folder=FOLDER), encoding="utf-8")
-    places = {"CONTAINERS_CONF": str(FOLDER / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf")}
+    places = {
+        "CONTAINERS_CONF": str(FOLDER / "containers.conf"),
+        "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf"),
+    }
     environment = {**places, "DOCKER_HOST": "unix:///nowhere/docker.sock"}  # no docker here: podman serves
     lend(builder, image, environment)
     engine.run([*APART, "podman", "run", "--rm", "--network", "none", "labs:cpu", "true"], **environment)
@@ -62,13 +65,28 @@ def up(builder: str, image: str, *, install: bool) -> dict[str, str]:
 def lend(builder: str, image: str, environment: dict[str, str]) -> None:
     recipe = SMALL.format(image=image, base=engine.make_base())
     command = [builder, "build", "--quiet", "--network", "none", "--tag", "labs/small", "-"]
-    done = subprocess.run(command, input=recipe, env=os.environ | {"DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        input=recipe,
+        env=os.environ | {"DOCKER_BUILDKIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    engine.run(["sh", "-c", f"DOCKER_HOST={os.environ['DOCKER_HOST']} docker save labs/small | podman load"], **environment)
+    engine.run(
+        ["sh", "-c", f"DOCKER_HOST={os.environ['DOCKER_HOST']} docker save labs/small | podman load"],
+        **environment,
+    )
     engine.run(["podman", "tag", "labs/small", "labs:cpu"], **environment)
 
 
 def down(environment: dict[str, str]) -> None:
     """Remove all that podman kept."""
-    subprocess.run(["podman", "system", "reset", "--force"], env=os.environ | environment, capture_output=True, check=False)
+    subprocess.run(
+        ["podman", "system", "reset", "--force"],
+        env=os.environ | environment,
+        capture_output=True,
+        check=False,
+    )
     shutil.rmtree(FOLDER, ignore_errors=True)

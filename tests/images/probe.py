@@ -53,14 +53,21 @@ def facts() -> dict[str, object]:
         "capabilities": int(status["CapEff"], 16),
         "no_new_privileges": status["NoNewPrivs"],
         "seccomp": status["Seccomp"],
-        "writes": {place: writes(place) for place in ("/", "/opt/labs", os.environ["HOME"], str(Path(__file__).parent))},
+        "writes": {
+            place: writes(place)
+            for place in ("/", "/opt/labs", os.environ["HOME"], str(Path(__file__).parent))
+        },
         "memory": memory_limit(),
         "cpus": processor_limit(),
         "shm": os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize,
         "threads": os.environ["OMP_NUM_THREADS"],
         "timeout": os.environ.get("LABS_TIMEOUT", ""),
         "file": __file__,
-        "interfaces": [place.name for place in Path("/sys/class/net").iterdir() if int((place / "flags").read_text(), 16) & UP],
+        "interfaces": [
+            place.name
+            for place in Path("/sys/class/net").iterdir()
+            if int((place / "flags").read_text(), 16) & UP
+        ],
     }
 
 
@@ -79,7 +86,9 @@ def main() -> None:
         print(len(taken))
     if words.verb == "die" and RANK == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    while words.verb == "facts" and len(list(words.folder.glob("facts*.json"))) < int(os.environ["WORLD_SIZE"]):
+    while words.verb == "facts" and len(list(words.folder.glob("facts*.json"))) < int(
+        os.environ["WORLD_SIZE"]
+    ):
         time.sleep(0.1)  # a node that ended at once would take its name along
     if words.verb != "facts":
         time.sleep(60)

@@ -22,7 +22,9 @@ def unpacked(folder: Path, package: str, program: str, suite: str = "") -> Path:
 
 
 def apt(words: str, options: list[str], folder: Path) -> None:
-    done = subprocess.run(["apt-get", *options, *words.split()], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["apt-get", *options, *words.split()], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -31,7 +33,12 @@ def lists_of(folder: Path, suite: str) -> list[str]:
     (folder / "lists" / "partial").mkdir(parents=True)
     sources = folder / "sources.list"
     sources.write_text(f"deb [signed-by={KEYS}] {mirror()} {suite} main\n", encoding="utf-8")
-    places = {"Etc::SourceList": sources, "Etc::SourceParts": "/dev/null", "State::Lists": folder / "lists", "Cache": folder}
+    places = {
+        "Etc::SourceList": sources,
+        "Etc::SourceParts": "/dev/null",
+        "State::Lists": folder / "lists",
+        "Cache": folder,
+    }
     return [word for name, place in places.items() for word in ("-o", f"Dir::{name}={place}")]
 
 

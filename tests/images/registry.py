@@ -22,7 +22,10 @@ class Registry:
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[bytes, str]:
         """Return what it answers, and the digest that it gives with it."""
         request = urllib.request.Request(
-            f"http://{self.name}/v2/{path}", body, {"Accept": MANIFEST, "Content-Type": MANIFEST}, method=method
+            f"http://{self.name}/v2/{path}",
+            body,
+            {"Accept": MANIFEST, "Content-Type": MANIFEST},
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=READY_S) as answer:
             return answer.read(), answer.headers.get("Docker-Content-Digest", "")
@@ -48,9 +51,13 @@ def registry(folder: Path, program: Path) -> Iterator[Registry]:
         "OTEL_TRACES_EXPORTER": "none",
     }
     config = folder / "config.yml"
-    config.write_text("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {}}\nhttp: {}\n", encoding="utf-8")
+    config.write_text(
+        "version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {}}\nhttp: {}\n", encoding="utf-8"
+    )
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", str(config)], env=os.environ | environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [program, "serve", str(config)], env=os.environ | environment, stdout=log, stderr=log
+        )
     try:
         end = time.monotonic() + READY_S
         while not found.answers():

@@ -32,18 +32,42 @@ def ended(done: "subprocess.CompletedProcess[str]") -> Ended:
 class Stage:
     """A checkout with the probe in it, whose runs the docker launcher starts, and what became of them."""
 
-    def __init__(self, folder: Path, engine: Engine, environment: dict[str, str] | None = None, before: tuple[str, ...] = ()) -> None:
-        self.checkout, self.home, self.engine, self.before = (folder / "checkout", folder / "home", engine, before)
+    def __init__(
+        self,
+        folder: Path,
+        engine: Engine,
+        environment: dict[str, str] | None = None,
+        before: tuple[str, ...] = (),
+    ) -> None:
+        self.checkout, self.home, self.engine, self.before = (
+            folder / "checkout",
+            folder / "home",
+            engine,
+            before,
+        )
         self.run_folder = self.home / "runs" / "lab43" / "2026-01-01T00-00-00-docker"
-        self.environment = os.environ | (environment or {}) | {"LABS_HOME": str(self.home), "PYTHONPATH": str(self.checkout)}
+        self.environment = (
+            os.environ | (environment or {}) | {"LABS_HOME": str(self.home), "PYTHONPATH": str(self.checkout)}
+        )
         shutil.copytree(ROOT / "labs", self.checkout / "labs", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(HERE / "probe.py", self.checkout / "labs")
         self.started: list[subprocess.Popen[str]] = []
 
-    def start(self, verb: str, *wishes: str, nodes: int = 2, procs: int = 1, user: int | None = None) -> "subprocess.Popen[str]":
+    def start(
+        self, verb: str, *wishes: str, nodes: int = 2, procs: int = 1, user: int | None = None
+    ) -> "subprocess.Popen[str]":
         # Launching needs the standard library alone; this interpreter may lie where nobody else can read.
         python = sys.executable if user is None else "/usr/bin/python3"
-        command = [*self.before, python, str(HERE / "command.py"), str(nodes), str(procs), str(self.run_folder), verb, *wishes]
+        command = [
+            *self.before,
+            python,
+            str(HERE / "command.py"),
+            str(nodes),
+            str(procs),
+            str(self.run_folder),
+            verb,
+            *wishes,
+        ]
         process = subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.checkout,
             user=user, group=user, extra_groups=None if user is None else [],
@@ -59,7 +83,15 @@ class Stage:
         """A command of `labs`, in this checkout."""
         command = [sys.executable, "-m", "labs", *words]
         return ended(
-            subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=self.checkout, timeout=LIMIT_S, check=False)
+            subprocess.run(
+                command,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                cwd=self.checkout,
+                timeout=LIMIT_S,
+                check=False,
+            )
         )
 
     def open_to_all(self) -> None:

@@ -101,7 +101,9 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.usefixtures("image", "engine_for_all")
-def test_an_image_unpacked_runs_in_bwrap_and_belongs_to_who_unpacked_it(folder_for_all: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_unpacked_runs_in_bwrap_and_belongs_to_who_unpacked_it(
+    folder_for_all: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a person without rights, where root tests: they too could unpack it and run it."""
     assert shutil.which("bwrap"), "the harness installs bubblewrap"
     monkeypatch.setenv("LABS_HOME", str(folder_for_all / "home"))
@@ -114,7 +116,10 @@ def test_an_image_unpacked_runs_in_bwrap_and_belongs_to_who_unpacked_it(folder_f
     spec = RunSpec(1, "labs.x", "slurm", request=Request(image=str(root), runtime="bwrap"))
     runtime.check(spec)
     ran = as_person(
-        *runtime.wrapped(spec, lambda python: [python, "-c", "import sys, torch; print(sys.prefix, torch.ones(2).sum().item())"])
+        *runtime.wrapped(
+            spec,
+            lambda python: [python, "-c", "import sys, torch; print(sys.prefix, torch.ones(2).sum().item())"],
+        )
     )
     assert (ran.stdout, ran.stderr) == ("/opt/venv 2.0\n", "")
 
@@ -122,7 +127,16 @@ def test_an_image_unpacked_runs_in_bwrap_and_belongs_to_who_unpacked_it(folder_f
 def as_person(*command: str) -> "subprocess.CompletedProcess[str]":
     none: list[int] = []
     group, groups = (WHO, none) if os.geteuid() == 0 else (None, None)
-    return subprocess.run(command, user=WHO, group=group, extra_groups=groups, cwd="/", capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command,
+        user=WHO,
+        group=group,
+        extra_groups=groups,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_an_image_goes_to_a_registry_and_comes_back(engine: Engine, small: str, server: Registry) -> None:
@@ -147,7 +161,9 @@ def test_the_registry_listens_on_this_machine_alone(server: Registry) -> None:
     listening = subprocess.run(
         ["ss", "--listening", "--tcp", "--numeric", "--no-header"], capture_output=True, text=True, check=True
     ).stdout
-    assert [line.split()[3] for line in listening.splitlines() if line.split()[3].endswith(f":{server.port}")] == [server.name]
+    assert [
+        line.split()[3] for line in listening.splitlines() if line.split()[3].endswith(f":{server.port}")
+    ] == [server.name]
 
 
 @pytest.fixture
@@ -159,11 +175,18 @@ def versions(engine: Engine, image: str, server: Registry, tmp_path: Path) -> It
         build(engine, there, image, number)
         engine("push", "--quiet", there)
         engine("rmi", "--force", there)
-        text = "".join(f"{name}={there}\n" if line.startswith(f"{name}=") else line for line in text.splitlines(keepends=True))
+        text = "".join(
+            f"{name}={there}\n" if line.startswith(f"{name}=") else line
+            for line in text.splitlines(keepends=True)
+        )
     file = tmp_path / "versions.env"
     file.write_text(text, encoding="utf-8")
     yield file
-    engine("rmi", "--force", *engine("images", "--format", "{{.Repository}}:{{.Tag}}", f"{server.name}/bases/*").split())
+    engine(
+        "rmi",
+        "--force",
+        *engine("images", "--format", "{{.Repository}}:{{.Tag}}", f"{server.name}/bases/*").split(),
+    )
 
 
 def test_digests_are_those_that_the_registry_gives(server: Registry, versions: Path) -> None:
@@ -189,7 +212,9 @@ def test_no_digest_is_written_where_an_image_has_two(
     engine("pull", "--quiet", other)
     before = versions.read_text(encoding="utf-8")
     try:
-        with pytest.raises(UsageError, match=r"names 2 digests for .*/bases/gpu_base:3\.11, and one is needed"):
+        with pytest.raises(
+            UsageError, match=r"names 2 digests for .*/bases/gpu_base:3\.11, and one is needed"
+        ):
             pin.pin(versions)
     finally:
         engine("rmi", "--force", other)
@@ -199,4 +224,6 @@ def test_no_digest_is_written_where_an_image_has_two(
 @pytest.mark.parametrize("name", ["docker.io/library/python:3.11-slim", "python", "docker.io/library/python"])
 def test_a_repository_has_one_name(name: str) -> None:
     assert pin.repository(name) == "python"
-    assert pin.repository("127.0.0.1:5000/a/b:1") == pin.repository("127.0.0.1:5000/a/b") == "127.0.0.1:5000/a/b"
+    assert (
+        pin.repository("127.0.0.1:5000/a/b:1") == pin.repository("127.0.0.1:5000/a/b") == "127.0.0.1:5000/a/b"
+    )

@@ -58,20 +58,35 @@ class Compose:
                 time.sleep(0.2)
 
     def listens(self) -> list[str]:
-        listening = subprocess.run(["ss", "--listening", "--tcp", "--numeric", "--no-header"], capture_output=True, text=True, check=True)
+        listening = subprocess.run(
+            ["ss", "--listening", "--tcp", "--numeric", "--no-header"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         places = [line.split()[3] for line in listening.stdout.splitlines()]
         return [place for place in places if place.endswith(f":{self.port}")]
 
     def left(self) -> str:
         label = ("--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}")
-        return self.engine("ps", "--all", *label) + self.engine("network", "ls", *label) + self.engine("volume", "ls", *label)
+        return (
+            self.engine("ps", "--all", *label)
+            + self.engine("network", "ls", *label)
+            + self.engine("volume", "ls", *label)
+        )
 
 
 @pytest.fixture(params=["1.29", "2"])
-def compose(request: pytest.FixtureRequest, harness: ModuleType, stage: Stage, image: str) -> Iterator[Compose]:
+def compose(
+    request: pytest.FixtureRequest, harness: ModuleType, stage: Stage, image: str
+) -> Iterator[Compose]:
     """bookworm's docker-compose is the old one in Python, trixie's the new one in Go, which is a command by itself too."""
     second = request.param == "2"
-    command = unpacked(harness.HERE / "programs", "docker-compose", PLUGIN, "trixie") if second else "docker-compose"
+    command = (
+        unpacked(harness.HERE / "programs", "docker-compose", PLUGIN, "trixie")
+        if second
+        else "docker-compose"
+    )
     made = Compose(str(command), stage, image)
     yield made
     made("down", "--volumes")

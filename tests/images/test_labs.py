@@ -13,7 +13,9 @@ from tests.solutions import solved
 
 
 @pytest.mark.parametrize("lab", classes.labs())
-def test_a_lab_runs_as_it_does_elsewhere(stage: Stage, lab: int, record_property: Callable[[str, object], None]) -> None:
+def test_a_lab_runs_as_it_does_elsewhere(
+    stage: Stage, lab: int, record_property: Callable[[str, object], None]
+) -> None:
     record_property("lab", lab)
     nodes = classes.nodes_of(lab)
     ended = stage.labs("run", str(lab), "--smoke", "--launcher", "docker", "--nodes", str(nodes))
@@ -21,7 +23,12 @@ def test_a_lab_runs_as_it_does_elsewhere(stage: Stage, lab: int, record_property
     assert "launcher: docker (as asked)" in ended.err
     (path,) = (stage.home / "runs" / f"lab{lab:02d}").glob("*-docker/run.json")
     record = json.loads(path.read_text(encoding="utf-8"))
-    assert (record["lab"], record["launcher"], record["nodes"], record["status"]) == (lab, "docker", nodes, "held")
+    assert (record["lab"], record["launcher"], record["nodes"], record["status"]) == (
+        lab,
+        "docker",
+        nodes,
+        "held",
+    )
     assert {claim["verdict"] for claim in record["claims"]} <= {"held", "not measured here"}
     assert {rank["host"] for rank in record["ranks"]} == {f"node{node}" for node in range(nodes)}
     assert stage.left() == ""
@@ -29,7 +36,9 @@ def test_a_lab_runs_as_it_does_elsewhere(stage: Stage, lab: int, record_property
 
 def test_an_edited_lab_runs_as_edited(stage: Stage) -> None:
     file = next((stage.checkout / "labs" / "m1_tensors").glob("lab01_*.py"))
-    file.write_text(file.read_text(encoding="utf-8").replace("Storage vs. view", "Storage against view"), encoding="utf-8")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("Storage vs. view", "Storage against view"), encoding="utf-8"
+    )
     assert "Storage against view" in stage.labs("run", "1", "--smoke", "--launcher", "docker").out
 
 
@@ -56,6 +65,16 @@ def test_preflight_says_whether_nodes_meet(stage: Stage) -> None:
 
 def test_a_lab_runs_in_the_bare_image_too(engine: Engine, image: str) -> None:
     """Without a checkout: the image has its own copy of the labs, and needs no writable place but /tmp."""
-    rights = ["--user", "4321:4321", "--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--network", "none"]
+    rights = [
+        "--user",
+        "4321:4321",
+        "--read-only",
+        "--tmpfs",
+        "/tmp:exec",
+        "--cap-drop",
+        "ALL",
+        "--network",
+        "none",
+    ]
     assert " held" in engine("run", "--rm", *rights, image, "labs", "run", "1", "--smoke")
     assert "01  Storage vs. view" in engine("run", "--rm", *rights, image)

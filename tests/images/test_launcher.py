@@ -91,7 +91,9 @@ def test_a_killed_rank_is_named_and_ends_the_run(stage: Stage) -> None:
     assert stage.left() == ""
 
 
-@pytest.mark.parametrize("stage", ["docker"], indirect=True)  # podman does not say it on control groups of version 1
+@pytest.mark.parametrize(
+    "stage", ["docker"], indirect=True
+)  # podman does not say it on control groups of version 1
 def test_too_little_memory_is_named_with_its_node(stage: Stage) -> None:
     ended = stage.ended(stage.start("hog", "memory=200m"))
     assert ended.status == 137

@@ -12,10 +12,17 @@ UNLIMITED = {"memory.max": "max\n", "cpu.max": "max 100000\n"}
 
 @pytest.mark.parametrize(
     ("files", "limits"),
-    [(V1, ("314572800", "100000")), (V2, ("314572800", "100000")), (V1 | UNLIMITED, ("max", "max")), ({}, ("", ""))],
+    [
+        (V1, ("314572800", "100000")),
+        (V2, ("314572800", "100000")),
+        (V1 | UNLIMITED, ("max", "max")),
+        ({}, ("", "")),
+    ],
     ids=["version 1", "version 2", "both, of which the second counts", "none"],
 )
-def test_limits_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], limits: tuple[str, str]) -> None:
+def test_limits_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], limits: tuple[str, str]
+) -> None:
     monkeypatch.setenv("RANK", "0")
     probe = importlib.import_module("tests.images.probe")  # a rank reads its number where it is imported
     for name, text in files.items():

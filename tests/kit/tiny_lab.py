@@ -105,16 +105,43 @@ def remembered(word: str) -> list[str]:
 def run(cfg: Config, lab: Lab) -> None:
     x_N = cfg.scale * lab.step(numbers, cfg.count, cfg.mood)
     lab.count("99.numbers", "there are N numbers", len(x_N), want=cfg.count, because="N is asked for")
-    lab.raises("99.refused", "`view` refuses three rows", lambda: x_N.view(3, -1), RuntimeError, "is invalid for input of size")
-    lab.equal("99.doubled", "twice as much is the sum of both", lab.step(doubled, x_N), x_N + x_N + (cfg.mood == "wrong"))
+    lab.raises(
+        "99.refused",
+        "`view` refuses three rows",
+        lambda: x_N.view(3, -1),
+        RuntimeError,
+        "is invalid for input of size",
+    )
+    lab.equal(
+        "99.doubled",
+        "twice as much is the sum of both",
+        lab.step(doubled, x_N),
+        x_N + x_N + (cfg.mood == "wrong"),
+    )
     gauss = cfg.scale * cfg.count * (cfg.count - 1) / 2
-    lab.close("99.total", "their sum is what Gauss said", lab.step(total, x_N), gauss, tolerance=1e-6, because="integers add up exactly")
+    lab.close(
+        "99.total",
+        "their sum is what Gauss said",
+        lab.step(total, x_N),
+        gauss,
+        tolerance=1e-6,
+        because="integers add up exactly",
+    )
     lab.equal("99.remembered", "nothing was remembered from before", lab.step(remembered, "once"), ["once"])
     long_N = lab.step(long_row, 2**20)
     if cfg.loud:
         lab.table("Twice x[0]", ["number", "twice"], [(f"{x:g}", f"{2 * x:g}") for x in x_N.tolist()])
-        lab.plot("Twice as much", x_N.tolist(), {"twice": (2 * x_N).tolist()}, x_label="number", y_label="twice")
-    lab.ratio("99.longer", "a long row takes longer", long_N.sum, x_N.sum, at_least=2, because="a million additions against a few")
+        lab.plot(
+            "Twice as much", x_N.tolist(), {"twice": (2 * x_N).tolist()}, x_label="number", y_label="twice"
+        )
+    lab.ratio(
+        "99.longer",
+        "a long row takes longer",
+        long_N.sum,
+        x_N.sum,
+        at_least=2,
+        because="a million additions against a few",
+    )
 
 
 MUTANTS = (

@@ -33,10 +33,24 @@ class Stage:
         self.run_folder.mkdir()
         self.started: list[subprocess.Popen[str]] = []
 
-    def start(self, *words: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-        everything = {**kept, "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}", "STAND_IN_NOTES": str(self.notes), **environment}
-        process = subprocess.Popen([sys.executable, *words], stdout=stdout, stderr=stderr, text=True, errors="replace", env=everything)
+        everything = {
+            **kept,
+            "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}",
+            "STAND_IN_NOTES": str(self.notes),
+            **environment,
+        }
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            errors="replace",
+            env=everything,
+        )
         self.started.append(process)
         return process
 
@@ -45,12 +59,23 @@ class Stage:
         stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE, kept: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:  # fmt: skip
         """Start one node's ranks as a launcher does."""
-        size = ["--nodes", str(nodes), "--node", str(node), "--procs", str(procs), "--port", str(port or free_port())]
+        size = [
+            "--nodes",
+            str(nodes),
+            "--node",
+            str(node),
+            "--procs",
+            str(procs),
+            "--port",
+            str(port or free_port()),
+        ]
         where = [] if "--master" in options else ["--master", "127.0.0.1"]
         command = ["-m", "labs.launch.node", *size, *where, *options, "--", "stand_in", verb]
         return self.start(*command, stdout=stdout, stderr=stderr, **(kept or {}))
 
-    def local(self, verb: str, *, nodes: int = 2, procs: int = 1, gpus: str = "auto") -> subprocess.Popen[str]:
+    def local(
+        self, verb: str, *, nodes: int = 2, procs: int = 1, gpus: str = "auto"
+    ) -> subprocess.Popen[str]:
         """Start a command that runs the stand-in by the local launcher."""
         return self.start(str(HERE / "command.py"), str(nodes), str(procs), gpus, str(self.run_folder), verb)
 
@@ -98,7 +123,9 @@ def all_gone(processes: Iterable[int], limit_s: float = 2.0) -> None:
 
 def alive(pid: int) -> bool:
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)  # whoever adopted an orphan may be slow to bury it
+        return bool(
+            psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        )  # whoever adopted an orphan may be slow to bury it
     except psutil.NoSuchProcess:
         return False
 

@@ -19,7 +19,12 @@ LINES = 3000
 def note(**facts: object) -> None:
     """Write this rank's note so that a reader sees none or the whole."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 0
-    facts |= {"cores": cores, "pid": os.getpid(), "environment": dict(os.environ), "terminal": sys.stdout.isatty()}
+    facts |= {
+        "cores": cores,
+        "pid": os.getpid(),
+        "environment": dict(os.environ),
+        "terminal": sys.stdout.isatty(),
+    }
     part = NOTES / f"part{RANK}"
     part.write_text(json.dumps(facts))
     part.replace(NOTES / f"rank{RANK}.json")
@@ -145,7 +150,9 @@ def eat(which: str) -> None:
 
 
 KNOWN = (note, stay, listen, linger, shout, odd, end, follow, early, wait, eat, tick)
-VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in KNOWN} | {"deaf": partial(stay, deaf=True)}
+VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in KNOWN} | {
+    "deaf": partial(stay, deaf=True)
+}
 
 if __name__ == "__main__":
     verb, *rest = sys.argv[-1].split(":")

@@ -25,11 +25,15 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spec(nodes: int = 1, gpus: str = "auto", attempt: Path | None = None, **wishes: str) -> RunSpec:
-    return RunSpec(43, "labs.x", "docker", Path("/runs/x"), nodes, 1, gpus, attempt=attempt, request=Request(**wishes))
+    return RunSpec(
+        43, "labs.x", "docker", Path("/runs/x"), nodes, 1, gpus, attempt=attempt, request=Request(**wishes)
+    )
 
 
 def containers(text: str) -> list[list[str]]:
-    return [shlex.split(line.removesuffix(" &")) for line in text.splitlines() if line.startswith("docker run")]
+    return [
+        shlex.split(line.removesuffix(" &")) for line in text.splitlines() if line.startswith("docker run")
+    ]
 
 
 def after(words: list[str], option: str) -> list[str]:
@@ -50,7 +54,9 @@ def test_one_node_has_no_network(place: Launcher) -> None:
     assert after(words, "--network") == ["none"]
 
 
-def test_mounts_are_the_run_to_write_and_labs_and_steps_to_read(place: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mounts_are_the_run_to_write_and_labs_and_steps_to_read(
+    place: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_HOME", "/weights")
     (words,) = containers(place.render(spec(attempt=Path("/work/lab43.py"))))
     labs = home.CHECKOUT / "labs"
@@ -79,7 +85,12 @@ def test_nodes_share_the_gpus_and_none_is_given_twice(place: Launcher) -> None:
     second, first = containers(place.render(spec(nodes=2)))
     assert (after(first, "--gpus"), after(second, "--gpus")) == (['"device=0,1"'], ['"device=2,3"'])
     assert "labs:gpu" in first
-    assert devices.options(spec(nodes=2), "podman", 1) == ["--device", "nvidia.com/gpu=2", "--device", "nvidia.com/gpu=3"]
+    assert devices.options(spec(nodes=2), "podman", 1) == [
+        "--device",
+        "nvidia.com/gpu=2",
+        "--device",
+        "nvidia.com/gpu=3",
+    ]
 
 
 def test_without_any_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +99,9 @@ def test_without_any_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
         engine.Engine.find()
 
 
-def test_podman_by_the_name_of_docker_is_taken_by_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_podman_by_the_name_of_docker_is_taken_by_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the package podman-docker makes it. Its options are podman's, not docker's."""
     for name in ("docker", "podman"):
         (tmp_path / name).write_text("#!/bin/sh\necho host:\n", encoding="utf-8")
@@ -97,7 +110,10 @@ def test_podman_by_the_name_of_docker_is_taken_by_its_own(tmp_path: Path, monkey
     monkeypatch.setattr(engine, "CLIENTS", ("docker", "podman"))
     assert engine.Engine.find().client == str(tmp_path / "podman")
     (tmp_path / "podman").unlink()
-    with pytest.raises(UsageError, match="docker is another name for podman here, and podman itself is not found: install podman"):
+    with pytest.raises(
+        UsageError,
+        match="docker is another name for podman here, and podman itself is not found: install podman",
+    ):
         engine.Engine.find()
 
 
@@ -115,8 +131,13 @@ def test_an_engine_that_breaks_off_leaves_the_file_that_was_there(tmp_path: Path
 
 
 def test_what_podman_does_not_know_is_not_said_to_it() -> None:
-    by_podman, by_docker = (docker._network(spec(nodes=2), client, "x")[0] for client in ("/usr/bin/podman", "docker"))
-    assert [word for word in by_docker if word not in by_podman] == ["--opt", "com.docker.network.bridge.inhibit_ipv4=true"]
+    by_podman, by_docker = (
+        docker._network(spec(nodes=2), client, "x")[0] for client in ("/usr/bin/podman", "docker")
+    )
+    assert [word for word in by_docker if word not in by_podman] == [
+        "--opt",
+        "com.docker.network.bridge.inhibit_ipv4=true",
+    ]
 
 
 @pytest.mark.usefixtures("gpus")

@@ -23,7 +23,9 @@ def family(command: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def starters(command: subprocess.Popen[str]) -> list[psutil.Process]:
     """Return the node starters of a running command, node 0's first."""
-    found = [child for child in psutil.Process(command.pid).children() if "labs.launch.node" in child.cmdline()]
+    found = [
+        child for child in psutil.Process(command.pid).children() if "labs.launch.node" in child.cmdline()
+    ]
     return sorted(found, key=lambda starter: starter.cmdline()[starter.cmdline().index("--node") + 1])
 
 
@@ -35,8 +37,13 @@ def test_two_nodes_of_two_are_four_ranks(stage: Stage) -> None:
     done = ended(stage.local("end:0:all", procs=2))
     assert done.status == 0
     assert done.out == "my last words\n"
-    assert sorted(done.err.splitlines()) == [f"[node{rank // 2} rank {rank}] my last words" for rank in (1, 2, 3)]
-    places = [[note["environment"][name] for name in ("RANK", "LABS_NODE", "LOCAL_RANK", "WORLD_SIZE")] for note in stage.ranks(4)]
+    assert sorted(done.err.splitlines()) == [
+        f"[node{rank // 2} rank {rank}] my last words" for rank in (1, 2, 3)
+    ]
+    places = [
+        [note["environment"][name] for name in ("RANK", "LABS_NODE", "LOCAL_RANK", "WORLD_SIZE")]
+        for note in stage.ranks(4)
+    ]
     assert places == [["0", "0", "0", "4"], ["1", "0", "1", "4"], ["2", "1", "0", "4"], ["3", "1", "1", "4"]]
     assert sorted(path.name for path in stage.run_folder.iterdir()) == ["rank1.log", "rank2.log", "rank3.log"]
 
@@ -60,7 +67,9 @@ def test_what_is_rendered_is_what_runs(stage: Stage) -> None:
     port = running[0][running[0].index("--port") + 1]
     first, *rendered = LOCAL.render(spec(2, 1, stage.run_folder)).splitlines()
     assert first.startswith("PORT=")
-    assert [shlex.split(line.removesuffix(" &").replace("$PORT", port)) for line in reversed(rendered)] == running
+    assert [
+        shlex.split(line.removesuffix(" &").replace("$PORT", port)) for line in reversed(rendered)
+    ] == running
 
 
 def test_what_is_rendered_is_a_script(stage: Stage) -> None:
@@ -81,7 +90,9 @@ def test_a_rank_that_dies_on_one_node_ends_the_other(stage: Stage) -> None:
     os.kill(notes[1]["pid"], signal.SIGKILL)
     done = ended(command)
     assert done.status == 128 + signal.SIGKILL
-    assert done.err.startswith(f"rank 1 on node1 (host {socket.gethostname()}) was killed by signal 9 (SIGKILL)\n")
+    assert done.err.startswith(
+        f"rank 1 on node1 (host {socket.gethostname()}) was killed by signal 9 (SIGKILL)\n"
+    )
     all_gone(processes)
 
 
@@ -116,7 +127,9 @@ def test_a_killed_command_leaves_nothing(stage: Stage) -> None:
     command = stage.local("deaf", nodes=2, procs=2)
     stage.ranks(4)
     everybody = [process.pid for process in family(command)]
-    assert len(everybody) == 13  # per node a starter, its guard, two ranks with a helper each; and the command's own guard
+    assert (
+        len(everybody) == 13
+    )  # per node a starter, its guard, two ranks with a helper each; and the command's own guard
     command.kill()
     all_gone(everybody)
 

@@ -32,7 +32,10 @@ def wait_for(process: subprocess.Popen[str]) -> float:
 def test_every_rank_knows_its_place(stage: Stage) -> None:
     port = free_port()
     kept = {"MASTER_ADDR": "somewhere-else", "RANK": "77"}
-    starters = [stage.node("note", nodes=2, node=k, procs=2, port=port, options=["--one-machine"], kept=kept) for k in (0, 1)]
+    starters = [
+        stage.node("note", nodes=2, node=k, procs=2, port=port, options=["--one-machine"], kept=kept)
+        for k in (0, 1)
+    ]
     assert [ended(starter).status for starter in starters] == [0, 0]
     for rank, note in enumerate(stage.ranks(4)):
         place = {
@@ -49,7 +52,9 @@ def test_every_rank_knows_its_place(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("options", "threads"), [([], 4), (["--one-machine"], 2), (["--procs", "99"], 1)])
-def test_cores_are_shared_among_ranks(monkeypatch: pytest.MonkeyPatch, options: list[str], threads: int) -> None:
+def test_cores_are_shared_among_ranks(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], threads: int
+) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(node, "_cores", lambda: 8)
     words = f"--nodes 2 --node 1 --procs 2 --master node0 --port 29500 {' '.join(options)} -- module"
@@ -64,7 +69,16 @@ def test_lines_stay_whole_when_many_ranks_shout(stage: Stage) -> None:
     port, logs = free_port(), stage.run_folder / "logs"
     options = ["--one-machine", "--logs", str(logs)]
     for place in (0, 1):
-        stage.node("shout", nodes=2, node=place, procs=2, port=port, options=options, stdout=subprocess.DEVNULL, stderr=writer)
+        stage.node(
+            "shout",
+            nodes=2,
+            node=place,
+            procs=2,
+            port=port,
+            options=options,
+            stdout=subprocess.DEVNULL,
+            stderr=writer,
+        )
     os.close(writer)
     with open(reader, encoding="utf-8") as shared:
         lines = list(shared)
@@ -126,7 +140,10 @@ def test_a_failed_claim_is_no_crash(stage: Stage) -> None:
 def test_one_that_fails_alone_is_named_before_the_others_are_ended(stage: Stage) -> None:
     done = ended(stage.node("end:1:1", procs=3))
     assert done.status == 1
-    assert f"rank 1 on node0 (host {HOST}) ended with status 1; the others went on, and are ended now\n" in done.err
+    assert (
+        f"rank 1 on node0 (host {HOST}) ended with status 1; the others went on, and are ended now\n"
+        in done.err
+    )
     all_gone(pids(stage.ranks(3)))
 
 
@@ -150,7 +167,11 @@ def test_a_killed_rank_is_named_and_ends_all(stage: Stage) -> None:
 
 def test_what_broke_counts_more_than_what_followed_from_it(stage: Stage) -> None:
     done = ended(stage.node("follow"))
-    assert done == (128 + signal.SIGKILL, "", f"rank 1 on node0 (host {HOST}) was killed by signal 9 (SIGKILL)\n")
+    assert done == (
+        128 + signal.SIGKILL,
+        "",
+        f"rank 1 on node0 (host {HOST}) was killed by signal 9 (SIGKILL)\n",
+    )
 
 
 def test_a_rank_that_heeds_no_sigterm_is_killed_with_its_helpers(stage: Stage) -> None:
@@ -218,23 +239,33 @@ def test_a_port_in_use_is_said_in_one_sentence(stage: Stage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         done = ended(stage.node("note", port=port))
-    assert done == (2, "", f"port {port} on node0 (host {HOST}) is in use by another program: end that, or give another --port\n")
+    assert done == (
+        2,
+        "",
+        f"port {port} on node0 (host {HOST}) is in use by another program: end that, or give another --port\n",
+    )
     assert not list(stage.notes.iterdir())
 
 
 def test_a_name_that_never_resolves_is_named_in_time(stage: Stage) -> None:
     begun = time.monotonic()
-    done = ended(stage.node("note", nodes=2, node=1, options=["--master", "no-such-node.invalid", "--timeout", "1"]))
+    done = ended(
+        stage.node("note", nodes=2, node=1, options=["--master", "no-such-node.invalid", "--timeout", "1"])
+    )
     assert 1 < time.monotonic() - begun < 6
     assert done.status == 2
-    assert done.err.startswith(f"on node1 (host {HOST}) the master's name no-such-node.invalid did not resolve within 1 s: ")
+    assert done.err.startswith(
+        f"on node1 (host {HOST}) the master's name no-such-node.invalid did not resolve within 1 s: "
+    )
     assert len(done.err.splitlines()) <= 3
 
 
 def test_loopback_on_another_node_is_refused(stage: Stage) -> None:
     done = ended(stage.node("note", nodes=2, node=1, options=["--master", "localhost"]))
     assert done.status == 2
-    assert re.search(r"master's name localhost resolves to (127\.0\.0\.1|::1), which is this node itself", done.err)
+    assert re.search(
+        r"master's name localhost resolves to (127\.0\.0\.1|::1), which is this node itself", done.err
+    )
     assert len(done.err.splitlines()) <= 3
     assert not list(stage.notes.iterdir())
 
@@ -258,4 +289,7 @@ def test_a_wrong_command_line_is_refused(capsys: pytest.CaptureFixture[str], wor
 
 def test_the_starter_imports_no_torch() -> None:
     look = "import sys, labs.launch.node; print([name for name in ('torch', 'labs.kit', 'numpy', 'typer') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

@@ -38,7 +38,9 @@ def test_a_whole_number_is_read(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "", " ", "1.5", "1e3", "2 ", "²", "0x2", "9" * 5000])
 def test_another_number_is_refused_by_the_variables_name(text: str) -> None:
-    with pytest.raises(UsageError, match=r"NODES=.* is not possible; give a whole number from 1 up, such as NODES=2"):
+    with pytest.raises(
+        UsageError, match=r"NODES=.* is not possible; give a whole number from 1 up, such as NODES=2"
+    ):
         whole_number("NODES", text)
 
 
@@ -60,7 +62,9 @@ def test_one_of_several_words_is_chosen() -> None:
 
 
 def test_a_wish_that_a_launcher_does_not_know_is_refused_by_its_name() -> None:
-    with pytest.raises(UsageError, match=r"QOS=high means nothing to LAUNCHER=docker, which takes: IMAGE=, SHM="):
+    with pytest.raises(
+        UsageError, match=r"QOS=high means nothing to LAUNCHER=docker, which takes: IMAGE=, SHM="
+    ):
         Request(image="x", qos="high").check("docker", frozenset({"shm", "image"}))
     Request(image="x").check("docker", frozenset({"shm", "image"}))
 
@@ -79,5 +83,7 @@ def test_every_launcher_is_found_by_its_name() -> None:
 
 def test_neither_torch_nor_the_kit_is_imported() -> None:
     program = "import sys, labs.launch; print(*sorted({'torch', 'numpy', 'rich', 'labs.kit', 'labs.m1_tensors'} & sys.modules.keys()))"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
     assert ended.stdout.strip() == ""

@@ -27,7 +27,13 @@ def factorizations(draw: st.DrawFn, count: int) -> tuple[int, ...]:
         size = draw(st.sampled_from([factor for factor in range(1, count + 1) if count % factor == 0]))
         sizes.append(size)
         count //= size
-    return tuple(draw(st.permutations([*sizes, *([count] if count > 1 else []), *draw(st.lists(st.just(1), max_size=2))])))
+    return tuple(
+        draw(
+            st.permutations(
+                [*sizes, *([count] if count > 1 else []), *draw(st.lists(st.just(1), max_size=2))]
+            )
+        )
+    )
 
 
 def torch_grants(tensor: Tensor, target: tuple[int, ...]) -> bool:

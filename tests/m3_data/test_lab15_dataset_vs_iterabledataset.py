@@ -21,15 +21,23 @@ def stored() -> lab.Stored:
 
 
 @given(st.integers(0, 300), COUNTS, COUNTS)
-def test_shares_of_all_ranks_and_workers_partition_the_samples_evenly(samples: int, ranks: int, workers: int) -> None:
-    shares = [list(lab.share_of(samples, rank, ranks, worker, workers)) for rank in range(ranks) for worker in range(workers)]
+def test_shares_of_all_ranks_and_workers_partition_the_samples_evenly(
+    samples: int, ranks: int, workers: int
+) -> None:
+    shares = [
+        list(lab.share_of(samples, rank, ranks, worker, workers))
+        for rank in range(ranks)
+        for worker in range(workers)
+    ]
     assert sorted(number for share in shares for number in share) == list(range(samples))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     assert all(left < right for share in shares for left, right in pairwise(share))
 
 
 @given(st.integers(0, 300), st.integers(1, 320), st.randoms(use_true_random=False))
-def test_a_buffer_gives_what_came_in_and_nothing_much_too_early(samples: int, size: int, rng: random.Random) -> None:
+def test_a_buffer_gives_what_came_in_and_nothing_much_too_early(
+    samples: int, size: int, rng: random.Random
+) -> None:
     random.seed(rng.random())
     order = lab.through_buffer(samples, size)
     assert sorted(order) == list(range(samples))
@@ -53,7 +61,9 @@ def test_the_formula_for_a_perfect_shuffle_is_the_mean_over_all_orders() -> None
 
 @given(st.permutations(range(12)))
 def test_displacement_is_counted_in_places(order: list[int]) -> None:
-    assert lab.mean_displacement(order) == pytest.approx(sum(abs(number - place) for place, number in enumerate(order)) / 12)
+    assert lab.mean_displacement(order) == pytest.approx(
+        sum(abs(number - place) for place, number in enumerate(order)) / 12
+    )
 
 
 @given(COUNTS, st.integers(1, 40))
@@ -73,17 +83,24 @@ def test_the_file_goes_with_the_object_that_holds_it() -> None:
 
 
 def test_disk_map_and_web_server_give_the_same_samples(stored: lab.Stored) -> None:
-    reads = [read(stored).numbers_N.tolist() for read in (lab.read_through_map, lab.read_as_stream, lab.read_over_http)]
+    reads = [
+        read(stored).numbers_N.tolist()
+        for read in (lab.read_through_map, lab.read_as_stream, lab.read_over_http)
+    ]
     assert reads == [list(range(101))] * 3
 
 
-def test_a_web_server_is_asked_directly_whatever_proxy_is_set(stored: lab.Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_web_server_is_asked_directly_whatever_proxy_is_set(
+    stored: lab.Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert len(lab.read_over_http(stored).numbers_N) == 101
 
 
 @given(st.integers(0, 101), st.integers(1, 120), st.integers(1, 4), st.data())
-def test_a_state_taken_after_any_sample_goes_on_with_the_next(stop: int, size: int, workers: int, data: st.DataObject) -> None:
+def test_a_state_taken_after_any_sample_goes_on_with_the_next(
+    stop: int, size: int, workers: int, data: st.DataObject
+) -> None:
     stored = lab.stored_samples(101, 1)
     shares = (lab.share_of(101, 0, 1, data.draw(st.integers(0, workers - 1)), workers),)
     whole = list(lab.Numbers(stored, shares, size))

@@ -31,8 +31,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, ends[0]["weights"]
 
 
-@pytest.mark.parametrize(("corrupt", "begins"), [(["checkpoint.pt"], 5), (["checkpoint.pt", "checkpoint.before.pt"], 0)])
-def test_a_corrupt_checkpoint_is_passed_over(trained: tuple[Path, str], tmp_path: Path, corrupt: list[str], begins: int) -> None:
+@pytest.mark.parametrize(
+    ("corrupt", "begins"), [(["checkpoint.pt"], 5), (["checkpoint.pt", "checkpoint.before.pt"], 0)]
+)
+def test_a_corrupt_checkpoint_is_passed_over(
+    trained: tuple[Path, str], tmp_path: Path, corrupt: list[str], begins: int
+) -> None:
     folder, weights = trained
     for name in training.CHECKPOINTS:
         content = (folder / name).read_bytes()
@@ -43,7 +47,9 @@ def test_a_corrupt_checkpoint_is_passed_over(trained: tuple[Path, str], tmp_path
     assert {event["weights"] for event in of_kind(events, "end")} == {weights}
 
 
-def test_a_killed_rank_is_noticed_and_the_next_run_ends_the_same(trained: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_killed_rank_is_noticed_and_the_next_run_ends_the_same(
+    trained: tuple[Path, str], tmp_path: Path
+) -> None:
     first = run(tmp_path, "--die-at", "8")
     assert of_kind(first, "end") == []
     (killed,), (noticed,) = of_kind(first, "killed"), of_kind(first, "noticed")

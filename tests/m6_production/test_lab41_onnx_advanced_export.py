@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from labs.m6_production import lab41_onnx_advanced_export as lab41
 
-QUARTERS = st.integers(-12, 12).map(lambda number: number / 4)  # exact in float32, so that values lie right on edges
+QUARTERS = st.integers(-12, 12).map(
+    lambda number: number / 4
+)  # exact in float32, so that values lie right on edges
 
 
 @given(st.lists(QUARTERS, min_size=1, max_size=6, unique=True), st.lists(QUARTERS, min_size=1, max_size=8))

@@ -23,7 +23,9 @@ ranks = st.integers(1, 17)
 
 
 @given(rows, ranks)
-def test_ranks_hold_the_rows_of_torch_chunk_and_nobody_more_than_there_is_room_for(rows: int, ranks: int) -> None:
+def test_ranks_hold_the_rows_of_torch_chunk_and_nobody_more_than_there_is_room_for(
+    rows: int, ranks: int
+) -> None:
     held = [rows_of(rows, ranks, rank)[0] for rank in range(ranks)]
     room = {rows_of(rows, ranks, rank)[1] for rank in range(ranks)}
     chunks = [len(chunk) for chunk in torch.arange(rows).chunk(ranks)]
@@ -40,7 +42,9 @@ def test_all_ranks_together_hold_every_byte_once(shapes: list[tuple[int, int]], 
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=9), ranks, st.sampled_from([1, 2, 3]))
-def test_zero_pads_by_less_than_a_row_and_never_loses_an_element(sizes: list[int], ranks: int, stage: int) -> None:
+def test_zero_pads_by_less_than_a_row_and_never_loses_an_element(
+    sizes: list[int], ranks: int, stage: int
+) -> None:
     resident, part, master = predicted_zero(sizes, ranks, stage)
     assert master == 2 * part
     padding = ranks * part // 2 - sum(sizes)
@@ -59,9 +63,25 @@ TRAINING = ["--train-steps", "60", "--every", "10", "--pause", "0.05"]
 
 def started(number: str, folder: Path) -> subprocess.Popen[str]:
     """A smoke run on two processes whose training can be killed half-way, in a folder of our own."""
-    command = [sys.executable, "-m", *COMMAND, number, "--procs", "2", "--smoke", "--", *TRAINING, "--folder", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        *COMMAND,
+        number,
+        "--procs",
+        "2",
+        "--smoke",
+        "--",
+        *TRAINING,
+        "--folder",
+        str(folder),
+    ]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -79,7 +99,9 @@ def record_of(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("number", ["43", "44"])
-def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_weights(number: str, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_weights(
+    number: str, tmp_path: Path
+) -> None:
     first = started(number, tmp_path)
     await_file(tmp_path / "checkpoints" / "step-000030", first)
     os.kill(record_of(tmp_path)["ranks"][1]["pid"], signal.SIGKILL)

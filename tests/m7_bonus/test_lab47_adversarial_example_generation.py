@@ -19,7 +19,9 @@ def grey(count: int) -> torch.Tensor:
     return torch.full((count, 1, 8, 8), 0.5)
 
 
-def test_fgsm_brightens_what_is_of_the_first_class_and_darkens_what_is_of_the_second(linear: nn.Sequential) -> None:
+def test_fgsm_brightens_what_is_of_the_first_class_and_darkens_what_is_of_the_second(
+    linear: nn.Sequential,
+) -> None:
     x_adv_NCHW = lab.fgsm(linear, grey(2), torch.tensor([0, 1]), 0.25)
     assert x_adv_NCHW[0].unique().tolist() == [0.75]
     assert x_adv_NCHW[1].unique().tolist() == [0.25]

@@ -70,10 +70,20 @@ def examine(text: str) -> Read:
     assert len(ids) == len(set(ids)), "an id stands twice"
     for target in (*page.all("href"), *page.all("xlink:href")):
         assert not target.startswith("#") or target[1:] in ids, target
-    named = [id_ for attribute in ("aria-labelledby", "aria-describedby") for value in page.all(attribute) for id_ in value.split()]
+    named = [
+        id_
+        for attribute in ("aria-labelledby", "aria-describedby")
+        for value in page.all(attribute)
+        for id_ in value.split()
+    ]
     assert set(named) <= set(ids)
     assert page.count("script") + page.count("link") + page.count("iframe") + page.count("img") == 0
-    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on") or name == "src"]
+    assert not [
+        name
+        for _, attributes in page.elements
+        for name in attributes
+        if name.startswith("on") or name == "src"
+    ]
     assert "@import" not in text
     assert "url(" not in text.replace("url(#", "")
     levels = [int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3", "h4")]
@@ -81,7 +91,11 @@ def examine(text: str) -> Read:
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
     assert [page.count("main"), page.count("header"), page.count("title") - page.count("svg")] == [1, 1, 1]
-    assert all({"role", "aria-labelledby", "viewbox"} <= set(attributes) for tag, attributes in page.elements if tag == "svg")
+    assert all(
+        {"role", "aria-labelledby", "viewbox"} <= set(attributes)
+        for tag, attributes in page.elements
+        if tag == "svg"
+    )
     assert all(attributes.get("scope") for tag, attributes in page.elements if tag == "th")
     return page
 
@@ -96,17 +110,44 @@ def run() -> record.Run:
     """A run with one of everything that a page shows, and text that would break a page that trusts it."""
     claims = [
         record.Claim(
-            id="01.held", text=f"it *holds* `x` {NASTY}", kind="exact", verdict="held", shown="all 9 equal", bound="0 differences"
+            id="01.held",
+            text=f"it *holds* `x` {NASTY}",
+            kind="exact",
+            verdict="held",
+            shown="all 9 equal",
+            bound="0 differences",
         ),
-        record.Claim(id="01.wrong", text="it fails", kind="count", verdict="failed", shown="3, bound: = 2", bound="= 2", reason=NASTY),
-        record.Claim(id="01.noisy", text="it is slow", kind="ratio", verdict="not measured here", reason="too noisy", because="a formula"),
+        record.Claim(
+            id="01.wrong",
+            text="it fails",
+            kind="count",
+            verdict="failed",
+            shown="3, bound: = 2",
+            bound="= 2",
+            reason=NASTY,
+        ),
+        record.Claim(
+            id="01.noisy",
+            text="it is slow",
+            kind="ratio",
+            verdict="not measured here",
+            reason="too noisy",
+            because="a formula",
+        ),
     ]
     things: list[record.Content] = [
         record.Table(title=NASTY, columns=["", "count"], rows=[[NASTY, "1"], ["b", "2,000"]]),
         record.Figure(
-            title="A curve", path="figures/curve.svg", x_label="n", y_label="s", x=[1, 2], series={"near": [1, 2.5], NASTY: [3, 4]}
+            title="A curve",
+            path="figures/curve.svg",
+            x_label="n",
+            y_label="s",
+            x=[1, 2],
+            series={"near": [1, 2.5], NASTY: [3, 4]},
         ),
-        record.Figure(title="The same again", path="figures/curve.svg", x_label="n", x=[1, 2], series={"near": [1, 2.5]}),
+        record.Figure(
+            title="The same again", path="figures/curve.svg", x_label="n", x=[1, 2], series={"near": [1, 2.5]}
+        ),
         record.Picture(title="A lost picture", path="figures/lost.svg", columns=["c"], rows=["r"]),
         record.Listing(title="Code", text=NASTY, language="no-such-language"),
         *[record.ClaimHere(id=claim.id) for claim in claims],
@@ -114,9 +155,25 @@ def run() -> record.Run:
     source = f'@exercise("a hint")\ndef first() -> str:\n    """Do it."""\n    return {NASTY!r}\n'
     steps = [
         record.Step(
-            number=1, name="first", title=f"Do it {NASTY}", prose=NASTY, source=source, exercise="1.1", by="learner", content=things
+            number=1,
+            name="first",
+            title=f"Do it {NASTY}",
+            prose=NASTY,
+            source=source,
+            exercise="1.1",
+            by="learner",
+            content=things,
         ),
-        record.Step(number=2, name="second", title="Do that", prose="", source=NASTY, exercise="1.2", calls=3, seconds=0.02),
+        record.Step(
+            number=2,
+            name="second",
+            title="Do that",
+            prose="",
+            source=NASTY,
+            exercise="1.2",
+            calls=3,
+            seconds=0.02,
+        ),
     ]
     return record.Run(
         lab=1, title=f"Title {NASTY}", module="labs.m1_tensors.lab01", launcher="slurm", nodes=2, procs=2, status="failed", error=NASTY,

@@ -8,7 +8,12 @@ from labs.record import Figure, Picture
 from labs.report.drawing import description, drawing, numbers
 
 FIGURE = Figure(
-    title="A < B", path="figures/curve.svg", x_label="n", y_label="s", x=[1, 2048], series={"near": [1.25, 34567.8], "far": [3, 2]}
+    title="A < B",
+    path="figures/curve.svg",
+    x_label="n",
+    y_label="s",
+    x=[1, 2048],
+    series={"near": [1.25, 34567.8], "far": [3, 2]},
 )
 
 
@@ -34,7 +39,11 @@ def test_names_are_its_own(run_folder: Path) -> None:
 
 def test_what_does_not_draw_is_left_out(run_folder: Path) -> None:
     html = drawing(FIGURE, run_folder, "f")
-    assert not [word for word in ("script", "alert", "onclick", "onload", "metadata", "elsewhere", "xmlns") if word in html]
+    assert not [
+        word
+        for word in ("script", "alert", "onclick", "onload", "metadata", "elsewhere", "xmlns")
+        if word in html
+    ]
 
 
 @pytest.mark.parametrize("path", ["figures/none.svg", "../../../curve.svg", "/etc/hostname", "figures"])
@@ -52,7 +61,10 @@ def test_in_words_and_in_numbers() -> None:
         "A chart of s over n, from 1 to 2048. near: from 1.25 to 3.46e+04, lowest 1.25, highest 3.46e+04. "
         "far: from 3 to 2, lowest 2, highest 3."
     )
-    assert description(Picture(title="t", path="p", columns=["a", "b"], rows=["r"])) == "Images in rows: r; and columns: a, b."
+    assert (
+        description(Picture(title="t", path="p", columns=["a", "b"], rows=["r"]))
+        == "Images in rows: r; and columns: a, b."
+    )
     table = numbers(FIGURE)
     assert table.columns == ["n", "near", "far"]
     assert table.rows == [["1", "1.25", "3"], ["2,048", "34,568", "2"]]

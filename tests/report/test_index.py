@@ -21,8 +21,18 @@ def copied(run: record.Run, folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def test_every_lab_with_its_last_verdicts_and_all_its_runs(run: record.Run, run_folder: Path, labs_home: Path, examined: Examined) -> None:
-    copied(run, labs_home / "runs" / "lab01" / "2030-01-01T12-00-00-local", nodes=1, procs=1, launcher="local", claims=[], status="held")
+def test_every_lab_with_its_last_verdicts_and_all_its_runs(
+    run: record.Run, run_folder: Path, labs_home: Path, examined: Examined
+) -> None:
+    copied(
+        run,
+        labs_home / "runs" / "lab01" / "2030-01-01T12-00-00-local",
+        nodes=1,
+        procs=1,
+        launcher="local",
+        claims=[],
+        status="held",
+    )
     copied(
         run,
         labs_home / "runs" / "lab43" / "2030-01-03 #1",
@@ -42,19 +52,34 @@ def test_every_lab_with_its_last_verdicts_and_all_its_runs(run: record.Run, run_
     assert all(entry.title in read.text for entry in ready)
     assert read.text.count("not run yet") == len(ready) - 2
     said = " ".join(read.text.split())
-    assert f"3 runs, 4 min 11 s in all, 1 of {sum(len(index._exercises(entry)) for entry in ready)} exercises passed" in said
-    assert "✔1 held ✘1 failed –1 not measured here 1 of 3 exercises4 min 10 s 2 runs, the last on 2 January 2030" in said
+    assert (
+        f"3 runs, 4 min 11 s in all, 1 of {sum(len(index._exercises(entry)) for entry in ready)} exercises passed"
+        in said
+    )
+    assert (
+        "✔1 held ✘1 failed –1 not measured here 1 of 3 exercises4 min 10 s 2 runs, the last on 2 January 2030"
+        in said
+    )
     assert "slurm, 4 processes on 2 nodes, smoke" in said
     assert "broke" in said
     links = [link for link in read.all("href") if not link.startswith("#")]
     assert len(set(links)) == 3
     assert "lab43/2030-01-03%20%231/report.html" in links
-    assert all((folder / "report.html").exists() for folder in (labs_home / "runs").glob("lab*/*")), "pages that were missing are made"
+    assert all((folder / "report.html").exists() for folder in (labs_home / "runs").glob("lab*/*")), (
+        "pages that were missing are made"
+    )
 
 
-def test_what_cannot_be_read_is_passed_over_and_named(run: record.Run, run_folder: Path, labs_home: Path, examined: Examined) -> None:
+def test_what_cannot_be_read_is_passed_over_and_named(
+    run: record.Run, run_folder: Path, labs_home: Path, examined: Examined
+) -> None:
     runs = labs_home / "runs" / "lab01"
-    for name, content in {"cut": '{"lab": 1, "ti', "empty": "", "other": "[]", "wrong": json.dumps({"lab": "one"})}.items():
+    for name, content in {
+        "cut": '{"lab": 1, "ti',
+        "empty": "",
+        "other": "[]",
+        "wrong": json.dumps({"lab": "one"}),
+    }.items():
         (runs / name).mkdir()
         (runs / name / "run.json").write_text(content)
     (runs / "nothing").mkdir()

@@ -29,7 +29,9 @@ def test_a_run_with_everything_in_it(run_folder: Path, examined: Examined) -> No
         "slurm, 4 processes on 2 nodes, smoke",
     ):
         assert (part in read.text) == (part != "2 of 3"), part
-    assert "failed: </script><script>alert(1)</script>" in read.text, "what was typed is shown as it was typed"
+    assert "failed: </script><script>alert(1)</script>" in read.text, (
+        "what was typed is shown as it was typed"
+    )
 
 
 def test_nothing_that_came_from_outside_becomes_an_element(run_folder: Path) -> None:
@@ -39,7 +41,9 @@ def test_nothing_that_came_from_outside_becomes_an_element(run_folder: Path) -> 
     assert "alert(1)&lt;/script&gt;" in text
 
 
-def test_every_claim_says_its_verdict_in_words_and_why(run_folder: Path, run: record.Run, examined: Examined) -> None:
+def test_every_claim_says_its_verdict_in_words_and_why(
+    run_folder: Path, run: record.Run, examined: Examined
+) -> None:
     text = page.write(run_folder).read_text(encoding="utf-8")
     read = examined(text)
     for claim in run.claims:
@@ -58,8 +62,18 @@ def test_drawings_are_described_and_a_lost_one_is_said(run_folder: Path, examine
 
 
 def test_it_says_how_to_run_it_again(run_folder: Path, run: record.Run) -> None:
-    assert page.again(run) == "labs check 1 --nodes 2 --procs 2 --launcher slurm --smoke -- --batch-size=8 --no-loud '--name=a b'"
-    run.exercises, run.config, run.launcher, run.nodes, run.procs, run.smoke = ([], {"loud": True}, "local", 1, 1, False)
+    assert (
+        page.again(run)
+        == "labs check 1 --nodes 2 --procs 2 --launcher slurm --smoke -- --batch-size=8 --no-loud '--name=a b'"
+    )
+    run.exercises, run.config, run.launcher, run.nodes, run.procs, run.smoke = (
+        [],
+        {"loud": True},
+        "local",
+        1,
+        1,
+        False,
+    )
     assert page.again(run) == "labs run 1 -- --loud"
 
 
@@ -78,7 +92,9 @@ def test_a_run_with_next_to_nothing_in_it(tmp_path: Path, examined: Examined, st
 
 
 @pytest.mark.parametrize(("mood", "status"), [("well", 0), ("wrong", 1), ("broken", 1)])
-def test_every_run_leaves_its_page_however_it_ends(tiny: Lesson, labs_home: Path, examined: Examined, mood: str, status: int) -> None:
+def test_every_run_leaves_its_page_however_it_ends(
+    tiny: Lesson, labs_home: Path, examined: Examined, mood: str, status: int
+) -> None:
     assert command(tiny, ["--smoke", f"--mood={mood}"]) == status
     (path,) = labs_home.glob("runs/lab99/*/report.html")
     read = examined(path.read_text(encoding="utf-8"))
@@ -102,7 +118,15 @@ def test_a_login_node_without_torch_can_make_it(run_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.0, "under 1 ms"), (0.004, "4 ms"), (0.31, "0.3 s"), (12.4, "12 s"), (125.2, "2 min 5 s"), (59.7, "1 min 0 s")]
+    ("seconds", "shown"),
+    [
+        (0.0, "under 1 ms"),
+        (0.004, "4 ms"),
+        (0.31, "0.3 s"),
+        (12.4, "12 s"),
+        (125.2, "2 min 5 s"),
+        (59.7, "1 min 0 s"),
+    ],
 )
 def test_durations_read_as_a_person_writes_them(seconds: float, shown: str) -> None:
     assert page.duration(seconds) == shown

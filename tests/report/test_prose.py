@@ -30,14 +30,19 @@ def test_paragraphs_formulas_and_lists() -> None:
 
 
 def test_latex_becomes_mathml() -> None:
-    html = prose.blocks("Before\n\n$$\n\\frac{\\partial L}{\\partial x} \\le \\sum_{i=1}^{N} \\alpha_i < 1\n$$\n\nafter.")
+    html = prose.blocks(
+        "Before\n\n$$\n\\frac{\\partial L}{\\partial x} \\le \\sum_{i=1}^{N} \\alpha_i < 1\n$$\n\nafter."
+    )
     assert html.startswith('<p>Before</p>\n<div class="set"><math')
     assert html.endswith("</math></div>\n<p>after.</p>")
     assert all(part in html for part in ("<mfrac>", "∂", "≤", "∑", "α", "&lt;"))
     assert "&amp;" not in html
 
 
-@pytest.mark.parametrize("formula", [r"\text{<script>alert(1)</script>}", r"\text{&lt;script&gt;}", r"\href{javascript:alert(1)}{x}"])
+@pytest.mark.parametrize(
+    "formula",
+    [r"\text{<script>alert(1)</script>}", r"\text{&lt;script&gt;}", r"\href{javascript:alert(1)}{x}"],
+)
 def test_latex_cannot_bring_elements_of_its_own(formula: str) -> None:
     html = prose.latex(formula)
     assert "<script" not in html
@@ -52,7 +57,9 @@ def test_every_formula_of_the_labs_can_be_set() -> None:
     for entry in catalog.all_labs().values():
         for node in ast.parse(entry.path.read_text(encoding="utf-8")).body if entry.path else ():
             told = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else ""
-            assert all("<math" in prose.latex(formula) for formula in prose.LATEX.findall(told or "")), entry.path
+            assert all("<math" in prose.latex(formula) for formula in prose.LATEX.findall(told or "")), (
+                entry.path
+            )
 
 
 def test_source_is_shown_without_what_stands_above_it() -> None:
@@ -60,7 +67,9 @@ def test_source_is_shown_without_what_stands_above_it() -> None:
     assert prose.bare(source) == "def f(x: int) -> int:\n    # a comment\n    return x"
 
 
-@pytest.mark.parametrize("source", ["", "no python at all (", "x = 1", 'def f() -> None:\n    """Nothing but this."""'])
+@pytest.mark.parametrize(
+    "source", ["", "no python at all (", "x = 1", 'def f() -> None:\n    """Nothing but this."""']
+)
 def test_other_source_is_left_as_it_is(source: str) -> None:
     assert prose.bare(source) == source
 

@@ -7,8 +7,23 @@ import pytest
 from labs.report.page import TEMPLATES
 
 CSS = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-LIGHT, DARK, PRINT = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", root)) for root in re.findall(r":root \{(.*?)\}", CSS, re.DOTALL))
-INKS = ("ink", "quiet", "link", "held", "failed", "unmeasured", "keyword", "string", "comment", "name", "literal")
+LIGHT, DARK, PRINT = (
+    dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", root))
+    for root in re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
+)
+INKS = (
+    "ink",
+    "quiet",
+    "link",
+    "held",
+    "failed",
+    "unmeasured",
+    "keyword",
+    "string",
+    "comment",
+    "name",
+    "literal",
+)
 
 
 def luminance(colour: str) -> float:

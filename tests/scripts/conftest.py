@@ -26,6 +26,27 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.fixture
 def offline() -> dict[str, str]:
     """The environment without the variables of `make test`, and with an index that refuses."""
-    make = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "NODES", "PROCS", "GPUS", "SMOKE", "LAUNCHER", "DRYRUN", "ARGS", "LAB", "TORCH", "PYTHON"}
-    ours = {name: value for name, value in os.environ.items() if name not in make and not name.startswith("PIP_")}
-    return ours | {"PIP_INDEX_URL": f"{CLOSED}/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0", "TORCH": "cpu"}
+    make = {
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MFLAGS",
+        "NODES",
+        "PROCS",
+        "GPUS",
+        "SMOKE",
+        "LAUNCHER",
+        "DRYRUN",
+        "ARGS",
+        "LAB",
+        "TORCH",
+        "PYTHON",
+    }
+    ours = {
+        name: value for name, value in os.environ.items() if name not in make and not name.startswith("PIP_")
+    }
+    return ours | {
+        "PIP_INDEX_URL": f"{CLOSED}/simple",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_RETRIES": "0",
+        "TORCH": "cpu",
+    }

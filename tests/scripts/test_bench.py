@@ -33,7 +33,9 @@ def test_a_commands_time_memory_and_status(tmp_path: Path) -> None:
     assert bench.failures([sample]) == "; exit status 3"
 
 
-def test_a_run_goes_to_a_home_of_its_own_and_not_to_makes_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_goes_to_a_home_of_its_own_and_not_to_makes_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("MAKEFLAGS", "NODES", "TORCH", "PYTHON"):
         monkeypatch.setenv(name, "of make")
     environ = Bench(tmp_path, 1).environ
@@ -45,12 +47,25 @@ def test_a_run_goes_to_a_home_of_its_own_and_not_to_makes_variables(tmp_path: Pa
 def test_a_figure_is_the_median_of_its_samples() -> None:
     figure = Figure("labs list", "s", "≤ 0.3", [0.3, 0.1, 0.2])
     assert figure.value == 0.2
-    assert [cell.strip() for cell in bench.line(figure).split("|")] == ["", "labs list", "0.2 s", "≤ 0.3", "0.1 … 0.3", "", ""]
+    assert [cell.strip() for cell in bench.line(figure).split("|")] == [
+        "",
+        "labs list",
+        "0.2 s",
+        "≤ 0.3",
+        "0.1 … 0.3",
+        "",
+        "",
+    ]
 
 
 def test_the_commands_that_must_feel_instant(tmp_path: Path) -> None:
     figures = list(Bench(tmp_path, 1).commands())
-    assert [figure.what for figure in figures] == ["labs list", "labs show 1", "labs --help", "labs run 1 --dry-run"]
+    assert [figure.what for figure in figures] == [
+        "labs list",
+        "labs show 1",
+        "labs --help",
+        "labs run 1 --dry-run",
+    ]
     assert all(figure.note == "" and len(figure.samples) == 1 for figure in figures)
     assert list(tmp_path.iterdir()) == []
 
@@ -62,7 +77,14 @@ def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-[a-z]+-\w+-\d+-cores\.json", path.name)
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert list(kept) == ["date", "git", "machine", "versions", "load", "figures"]
-    assert kept["figures"][0] == {"what": "labs list", "unit": "s", "target": "≤ 0.3", "samples": [0.3, 0.1, 0.2], "note": "", "value": 0.2}
+    assert kept["figures"][0] == {
+        "what": "labs list",
+        "unit": "s",
+        "target": "≤ 0.3",
+        "samples": [0.3, 0.1, 0.2],
+        "note": "",
+        "value": 0.2,
+    }
 
 
 def test_kept_results_have_this_form_and_no_host_name() -> None:
@@ -73,7 +95,10 @@ def test_kept_results_have_this_form_and_no_host_name() -> None:
         kept = json.loads(text)
         assert kept["load"]
         for figure in kept["figures"]:
-            assert Figure(**{name: figure[name] for name in ("what", "unit", "target", "samples", "note")}).value == figure["value"]
+            assert (
+                Figure(**{name: figure[name] for name in ("what", "unit", "target", "samples", "note")}).value
+                == figure["value"]
+            )
 
 
 def test_a_quick_run_shows_figures_and_keeps_none(
@@ -93,7 +118,9 @@ def test_a_quick_run_shows_figures_and_keeps_none(
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_only_some_labs_can_be_measured_and_are_kept_under_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_some_labs_can_be_measured_and_are_kept_under_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[int] = []
 
     def figures(_: Bench, entries: list[Entry], quick: bool) -> Iterator[Figure]:
@@ -119,14 +146,19 @@ def test_a_lab_is_measured_as_a_person_runs_it(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Bench, "run", run)
     measured = Bench(tmp_path, 2)
     lab = catalog.find("1")
-    assert [(figure.value, figure.unit) for figure in measured.lab(lab, "--smoke")] == [(2.0, "s"), (300.0, "MiB")]
+    assert [(figure.value, figure.unit) for figure in measured.lab(lab, "--smoke")] == [
+        (2.0, "s"),
+        (300.0, "MiB"),
+    ]
     (figure,) = measured.overhead(lab, "--smoke", rounds=2)
     assert (figure.value, figure.note) == (1.0, "1.000 × in processor time")
     ours, plain = (str(bench.LABS), "run", "1", "--smoke"), (sys.executable, "-m", lab.import_name, "--smoke")
     assert asked == [ours, ours, plain, ours, plain]
 
 
-def test_set_up_is_timed_only_where_it_has_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_set_up_is_timed_only_where_it_has_nothing_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[tuple[str, ...]] = []
 
     def run(self: Bench, *command: str) -> bench.Sample:
@@ -162,4 +194,6 @@ def test_an_interrupted_measurement_leaves_nothing_running(tmp_path: Path) -> No
 
 
 def _sleepers() -> list[psutil.Process]:
-    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "371"]]
+    return [
+        process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "371"]
+    ]

@@ -30,7 +30,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(bundle, "read_stamp", lambda: ("cpu", "0123"))
     monkeypatch.setattr(bundle, "read_project", lambda root: {"build-system": {"requires": ["flit_core"]}})
     monkeypatch.setattr(bundle, "read_versions", lambda path: {})
-    monkeypatch.setattr(bundle, "source", lambda flavour, versions: Source("cpu", ("torch==2.13.0",), ("--index-url", "x"), "elsewhere"))
+    monkeypatch.setattr(
+        bundle,
+        "source",
+        lambda flavour, versions: Source("cpu", ("torch==2.13.0",), ("--index-url", "x"), "elsewhere"),
+    )
     monkeypatch.setattr(Pip, "wheel", wheel)
     monkeypatch.setattr(bundle, "get_weights", weights)
     return words
@@ -44,11 +48,18 @@ def names(archive: Path) -> list[str]:
 def test_wheels_of_all_that_is_installed_and_weights(asked: list[str], tmp_path: Path) -> None:
     archive = bundle.bundle(weights=True)
     assert archive.parent == tmp_path / "dist"
-    assert names(archive) == ["README.txt", "SHA256SUMS", "torch/hub/net.pth", "wheels/rich-1.0-py3-none-any.whl"]
+    assert names(archive) == [
+        "README.txt",
+        "SHA256SUMS",
+        "torch/hub/net.pth",
+        "wheels/rich-1.0-py3-none-any.whl",
+    ]
     assert asked[:3] == ["torch==2.13.0", "--index-url", "x"]
     assert {"flit_core", "pip", "setuptools"} < set(asked)
     assert any(word.startswith("rich==") for word in asked)
-    assert "TORCH_HOME=/path/to/labs-cpu-" in (tmp_path / "dist" / archive.stem / "README.txt").read_text(encoding="utf-8")
+    assert "TORCH_HOME=/path/to/labs-cpu-" in (tmp_path / "dist" / archive.stem / "README.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_weights_of_an_earlier_bundle_stay_out_of_one_without(asked: list[str], tmp_path: Path) -> None:

@@ -43,7 +43,16 @@ def test_help_lists_every_target_and_every_variable(make: Make) -> None:
 
 def test_only_what_is_set_is_passed_on(make: Make) -> None:
     assert make("lab-01").stdout == "[run][01]"
-    every = make("lab-7", "NODES=2", "PROCS=4", "GPUS=auto", "LAUNCHER=slurm", "SMOKE=1", "DRYRUN=1", "ARGS=--rows 8 --cols 9")
+    every = make(
+        "lab-7",
+        "NODES=2",
+        "PROCS=4",
+        "GPUS=auto",
+        "LAUNCHER=slurm",
+        "SMOKE=1",
+        "DRYRUN=1",
+        "ARGS=--rows 8 --cols 9",
+    )
     assert every.stdout == (
         "[run][7][--nodes][2][--procs][4][--gpus][auto][--launcher][slurm][--dry-run][--smoke][--][--rows][8][--cols][9]"
     )
@@ -51,7 +60,10 @@ def test_only_what_is_set_is_passed_on(make: Make) -> None:
 
 
 def test_wishes_of_a_place_are_passed_on(make: Make) -> None:
-    assert make("lab-43", "TIME=30", "QOS=high", "MEMORY=8G").stdout == "[run][43][--time][30][--memory][8G][--qos][high]"
+    assert (
+        make("lab-43", "TIME=30", "QOS=high", "MEMORY=8G").stdout
+        == "[run][43][--time][30][--memory][8G][--qos][high]"
+    )
     assert make("preflight", "NODES=2", "PARTITION=lab").stdout == "[preflight][--nodes][2][--partition][lab]"
 
 
@@ -61,7 +73,17 @@ def test_the_command_itself_judges_what_was_typed(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["2; touch x", "$(touch x)", "$(shell touch x)", "`touch x`", "' ; touch x; '", '"; touch x; "', "a  b", "*"]
+    "value",
+    [
+        "2; touch x",
+        "$(touch x)",
+        "$(shell touch x)",
+        "`touch x`",
+        "' ; touch x; '",
+        '"; touch x; "',
+        "a  b",
+        "*",
+    ],
 )
 def test_a_value_is_never_run(make: Make, checkout: Path, value: str) -> None:
     assert make("lab-01", f"NODES={value}").stdout == f"[run][01][--nodes][{value}]"
@@ -93,7 +115,9 @@ def test_a_missing_python_is_one_sentence(make: Make, checkout: Path) -> None:
     (checkout / ".venv" / ".stamp").unlink()
     done = make("setup", "PYTHON=/no/python")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == ("set-up: there is no /no/python here: install Python 3.11 or newer, or name one with PYTHON=.")
+    assert done.stderr.splitlines()[0] == (
+        "set-up: there is no /no/python here: install Python 3.11 or newer, or name one with PYTHON=."
+    )
 
 
 def test_distclean_leaves_a_learners_work(make: Make, checkout: Path) -> None:

@@ -22,8 +22,14 @@ from scripts.environment.torch_source import OWN_INDEX, Source
             "Retrying after NewConnectionError: Connection refused\nERROR: No matching distribution found for x",
             "pip cannot reach a package index",
         ),
-        ("(from versions: none)\nERROR: No matching distribution found for torch==9", "cannot be reached, or has no torch==9"),
-        ("(from versions: 1.0)\nERROR: No matching distribution found for torch==9", "pip finds no torch==9 for Python"),
+        (
+            "(from versions: none)\nERROR: No matching distribution found for torch==9",
+            "cannot be reached, or has no torch==9",
+        ),
+        (
+            "(from versions: 1.0)\nERROR: No matching distribution found for torch==9",
+            "pip finds no torch==9 for Python",
+        ),
         ("ERROR: ResolutionImpossible: for help", "`make lock`"),
         ("ERROR: Something new.", "pip failed: Something new"),
         ("", "pip failed"),
@@ -38,7 +44,10 @@ def test_a_failure_in_one_sentence(output: str, sentence: str) -> None:
     ("line", "shown"),
     [
         ("Collecting torch===2.13.0\n", "collecting torch===2.13.0"),
-        ("  Downloading http://127.0.0.1/x/einops-0.8.2-py3-none-any.whl (64 kB)\n", "downloading einops-0.8.2-py3-none-any.whl"),
+        (
+            "  Downloading http://127.0.0.1/x/einops-0.8.2-py3-none-any.whl (64 kB)\n",
+            "downloading einops-0.8.2-py3-none-any.whl",
+        ),
         ("Installing collected packages: a, b, c\n", "installing 3 packages"),
         ("Requirement already satisfied: numpy\n", ""),
     ],
@@ -53,8 +62,14 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pip:
     for version, needs in {"2.13.0": "nvidia-cudnn-cu13", "2.13.0+cpu": "filelock"}.items():
         with zipfile.ZipFile(tmp_path / f"torch-{version}-py3-none-any.whl", "w") as wheel:
             about = f"torch-{version}.dist-info"
-            wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\nRequires-Dist: {needs}\n")
-            wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(
+                f"{about}/METADATA",
+                f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\nRequires-Dist: {needs}\n",
+            )
+            wheel.writestr(
+                f"{about}/WHEEL",
+                "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            )
             wheel.writestr(f"{about}/RECORD", "")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -64,7 +79,9 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pip:
     return made
 
 
-@pytest.mark.parametrize(("requirement", "version"), [("torch===2.13.0", "2.13.0"), ("torch==2.13.0", "2.13.0+cpu")])
+@pytest.mark.parametrize(
+    ("requirement", "version"), [("torch===2.13.0", "2.13.0"), ("torch==2.13.0", "2.13.0+cpu")]
+)
 def test_which_build_pip_takes_where_a_site_has_both(pip: Pip, requirement: str, version: str) -> None:
     assert pip.resolve(Phase("test"), "--no-deps", requirement)[0]["version"] == version
 
@@ -80,13 +97,17 @@ def test_the_size_of_the_big_build_is_said_beforehand(
     assert "about 5 GB" in capsys.readouterr().err
 
 
-def test_the_small_build_needs_no_warning(pip: Pip, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_small_build_needs_no_warning(
+    pip: Pip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     install.look_before_leaping(tmp_path, pip, Source("cpu", ("torch==2.13.0",), (), OWN_INDEX))
     assert "5 GB" not in capsys.readouterr().err
 
 
 def test_a_failure_names_the_log_which_has_pips_words(pip: Pip) -> None:
-    with pytest.raises(SetupError, match=r"has no no-such-package .* pip's own words are in \.venv/setup\.log\.$"):
+    with pytest.raises(
+        SetupError, match=r"has no no-such-package .* pip's own words are in \.venv/setup\.log\.$"
+    ):
         pip.install(Phase("test"), "no-such-package")
     assert "No matching distribution found for no-such-package" in pip.log.read_text(encoding="utf-8")
 

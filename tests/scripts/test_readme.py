@@ -59,7 +59,9 @@ def test_every_module_has_a_short_readme_with_its_own_labs(module: str) -> None:
     assert text.startswith(f"# {catalog.MODULES[module]}\n")
     assert len(text.splitlines()) <= MAX_MODULE_LINES
     numbers = re.findall(r"^\| (\d\d) \| ", text, re.MULTILINE)
-    assert list(map(int, numbers)) == [number for number, entry in catalog.all_labs().items() if entry.module == module]
+    assert list(map(int, numbers)) == [
+        number for number, entry in catalog.all_labs().items() if entry.module == module
+    ]
     links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)
     assert [link for link in links if not (path.parent / link).exists()] == []
 
@@ -93,7 +95,9 @@ def test_the_commands_are_those_of_the_program() -> None:
 
 def test_make_targets_are_there() -> None:
     targets = set(re.findall(r"^##([\w-]+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {name for name in re.findall(r"`make ([\w-]+)", README) if not re.fullmatch(r"lab-\d\d", name)} <= targets | {"help"}
+    assert {
+        name for name in re.findall(r"`make ([\w-]+)", README) if not re.fullmatch(r"lab-\d\d", name)
+    } <= targets | {"help"}
 
 
 def test_the_claims_and_mutants_that_are_shown_are_the_labs() -> None:

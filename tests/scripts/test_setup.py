@@ -27,7 +27,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def set_up(checkout: Path, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "scripts/setup.py"], cwd=checkout, env=environ, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "scripts/setup.py"], cwd=checkout, env=environ, capture_output=True, text=True
+    )
 
 
 def under_an_old_python(path: Path) -> "subprocess.CompletedProcess[str]":
@@ -61,22 +63,34 @@ def test_a_newer_python_under_another_name_takes_over(tmp_path: Path) -> None:
 def test_a_wrong_torch_is_named(checkout: Path, offline: dict[str, str]) -> None:
     done = set_up(checkout, offline | {"TORCH": "rocm"})
     assert done.returncode == 2
-    assert done.stderr == "set-up: TORCH=rocm is no choice: take one of auto, cpu, cuda, cu130, cu126, or leave it out.\n"
+    assert (
+        done.stderr
+        == "set-up: TORCH=rocm is no choice: take one of auto, cpu, cuda, cu130, cu126, or leave it out.\n"
+    )
     assert not (checkout / ".venv").exists()
 
 
-def test_no_network_is_one_sentence_and_leaves_nothing_half_made(checkout: Path, offline: dict[str, str]) -> None:
+def test_no_network_is_one_sentence_and_leaves_nothing_half_made(
+    checkout: Path, offline: dict[str, str]
+) -> None:
     done = set_up(checkout, offline)
     assert done.returncode == 2
     assert "set-up: pip's index cannot be reached, or has no torch==" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert [entry.name for entry in (checkout / ".venv").iterdir()] == ["setup.log"]
-    assert "No matching distribution found for torch" in (checkout / ".venv" / "setup.log").read_text(encoding="utf-8")
+    assert "No matching distribution found for torch" in (checkout / ".venv" / "setup.log").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_ctrl_c_is_one_line(checkout: Path, offline: dict[str, str]) -> None:
     with subprocess.Popen(
-        [sys.executable, "scripts/setup.py"], cwd=checkout, env=offline, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "scripts/setup.py"],
+        cwd=checkout,
+        env=offline,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as child:
         assert child.stderr is not None
         assert child.stderr.readline() == "set-up: making .venv (TORCH=cpu)\n"
@@ -96,7 +110,9 @@ def test_too_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_python_without_ensurepip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ensurepip" else object())
     monkeypatch.setattr(shutil, "which", lambda tool: tool if tool == "apt-get" else None)
-    with pytest.raises(SetupError, match="this Python has no ensurepip: install it with `sudo apt install python3-venv"):
+    with pytest.raises(
+        SetupError, match="this Python has no ensurepip: install it with `sudo apt install python3-venv"
+    ):
         steps.require_modules()
 
 
@@ -114,7 +130,9 @@ def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_whole_venv_is_left_alone(venv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_whole_venv_is_left_alone(
+    venv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(steps, "install", lambda *_: pytest.fail("nothing is to be installed"))
     steps.write_stamp("cpu", steps.digest_of_inputs())
     steps.set_up("")
@@ -187,7 +205,9 @@ def test_a_second_set_up_waits_for_the_first(tmp_path: Path, capsys: pytest.Capt
     assert order == ["first", "second"]
 
 
-def test_a_read_only_checkout_is_one_sentence(venv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_read_only_checkout_is_one_sentence(
+    venv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail() -> None:
         raise PermissionError(13, "Permission denied", "/checkout/.venv")
 

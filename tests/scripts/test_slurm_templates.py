@@ -17,7 +17,10 @@ OUR = read_versions(ROOT / "versions.env")
 # Slurm's releases: two a year since 24.05, every nine months before.
 VERSIONS = ("22.05", "23.02", "23.11", "24.05", "24.11", "25.05", "25.11", "26.05")
 # Keys that the first versions do not know yet, and that the last ones know no more: one of them, and no command works.
-NOT_YET, NO_MORE = ({"PreemptParameters", "EnableControllers"}, {"CgroupAutomount", "CredType", "SwitchType", "FastSchedule"})
+NOT_YET, NO_MORE = (
+    {"PreemptParameters", "EnableControllers"},
+    {"CgroupAutomount", "CredType", "SwitchType", "FastSchedule"},
+)
 
 
 def values(version: str, **other: Any) -> dict[str, Any]:
@@ -38,8 +41,13 @@ def test_the_range_is_what_versions_env_says() -> None:
     assert set(table) <= set(VERSIONS)
 
 
-@pytest.mark.parametrize(("version", "cgroups", "accounting", "gpus"), list(product(VERSIONS, ("none", "v1", "v2"), (True, False), (0, 2))))
-def test_every_line_is_a_key_and_a_value_that_the_version_knows(version: str, cgroups: str, accounting: bool, gpus: int) -> None:
+@pytest.mark.parametrize(
+    ("version", "cgroups", "accounting", "gpus"),
+    list(product(VERSIONS, ("none", "v1", "v2"), (True, False), (0, 2))),
+)
+def test_every_line_is_a_key_and_a_value_that_the_version_knows(
+    version: str, cgroups: str, accounting: bool, gpus: int
+) -> None:
     given = values(version, cgroups=cgroups, accounting=accounting, gpus_of_node=gpus)
     text = "\n".join(config.render(name, given) for name in (*config.FILES, "slurmdbd.conf"))
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
@@ -70,7 +78,10 @@ def test_nodes_and_partitions_as_whole_lines() -> None:
         "PartitionName=lab Nodes=ALL MaxTime=01:00:00 State=UP Default=YES",
         "PartitionName=solo Nodes=ALL MaxTime=00:10:00 State=UP MaxNodes=1",
     ]
-    assert "NodeName=node2 Name=gpu Type=h100 File=/dev/nvidia[0-1]" in config.render("gres.conf", values("22.05")).splitlines()
+    assert (
+        "NodeName=node2 Name=gpu Type=h100 File=/dev/nvidia[0-1]"
+        in config.render("gres.conf", values("22.05")).splitlines()
+    )
 
 
 def test_a_value_that_is_missing_is_an_error_and_no_blank() -> None:

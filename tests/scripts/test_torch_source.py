@@ -67,14 +67,18 @@ def index() -> Iterator[str]:
     ],
 )
 @pytest.mark.usefixtures("on_linux")
-def test_flavour(wanted: str, recorded: str, gpu: bool, flavour: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flavour(
+    wanted: str, recorded: str, gpu: bool, flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch_source, "has_nvidia_gpu", lambda: gpu)
     assert choose(wanted, recorded, VERSIONS) == flavour
 
 
 def test_a_choice_is_a_line_in_versions_env() -> None:
     assert choices(VERSIONS) == ["auto", "cpu", "cuda", "cu126"]
-    with pytest.raises(SetupError, match="TORCH=cu999 is no choice: take one of auto, cpu, cuda, cu126, or leave it out"):
+    with pytest.raises(
+        SetupError, match="TORCH=cu999 is no choice: take one of auto, cpu, cuda, cu126, or leave it out"
+    ):
         choose("cu999", "", VERSIONS)
 
 
@@ -89,7 +93,12 @@ def test_macos_has_no_cuda() -> None:
 @pytest.mark.usefixtures("on_linux")
 def test_cpu_from_pytorchs_index_where_it_answers(index: str) -> None:
     chosen = source("cpu", VERSIONS | {"TORCH_INDEX_CPU": index})
-    assert chosen == ("cpu", ("torch==2.13.0", "torchvision==0.28.0"), ("--no-deps", "--index-url", index), "PyTorch's CPU wheels")
+    assert chosen == (
+        "cpu",
+        ("torch==2.13.0", "torchvision==0.28.0"),
+        ("--no-deps", "--index-url", index),
+        "PyTorch's CPU wheels",
+    )
 
 
 @pytest.mark.usefixtures("on_linux")
@@ -118,8 +127,12 @@ def test_a_probe_into_silence_ends_in_time() -> None:
         assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize(("body", "gpu"), [("echo 'GPU 0: H200'", True), ("echo 'no driver'; exit 9", False), ("exit 0", False)])
-def test_the_drivers_tool_tells_of_a_gpu(body: str, gpu: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("body", "gpu"), [("echo 'GPU 0: H200'", True), ("echo 'no driver'; exit 9", False), ("exit 0", False)]
+)
+def test_the_drivers_tool_tells_of_a_gpu(
+    body: str, gpu: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{body}\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")

@@ -39,7 +39,9 @@ ops = SimpleNamespace(load_library=load_library)
 
 
 def python(*arguments: str, **environ: str) -> str:
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=os.environ | environ)
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=os.environ | environ
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -49,7 +51,10 @@ def python(*arguments: str, **environ: str) -> str:
     [
         ("-W", "error", "-c", "import torchvision.transforms.v2"),
         ("-c", "import lightning"),
-        ("-c", "from torchvision.models import resnet18; import torch; resnet18().eval()(torch.zeros(1, 3, 32, 32))"),
+        (
+            "-c",
+            "from torchvision.models import resnet18; import torch; resnet18().eval()(torch.zeros(1, 3, 32, 32))",
+        ),
     ],
     ids=["torchvision first, warnings are errors", "lightning first", "a model"],
 )
@@ -64,27 +69,39 @@ def test_it_imports_in_a_spawned_child(tmp_path: Path) -> None:
 
 def test_start_and_search_cost_no_import_of_torch() -> None:
     assert (
-        python("-c", "import sys, importlib.util as u; print(u.find_spec('torchvision') is not None, 'torch' in sys.modules)")
+        python(
+            "-c",
+            "import sys, importlib.util as u; print(u.find_spec('torchvision') is not None, 'torch' in sys.modules)",
+        )
         == "True False"
     )
 
 
 @pytest.mark.parametrize(("broken", "declared"), [(True, ["nms", "qnms"]), (False, [])])
-def test_it_declares_operators_only_if_the_compiled_half_does_not_load(tmp_path: Path, broken: bool, declared: list[str]) -> None:
+def test_it_declares_operators_only_if_the_compiled_half_does_not_load(
+    tmp_path: Path, broken: bool, declared: list[str]
+) -> None:
     (tmp_path / "torch.py").write_text(TORCH.format(broken=broken))
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text("import torch; at_import = list(torch.declared)\n")
     (tmp_path / "torchvision" / "_C.so").touch()
     (tmp_path / HOOK.name).write_bytes(HOOK.read_bytes())
     # -S keeps out the hook that this environment may have.
-    assert python("-S", "-c", "import _torchvision_cpu, torchvision; print(torchvision.at_import)", PYTHONPATH=str(tmp_path)) == str(
-        declared
-    )
+    assert python(
+        "-S",
+        "-c",
+        "import _torchvision_cpu, torchvision; print(torchvision.at_import)",
+        PYTHONPATH=str(tmp_path),
+    ) == str(declared)
 
 
 @pytest.mark.parametrize(
     ("errors", "installed", "status"),
-    [([""], False, 0), ([f"RuntimeError: {install.SYMPTOM}", ""], True, 0), (["ImportError: something else"], False, 1)],
+    [
+        ([""], False, 0),
+        ([f"RuntimeError: {install.SYMPTOM}", ""], True, 0),
+        (["ImportError: something else"], False, 1),
+    ],
     ids=["imports as it is", "needs the hook", "broken otherwise"],
 )
 def test_it_is_installed_only_where_it_is_needed(

@@ -10,7 +10,11 @@ from scripts.environment.torch_source import read_versions
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = read_versions(ROOT / "versions.env")
-PINS = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+PINS = [
+    line
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
 
 
 def normal(name: str) -> str:
@@ -19,9 +23,17 @@ def normal(name: str) -> str:
 
 def test_sh_make_and_python_read_the_same() -> None:
     name = "TORCH_INDEX_CPU"
-    sh = subprocess.run(["sh", "-c", f'. ./versions.env && echo "${name}"'], cwd=ROOT, capture_output=True, text=True, check=True)
+    sh = subprocess.run(
+        ["sh", "-c", f'. ./versions.env && echo "${name}"'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     program = f"include versions.env\nall:\n\t@echo '$({name})'\n"
-    make = subprocess.run(["make", "-s", "-f", "-"], input=program, cwd=ROOT, capture_output=True, text=True, check=True)
+    make = subprocess.run(
+        ["make", "-s", "-f", "-"], input=program, cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert sh.stdout == make.stdout == VERSIONS[name] + "\n"
 
 

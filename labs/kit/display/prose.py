@@ -13,7 +13,9 @@ BAR_WIDTH = 40
 def inline(text: str) -> str:
     """Turn `code` and *stress* into markup and leave every other character as it is."""
     parts = re.split(r"`([^`]+)`", escape(text))
-    stressed = [re.sub(r"(?<![\w*])\*(\w[^*\n]*)\*(?!\w)", r"[stress]\1[/stress]", part) for part in parts[::2]]
+    stressed = [
+        re.sub(r"(?<![\w*])\*(\w[^*\n]*)\*(?!\w)", r"[stress]\1[/stress]", part) for part in parts[::2]
+    ]
     code = [f"[code]{part}[/code]" for part in parts[1::2]]
     return "".join(chain.from_iterable(zip_longest(stressed, code, fillvalue="")))
 

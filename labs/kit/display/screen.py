@@ -30,10 +30,14 @@ class Screen:
     `quiet` shows nothing; `only` shows the steps of these names alone.
     """
 
-    def __init__(self, *, quiet: bool = False, only: frozenset[str] | None = None, log: TextIO | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool = False, only: frozenset[str] | None = None, log: TextIO | None = None
+    ) -> None:
         width = None if sys.stdout.isatty() else PLAIN_WIDTH
         self.terminal = Console(quiet=quiet, highlight=False, emoji=False, width=width, theme=THEME)
-        self.copies = [Console(file=log, highlight=False, emoji=False, width=PLAIN_WIDTH, theme=THEME)] if log else []
+        self.copies = (
+            [Console(file=log, highlight=False, emoji=False, width=PLAIN_WIDTH, theme=THEME)] if log else []
+        )
         self.shown_on = ([] if quiet else [self.terminal]) + self.copies
         self.only = only
         self.muted = only is not None
@@ -82,7 +86,9 @@ class Screen:
         self.show(f"[bold]{escape(table.title)}[/]", indent=4)
         grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0))
         for index, column in enumerate(table.columns):
-            grid.add_column(escape(column), justify="right" if table.numeric(index) else "left", header_style="dim")
+            grid.add_column(
+                escape(column), justify="right" if table.numeric(index) else "left", header_style="dim"
+            )
         for row in table.rows:
             grid.add_row(*map(escape, row))
         for console in self.shown_on:
@@ -103,7 +109,9 @@ class Screen:
         if self.muted:
             return
         self.show(f"[bold]{escape(picture.title)}[/]  [dim]{picture.path}[/]", indent=4)
-        self.show(f"[dim]{escape(', '.join(picture.rows))}: {escape(', '.join(picture.columns))}[/]", indent=4)
+        self.show(
+            f"[dim]{escape(', '.join(picture.rows))}: {escape(', '.join(picture.columns))}[/]", indent=4
+        )
         self.show("")
 
     def listing(self, listing: record.Listing) -> None:

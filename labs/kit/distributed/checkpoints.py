@@ -69,7 +69,9 @@ class ShardedState:
 
         state = self._state()
         checkpoint.load(state, checkpoint_id=folder)
-        set_state_dict(self.model, self.optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"])
+        set_state_dict(
+            self.model, self.optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"]
+        )
 
     def _state(self) -> dict[str, Any]:
         from torch.distributed.checkpoint.state_dict import get_state_dict
@@ -114,7 +116,10 @@ class Checkpoints:
             self._said(self.begun, f"the checkpoint {name} is damaged and is passed over")
         if self.begun:
             form.read(self._place(self.begun))
-            self._said(self.begun, f"resumed from step {self.begun}, where the checkpoint of an earlier attempt stands")
+            self._said(
+                self.begun,
+                f"resumed from step {self.begun}, where the checkpoint of an earlier attempt stands",
+            )
         self._note(f"from {self.begun}")
         return self.begun
 
@@ -127,14 +132,19 @@ class Checkpoints:
 
     def _save(self, step: int, form: CheckpointFormat) -> None:
         assert self._folder is not None
-        part = self._folder / f"part-{step:06}-{self.restarts}"  # a name used once: network file systems remember old ones
+        part = (
+            self._folder / f"part-{step:06}-{self.restarts}"
+        )  # a name used once: network file systems remember old ones
         try:
             _on_first(lambda: part.mkdir())
             _on_all(lambda: form.write(part))
             _on_first(lambda: _seal(part, self._place(step)))
         except OSError as error:
             _on_first(lambda: shutil.rmtree(part, ignore_errors=True))
-            raise OSError(error.errno, f"the checkpoint of step {step} could not be written, those before it are kept: {error}") from None
+            raise OSError(
+                error.errno,
+                f"the checkpoint of step {step} could not be written, those before it are kept: {error}",
+            ) from None
         _on_first(self._forget_old)
 
     def _survey(self) -> _Found:
@@ -149,7 +159,12 @@ class Checkpoints:
             place.rename(self._folder / f"damaged-{place.name}-{uuid4().hex[:4]}")
         lines = self._progress.read_text().splitlines() if self._progress.exists() else []
         starts = sum(line.startswith("from") for line in lines)
-        return _Found(int(whole.name.partition("-")[2]) if whole else 0, [place.name for place in broken], starts, len(lines) - starts)
+        return _Found(
+            int(whole.name.partition("-")[2]) if whole else 0,
+            [place.name for place in broken],
+            starts,
+            len(lines) - starts,
+        )
 
     def _forget_old(self) -> None:
         assert self._folder is not None

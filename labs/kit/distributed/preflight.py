@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,14 @@ def examine(world: World, folder: Path) -> tuple[list[dict[str, Any]], list[Find
     begun = time.perf_counter()
     everybody: list[dict[str, Any]] = world.gather("facts", facts(world, folder))
     met = Finding(
-        "ranks", True, f"all {world.size} met, on {world.nodes} node{'s' * (world.nodes > 1)}, in {time.perf_counter() - begun:.2f} s"
+        "ranks",
+        True,
+        f"all {world.size} met, on {world.nodes} node{'s' * (world.nodes > 1)}, in {time.perf_counter() - begun:.2f} s",
     )
     clocks = world.gather("clock", time.time())
-    missing = world.gather("files", [rank for rank in range(world.size) if not (folder / f"seen-by-{rank}").exists()])
+    missing = world.gather(
+        "files", [rank for rank in range(world.size) if not (folder / f"seen-by-{rank}").exists()]
+    )
     with world.group():
         talk = _talk(world)
     return everybody, [
@@ -86,10 +91,17 @@ def examine(world: World, folder: Path) -> tuple[list[dict[str, Any]], list[Find
 def _names(everybody: list[dict[str, Any]]) -> Finding:
     """With several hosts, no host's own name may lead back to itself: the others would be sent to their own loopback."""
     several = len({one["host"] for one in everybody}) > 1
-    wrong = {one["host"]: one["address"] for one in everybody if not one["address"] or (several and ip_address(one["address"]).is_loopback)}
+    wrong = {
+        one["host"]: one["address"]
+        for one in everybody
+        if not one["address"] or (several and ip_address(one["address"]).is_loopback)
+    }
     found = ", ".join(sorted({f"{one['host']} is {one['address'] or 'unknown'}" for one in everybody}))
     return Finding(
-        "names", not wrong, found, "give each host its own address in DNS or /etc/hosts (a line 127.0.1.1 hides it)" if wrong else ""
+        "names",
+        not wrong,
+        found,
+        "give each host its own address in DNS or /etc/hosts (a line 127.0.1.1 hides it)" if wrong else "",
     )
 
 
@@ -106,15 +118,23 @@ def _clocks(clocks: list[float]) -> Finding:
 def _versions(everybody: list[dict[str, Any]]) -> Finding:
     seen = {json.dumps(one["versions"], sort_keys=True): one for one in everybody}
     found = "; ".join(
-        f"{one['host']}: " + ", ".join(f"{name} {version}" for name, version in one["versions"].items()) for one in seen.values()
+        f"{one['host']}: " + ", ".join(f"{name} {version}" for name, version in one["versions"].items())
+        for one in seen.values()
     )
     return Finding(
-        "versions", len(seen) == 1, found, "" if len(seen) == 1 else "let all nodes use one environment, on a shared folder or in one image"
+        "versions",
+        len(seen) == 1,
+        found,
+        "" if len(seen) == 1 else "let all nodes use one environment, on a shared folder or in one image",
     )
 
 
 def _shared(folder: Path, missing: list[list[int]]) -> Finding:
-    blind = [f"rank {rank} does not see the files of rank {', '.join(map(str, absent))}" for rank, absent in enumerate(missing) if absent]
+    blind = [
+        f"rank {rank} does not see the files of rank {', '.join(map(str, absent))}"
+        for rank, absent in enumerate(missing)
+        if absent
+    ]
     return Finding(
         "shared folder",
         not blind,
@@ -126,15 +146,27 @@ def _shared(folder: Path, missing: list[list[int]]) -> Finding:
 def _room(everybody: list[dict[str, Any]]) -> list[Finding]:
     """Judge memory and shared memory by node, since the ranks of a node divide them."""
     findings = []
-    for name, key, each in (("memory", "memory", MEMORY_PER_RANK), ("shared memory", "shared_memory", SHARED_MEMORY_PER_RANK)):
-        per_rank = [one[key] / sum(other["node"] == one["node"] for other in everybody) for one in everybody if one[key] is not None]
+    for name, key, each in (
+        ("memory", "memory", MEMORY_PER_RANK),
+        ("shared memory", "shared_memory", SHARED_MEMORY_PER_RANK),
+    ):
+        per_rank = [
+            one[key] / sum(other["node"] == one["node"] for other in everybody)
+            for one in everybody
+            if one[key] is not None
+        ]
         if not per_rank:
             findings.append(Finding(name, True, "not divided here: there is no /dev/shm on this system"))
             continue
         short = min(per_rank) < each
         advice = f"{each // MIB} MiB are needed for each: start fewer processes, or give the node or container more"
         findings.append(
-            Finding(name, not short, f"{min(per_rank) / MIB:,.0f} MiB free for each rank, at the least", advice if short else "")
+            Finding(
+                name,
+                not short,
+                f"{min(per_rank) / MIB:,.0f} MiB free for each rank, at the least",
+                advice if short else "",
+            )
         )
     return findings
 
@@ -148,7 +180,9 @@ def _road(everybody: list[dict[str, Any]]) -> Finding:
 def _talk(world: World) -> Finding:
     """Time an all-reduce of 4 bytes and of 16 MiB; bandwidth as each rank's own link carries it, 2(N-1)/N of the data."""
     small, big = (torch.ones(size // 4, device=world.device) for size in (4, BIG_MESSAGE))
-    times = [min(seconds(lambda: dist.all_reduce(message), calls=1) for _ in range(5)) for message in (small, big)]  # noqa: B023 - called at once
+    times = [
+        min(seconds(partial(dist.all_reduce, message), calls=1) for _ in range(5)) for message in (small, big)
+    ]
     moved = 2 * (world.size - 1) / world.size * BIG_MESSAGE
     speed = f", {moved / times[1] / 1e9:.2f} GB/s per rank over 16 MiB" if world.size > 1 else ""
     return Finding("all-reduce", True, f"{times[0] * 1e3:.2f} ms for 4 bytes{speed} ({dist.get_backend()})")
@@ -168,7 +202,10 @@ def _interface() -> str:
         return named
     own = _address_of(socket.gethostname())
     for name, addresses in psutil.net_if_addrs().items():
-        if any(address.address == own or (own.startswith("127.") and address.address.startswith("127.")) for address in addresses):
+        if any(
+            address.address == own or (own.startswith("127.") and address.address.startswith("127."))
+            for address in addresses
+        ):
             return name
     return "unknown"
 
@@ -177,7 +214,12 @@ def show(everybody: list[dict[str, Any]], findings: list[Finding], as_json: bool
     """Print the findings, as text or as `{ready, checks, ranks}`."""
     ready = all(finding.ok for finding in findings)
     if as_json:
-        print(json.dumps({"ready": ready, "checks": [asdict(finding) for finding in findings], "ranks": everybody}, indent=2))
+        print(
+            json.dumps(
+                {"ready": ready, "checks": [asdict(finding) for finding in findings], "ranks": everybody},
+                indent=2,
+            )
+        )
         return
     console = Console(highlight=False, emoji=False, soft_wrap=True)
     for finding in findings:
@@ -198,7 +240,9 @@ def main() -> int:
     world = World.from_environment()
     args.folder.mkdir(parents=True, exist_ok=True)
     everybody, findings = examine(world, args.folder)
-    (args.folder / f"seen-by-{world.rank}").unlink(missing_ok=True)  # the folder itself is the launcher's, whose files may be in it
+    (args.folder / f"seen-by-{world.rank}").unlink(
+        missing_ok=True
+    )  # the folder itself is the launcher's, whose files may be in it
     if world.first:
         show(everybody, findings, args.json)
     return 0 if all(finding.ok for finding in findings) else 1

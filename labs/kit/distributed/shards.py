@@ -30,7 +30,9 @@ def own_rows(tensor: Tensor) -> Tensor:
     return chunks[min(dist.get_rank(), len(chunks) - 1)].clone()
 
 
-def there_and_back(tensor: Tensor, there: Callable[..., Tensor], back: Callable[[Tensor], Tensor], *args: Any) -> Tensor:
+def there_and_back(
+    tensor: Tensor, there: Callable[..., Tensor], back: Callable[[Tensor], Tensor], *args: Any
+) -> Tensor:
     """Return `there(tensor, *args)`; on the backward pass its gradient goes through `back`."""
 
     class ThereAndBack(torch.autograd.Function):
@@ -65,7 +67,12 @@ def gradients_of(model: nn.Module) -> list[Tensor]:
 def held_by(model: nn.Module, optimizer: torch.optim.Optimizer) -> Held:
     """Count the bytes that this rank holds. An optimizer's state of no dims, such as Adam's step, is a counter."""
     weights = [local(weight) for weight in model.parameters()]
-    state = [local(value) for entries in optimizer.state.values() for value in entries.values() if isinstance(value, Tensor)]
+    state = [
+        local(value)
+        for entries in optimizer.state.values()
+        for value in entries.values()
+        if isinstance(value, Tensor)
+    ]
     return Held(
         weights=sum(weight.nbytes for weight in weights),
         room=sum(weight.untyped_storage().nbytes() for weight in weights),

@@ -24,7 +24,18 @@ def by_node_starter(processes: int) -> list[str]:
     """Return the command by which the course's own node starter starts a module, on a free port of this machine."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    where = ["--nodes", "1", "--node", "0", "--procs", str(processes), "--master", "127.0.0.1", "--port", str(port)]
+    where = [
+        "--nodes",
+        "1",
+        "--node",
+        "0",
+        "--procs",
+        str(processes),
+        "--master",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     return [sys.executable, "-m", "labs.launch.node", *where, "--one-machine", "--"]
 
 
@@ -47,8 +58,15 @@ def events_of(starter: list[str], module: str, folder: Path, *flags: str) -> lis
     before = len(noted.read_text().splitlines()) if noted.exists() else 0
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     command = [*starter, module, "--folder", str(folder), *flags]
-    apart = {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}  # torchrun leaves its own folders where temporary files go
-    ended = subprocess.run(command, env={**clean, **apart}, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    apart = {
+        "OMP_NUM_THREADS": "1",
+        "TMPDIR": str(folder),
+    }  # torchrun leaves its own folders where temporary files go
+    ended = subprocess.run(
+        command, env={**clean, **apart}, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     if not noted.exists():
-        raise RuntimeError(f"{module} noted nothing and ended with status {ended.returncode}: {ended.stderr.strip()[-300:]}")
+        raise RuntimeError(
+            f"{module} noted nothing and ended with status {ended.returncode}: {ended.stderr.strip()[-300:]}"
+        )
     return [json.loads(line) for line in noted.read_text().splitlines()[before:]]

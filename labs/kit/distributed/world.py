@@ -18,7 +18,9 @@ import torch.distributed as dist
 from labs.errors import UsageError
 
 COLLECTIVE_S = 60.0  # how long a collective may hang before it fails; LABS_TIMEOUT= says otherwise
-AGREE_S = 5 * COLLECTIVE_S  # how long one process waits for another to reach the same claim: as long as an honest step may take
+AGREE_S = (
+    5 * COLLECTIVE_S
+)  # how long one process waits for another to reach the same claim: as long as an honest step may take
 LONGEST_NAP_S = 0.02
 
 
@@ -50,7 +52,14 @@ class World:
         patience = _patience(os.environ.get("LABS_TIMEOUT", ""))
         store, _, _ = next(iter(dist.rendezvous("env://", rank, size, timeout=timedelta(seconds=patience))))
         own = int(os.environ.get("LOCAL_RANK", rank)), rank // local_size, size // local_size
-        return cls(rank, size, *own, dist.PrefixStore("labs", store), agree_s=AGREE_S / COLLECTIVE_S * patience, collective_s=patience)
+        return cls(
+            rank,
+            size,
+            *own,
+            dist.PrefixStore("labs", store),
+            agree_s=AGREE_S / COLLECTIVE_S * patience,
+            collective_s=patience,
+        )
 
     @property
     def first(self) -> bool:
@@ -60,7 +69,11 @@ class World:
     @property
     def device(self) -> torch.device:
         """Return this process's own GPU where each has one, else the CPU."""
-        return torch.device("cuda", self.local_rank) if self.local_rank < torch.cuda.device_count() else torch.device("cpu")
+        return (
+            torch.device("cuda", self.local_rank)
+            if self.local_rank < torch.cuda.device_count()
+            else torch.device("cpu")
+        )
 
     def with_prefix(self, name: str, *, agree_s: float, collective_s: float) -> "World":
         """Return the same processes under a name of their own, so that a run that breaks leaves the next one untouched."""
@@ -126,7 +139,13 @@ class World:
         """Open torch's default process group for the length of a run: NCCL for GPUs where there are any, gloo for the CPU."""
         backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
         store = dist.HashStore() if self.store is None else dist.PrefixStore("group", self.store)
-        dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=timedelta(seconds=self.collective_s))
+        dist.init_process_group(
+            backend,
+            store=store,
+            rank=self.rank,
+            world_size=self.size,
+            timeout=timedelta(seconds=self.collective_s),
+        )
         try:
             yield
         finally:
@@ -154,5 +173,7 @@ def _patience(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < 1e6:
-        raise UsageError(f"LABS_TIMEOUT={text} is not possible; give the seconds that a collective may hang, such as LABS_TIMEOUT=60")
+        raise UsageError(
+            f"LABS_TIMEOUT={text} is not possible; give the seconds that a collective may hang, such as LABS_TIMEOUT=60"
+        )
     return seconds

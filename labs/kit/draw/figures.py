@@ -14,10 +14,23 @@ from labs.record import Figure, Picture
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito 2008: told apart by the colour-blind too
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)  # Okabe and Ito 2008: told apart by the colour-blind too
 MARKERS = ("o", "s", "^", "D", "v")  # and in black and white
 
-STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "labs", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "labs",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
 
 def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
@@ -30,9 +43,21 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
         axes = canvas.subplots()
         styles = zip(figure.series.items(), cycle(COLOURS), cycle(MARKERS), strict=False)
         for place, ((name, values), colour, marker) in enumerate(styles):
-            under = min(len(figure.series) - 1 - place, 2)  # where two series agree, the first peeps out from under the second
-            axes.plot(figure.x, values, marker=marker, markersize=5 + 3 * under, lw=1.5 + under, label=name, color=colour)
-        axes.set_title(figure.title, loc="left").set_gid("title")  # which a page leaves out: its caption says it
+            under = min(
+                len(figure.series) - 1 - place, 2
+            )  # where two series agree, the first peeps out from under the second
+            axes.plot(
+                figure.x,
+                values,
+                marker=marker,
+                markersize=5 + 3 * under,
+                lw=1.5 + under,
+                label=name,
+                color=colour,
+            )
+        axes.set_title(figure.title, loc="left").set_gid(
+            "title"
+        )  # which a page leaves out: its caption says it
         axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
         if log_x:
             axes.set_xscale("log", base=2)
@@ -55,13 +80,21 @@ def draw_images(picture: Picture, images: Sequence[Sequence[Tensor]], folder: Pa
     from matplotlib.figure import Figure as Canvas
 
     with rc_context(STYLE):
-        canvas = Canvas(figsize=(1.2 * len(picture.columns) + 1, 1.2 * len(picture.rows) + 0.5), layout="constrained")
+        canvas = Canvas(
+            figsize=(1.2 * len(picture.columns) + 1, 1.2 * len(picture.rows) + 0.5), layout="constrained"
+        )
         grid = canvas.subplots(len(picture.rows), len(picture.columns), squeeze=False)
         for axes_of_row, row, name in zip(grid, images, picture.rows, strict=True):
             axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
             for axes, image in zip(axes_of_row, row, strict=True):
                 pixels = image.detach().cpu().clamp(0, 1).numpy()
-                axes.imshow(pixels.transpose(1, 2, 0) if pixels.ndim == 3 else pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+                axes.imshow(
+                    pixels.transpose(1, 2, 0) if pixels.ndim == 3 else pixels,
+                    cmap="gray",
+                    vmin=0,
+                    vmax=1,
+                    interpolation="nearest",
+                )
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_visible(False)
         for axes, name in zip(grid[0], picture.columns, strict=True):

@@ -8,7 +8,17 @@ from typing import Any
 import psutil
 import torch
 
-PACKAGES = ("torch", "torchvision", "numpy", "lightning", "deepspeed", "onnxruntime", "onnxruntime-gpu", "kornia", "webdataset")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "lightning",
+    "deepspeed",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "kornia",
+    "webdataset",
+)
 
 
 def hardware() -> dict[str, Any]:

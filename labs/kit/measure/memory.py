@@ -29,7 +29,10 @@ def saved_bytes(forward: Callable[[], Any], *, besides: tuple[Tensor, ...] = ())
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in alive:
-            storages[storage.data_ptr()] = (storage.nbytes(), tensor)  # holding the tensor keeps its address from being reused
+            storages[storage.data_ptr()] = (
+                storage.nbytes(),
+                tensor,
+            )  # holding the tensor keeps its address from being reused
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
@@ -79,7 +82,9 @@ class _Live(TorchDispatchMode):
         self.storages: MutableMapping[Any, None] = WeakIdKeyDictionary()
         self.peak = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         if any(kind is not Tensor and hasattr(kind, "to_local") for kind in types):
             return NotImplemented  # a DTensor: its own operations on the local part come by next
         result = func(*args, **(kwargs or {}))
@@ -97,7 +102,11 @@ def allocations(action: Callable[[], Any]) -> list[int]:
     del result
     assert record.profiler is not None
     events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
-    return [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns()) if event.device_type().name == "CPU"]
+    return [
+        event.nbytes()
+        for event in sorted(events, key=lambda event: event.start_ns())
+        if event.device_type().name == "CPU"
+    ]
 
 
 def process_bytes() -> int:

@@ -55,7 +55,9 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def calls_per_sample(function: Callable[[], Any], min_sample_s: float, agree: Callable[[float], float] = float) -> int:
+def calls_per_sample(
+    function: Callable[[], Any], min_sample_s: float, agree: Callable[[float], float] = float
+) -> int:
     """Warm the function up and return how many calls fill one sample."""
     function()
     calls = 1

@@ -19,9 +19,13 @@ class Traffic(TorchDispatchMode):
         self.log: list[tuple[str, int]] = []
         for place, block in enumerate(blocks):
             layer = next(block.children())  # the block's own hooks run in no certain order with those of FSDP
-            layer.register_forward_pre_hook(lambda module, inputs, place=place: self.log.append((f"block {place}", 0)))
+            layer.register_forward_pre_hook(
+                lambda module, inputs, place=place: self.log.append((f"block {place}", 0))
+            )
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         if func.namespace == "c10d":
             self.log.append(("gather" if "gather" in str(func) else "reduce-scatter", args[1].nbytes))
         return func(*args, **(kwargs or {}))
@@ -47,5 +51,7 @@ class Sent(NamedTuple):
 def counted(mode: Any) -> tuple[int, int]:
     """Return how many gathers and reduce-scatters a `CommDebugMode` has seen; their ops are named unlike in torch's versions."""
     counts = mode.get_comm_counts().items()
-    gathers, scatters = (sum(count for op, count in counts if kind in str(op)) for kind in ("gather", "reduce_scatter"))
+    gathers, scatters = (
+        sum(count for op, count in counts if kind in str(op)) for kind in ("gather", "reduce_scatter")
+    )
     return gathers, scatters

@@ -45,14 +45,19 @@ class Attempt:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
                 return attempt(*args, **kwargs)
-            except (Exception, SystemExit) as error:  # whatever the learner's code raises is shown to the learner
+            except (
+                Exception,
+                SystemExit,
+            ) as error:  # whatever the learner's code raises is shown to the learner
                 self.troubles.setdefault(name, self._named(error))
             return reference(*args, **kwargs)
 
         return guarded
 
     def _named(self, error: BaseException) -> str:
-        own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == self.path]
+        own = [
+            frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == self.path
+        ]
         where = f" ({self.path.name}, line {own[-1].lineno})" if own else ""
         return f"it raised {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}{where}"
 
@@ -84,11 +89,25 @@ class Attempt:
         if failed:
             known = self._known_mistake(name, notes, cfg)
             reason = f"claim {failed[0].id}, {failed[0].text}: {failed[0].reason}"
-            return record.Exercise(id=id_, step=name, judgement="failed", reason=reason + (f"; a known mistake: {known}" if known else ""))
+            return record.Exercise(
+                id=id_,
+                step=name,
+                judgement="failed",
+                reason=reason + (f"; a known mistake: {known}" if known else ""),
+            )
         tied = [claim for claim in notes.claims if name in claim.judges]
-        unsure = [f"claim {claim.id} was not measured here: {claim.reason}" for claim in tied if claim.verdict != "held"]
+        unsure = [
+            f"claim {claim.id} was not measured here: {claim.reason}"
+            for claim in tied
+            if claim.verdict != "held"
+        ]
         if unsure or not tied:
-            return record.Exercise(id=id_, step=name, judgement="cannot be judged here", reason=(unsure or ["no claim judges it"])[0])
+            return record.Exercise(
+                id=id_,
+                step=name,
+                judgement="cannot be judged here",
+                reason=(unsure or ["no claim judges it"])[0],
+            )
         return record.Exercise(id=id_, step=name, judgement="passed")
 
     def _alone(self, name: str, cfg: Any, *, smoke: bool) -> record.Run:
@@ -109,15 +128,27 @@ class Attempt:
 
     def _rehearse(self, replacements: dict[str, Function], cfg: Any, *, smoke: bool) -> record.Run:
         self.reruns += 1
-        world = self.world.with_prefix(f"rerun-{self.reruns}", agree_s=self.world.agree_s, collective_s=self.world.collective_s)
-        touched = frozenset().union(*(callers_of(name, self.lesson.steps) for name in {*self.written, *replacements}))
-        cache = StepCache(self.memory, touched) if self.memory else None  # a `fresh` step cannot be run twice in one process
-        return rehearse(self.lesson, cfg, RunContext(world=world, replacements=replacements, cache=cache), smoke=smoke)
+        world = self.world.with_prefix(
+            f"rerun-{self.reruns}", agree_s=self.world.agree_s, collective_s=self.world.collective_s
+        )
+        touched = frozenset().union(
+            *(callers_of(name, self.lesson.steps) for name in {*self.written, *replacements})
+        )
+        cache = (
+            StepCache(self.memory, touched) if self.memory else None
+        )  # a `fresh` step cannot be run twice in one process
+        return rehearse(
+            self.lesson, cfg, RunContext(world=world, replacements=replacements, cache=cache), smoke=smoke
+        )
 
 
 def _fingerprint(notes: record.Run) -> Fingerprint:
     """Return verdicts and what was measured, without what is timed: two like mistakes leave the same print."""
-    return {claim.id: (claim.verdict, claim.value, claim.shown) for claim in notes.claims if claim.kind not in ("ratio", "stat")}
+    return {
+        claim.id: (claim.verdict, claim.value, claim.shown)
+        for claim in notes.claims
+        if claim.kind not in ("ratio", "stat")
+    }
 
 
 def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
@@ -129,7 +160,11 @@ def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
         stubs = _stubs_in(path)
         names = _names_in(path)
     except (Exception, SystemExit) as error:  # whatever the learner's file raises is shown to the learner
-        line = error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
+        line = (
+            error.lineno
+            if isinstance(error, SyntaxError)
+            else traceback.extract_tb(error.__traceback__)[-1].lineno
+        )
         said = error.msg if isinstance(error, SyntaxError) else str(error).strip().partition("\n")[0]
         raise UsageError(
             f"{path.name}, line {line}: {type(error).__name__}: {said}\nmend it, or start again with: labs reset {number}"
@@ -144,8 +179,14 @@ def _load(lesson: Lesson, path: Path) -> dict[str, Function]:
 
 def _stubs_in(path: Path) -> set[str]:
     """Return the functions whose code is still nothing but `raise NotImplementedError`."""
-    functions = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
-    return {function.name for function in functions if "raise NotImplementedError('exercise " in ast.unparse(function.body[-1])}
+    functions = [
+        node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)
+    ]
+    return {
+        function.name
+        for function in functions
+        if "raise NotImplementedError('exercise " in ast.unparse(function.body[-1])
+    }
 
 
 def _names_in(path: Path) -> dict[str, Any]:

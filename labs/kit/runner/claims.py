@@ -59,7 +59,9 @@ def close(got: Any, want: Any, tolerance: float, *, relative: bool = False) -> O
         return Outcome(False, None, reason, f"≤ {tolerance:.2g}", reason=reason)
     cases = ours.numel()
     if cases == 0:
-        return Outcome(False, None, "over 0 cases", f"≤ {tolerance:.2g}", reason="nothing was compared", cases=0)
+        return Outcome(
+            False, None, "over 0 cases", f"≤ {tolerance:.2g}", reason="nothing was compared", cases=0
+        )
     gap = (ours - theirs).abs()
     error = (gap.norm() / theirs.norm() if relative else gap.max()).item()
     held = error <= tolerance  # False for NaN
@@ -69,10 +71,21 @@ def close(got: Any, want: Any, tolerance: float, *, relative: bool = False) -> O
     return Outcome(held, value, shown, f"≤ {tolerance:.2g}", what, "" if held else shown, cases)
 
 
-def number(got: Number, *, want: Number | None = None, at_least: Number | None = None, at_most: Number | None = None, unit: str) -> Outcome:
+def number(
+    got: Number,
+    *,
+    want: Number | None = None,
+    at_least: Number | None = None,
+    at_most: Number | None = None,
+    unit: str,
+) -> Outcome:
     """Judge a count or a size in bytes against one value or one or two limits."""
     bound = _bound(want, at_least, at_most)
-    held = (want is None or got == want) and (at_least is None or got >= at_least) and (at_most is None or got <= at_most)
+    held = (
+        (want is None or got == want)
+        and (at_least is None or got >= at_least)
+        and (at_most is None or got <= at_most)
+    )
     shown = f"{_amount(got, unit)}" + ("" if want is not None and held else f", bound: {bound}")
     return Outcome(held, got, shown, bound, unit, "" if held else shown)
 
@@ -91,7 +104,11 @@ def raises(action: Callable[[], Any], kind: type[Exception], message: str) -> Ou
 
 
 def ratio(
-    numerator: Sequence[float], denominator: Sequence[float], *, at_least: float | None = None, at_most: float | None = None
+    numerator: Sequence[float],
+    denominator: Sequence[float],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
 ) -> Outcome:
     """Judge a ratio of two durations that were measured in turn, pair by pair.
 
@@ -110,7 +127,9 @@ def ratio(
     return Outcome(held, middle, shown, bound, "×", reason, samples=ratios)
 
 
-def stat(differences: Sequence[float], *, above: float = 0.0, standard_errors: float = 2.0, unit: str = "") -> Outcome:
+def stat(
+    differences: Sequence[float], *, above: float = 0.0, standard_errors: float = 2.0, unit: str = ""
+) -> Outcome:
     """Judge that the mean of paired differences lies above a bound by so many standard errors.
 
     Raises ValueError for fewer than five pairs: a spread read off less says nothing.
@@ -124,7 +143,9 @@ def stat(differences: Sequence[float], *, above: float = 0.0, standard_errors: f
     held = centre - standard_errors * error > above
     bound = f"> {above:g} by {standard_errors:g} standard errors"
     shown = f"{centre:.3g} ± {error:.2g} {unit}".rstrip() + f" over {len(differences)} seeds, bound: {bound}"
-    return Outcome(held, centre, shown, bound, unit, "" if held else shown, len(differences), list(differences))
+    return Outcome(
+        held, centre, shown, bound, unit, "" if held else shown, len(differences), list(differences)
+    )
 
 
 def together(outcomes: Sequence[Outcome], *, first_only: bool) -> Outcome:
@@ -137,12 +158,17 @@ def together(outcomes: Sequence[Outcome], *, first_only: bool) -> Outcome:
                 rank_first = "" if _alike(outcomes) else f"rank {rank}: "
                 return replace(outcome, reason=rank_first + outcome.reason, shown=rank_first + outcome.shown)
     return replace(
-        outcomes[0], shown=f"{outcomes[0].shown}, on all {len(outcomes)} ranks alike" if _alike(outcomes) else _one_by_one(outcomes)
+        outcomes[0],
+        shown=f"{outcomes[0].shown}, on all {len(outcomes)} ranks alike"
+        if _alike(outcomes)
+        else _one_by_one(outcomes),
     )
 
 
 def _alike(outcomes: Sequence[Outcome]) -> bool:
-    return all((outcome.shown, outcome.reason) == (outcomes[0].shown, outcomes[0].reason) for outcome in outcomes)
+    return all(
+        (outcome.shown, outcome.reason) == (outcomes[0].shown, outcomes[0].reason) for outcome in outcomes
+    )
 
 
 def _one_by_one(outcomes: Sequence[Outcome]) -> str:

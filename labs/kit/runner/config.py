@@ -25,8 +25,14 @@ def flags_of(config: type) -> list[Flag]:
     flags = []
     for item in dataclasses.fields(config):
         if hints[item.name] not in (int, float, str, bool):
-            raise TypeError(f"{config.__qualname__}.{item.name} is {hints[item.name]}; a flag is an int, float, str or bool")
-        flags.append(Flag(name=item.name, type=hints[item.name], default=item.default, help=comments.get(item.name, "")))
+            raise TypeError(
+                f"{config.__qualname__}.{item.name} is {hints[item.name]}; a flag is an int, float, str or bool"
+            )
+        flags.append(
+            Flag(
+                name=item.name, type=hints[item.name], default=item.default, help=comments.get(item.name, "")
+            )
+        )
     return flags
 
 
@@ -46,21 +52,31 @@ class _Parser(argparse.ArgumentParser):
     valid = ""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message.removeprefix('argument ')}\nvalid flags, with their defaults: {self.valid}")
+        raise UsageError(
+            f"{message.removeprefix('argument ')}\nvalid flags, with their defaults: {self.valid}"
+        )
 
 
 def parser_of(config: type, description: str) -> argparse.ArgumentParser:
     """Make the parser of a lab's command line: its Config's fields and the kit's own flags."""
     flags = flags_of(config)
-    parser = _Parser(description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _Parser(
+        description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.valid = in_one_line(flags)
-    parser.add_argument("--smoke", action="store_true", help="a tiny run: everything is shown, ratios and stats are not judged")
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="a tiny run: everything is shown, ratios and stats are not judged",
+    )
     for flag in flags:
         typed: dict[str, Any] = {"type": flag.type, "metavar": flag.type.__name__.upper()}
         if flag.type is bool:
             typed = {"action": argparse.BooleanOptionalAction}
         help_ = f"{flag.help} (default {flag.default})"
-        parser.add_argument(f"--{flag.name.replace('_', '-')}", default=argparse.SUPPRESS, help=help_, **typed)
+        parser.add_argument(
+            f"--{flag.name.replace('_', '-')}", default=argparse.SUPPRESS, help=help_, **typed
+        )
     return parser
 
 
@@ -70,4 +86,6 @@ def build(config: type, smoke: bool, chosen: dict[str, Any]) -> Any:
     try:
         return dataclasses.replace(start, **chosen)
     except ValueError as error:
-        raise UsageError(f"{error}\nvalid flags, with their defaults: {in_one_line(flags_of(config))}") from None
+        raise UsageError(
+            f"{error}\nvalid flags, with their defaults: {in_one_line(flags_of(config))}"
+        ) from None

@@ -45,7 +45,9 @@ class Lab:
         self._judges_noisy = context.timer is not None or not notes.smoke
         self._current: record.Step | None = None
         self._judged: list[str] = []  # the steps that the next claim judges …
-        self._judged_before = False  # … unless a claim stands between it and them: the next step starts a new list
+        self._judged_before = (
+            False  # … unless a claim stands between it and them: the next step starts a new list
+        )
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
@@ -58,7 +60,11 @@ class Lab:
         step.calls += 1
         with self._screen.waiting(step.title):
             begun = perf_counter()
-            result = self._context.cache(function, args, kwargs) if self._context.cache else function(*args, **kwargs)
+            result = (
+                self._context.cache(function, args, kwargs)
+                if self._context.cache
+                else function(*args, **kwargs)
+            )
             step.seconds += perf_counter() - begun
         return result
 
@@ -104,11 +110,23 @@ class Lab:
 
     # Claims -----------------------------------------------------------------------------------------------------------
 
-    def equal(self, id_: str, text: str, got: Any, want: Any, *, cases: int | None = None, because: str = "") -> bool:
+    def equal(
+        self, id_: str, text: str, got: Any, want: Any, *, cases: int | None = None, because: str = ""
+    ) -> bool:
         """Claim that two things are equal to the last bit. `cases` counts what was compared, by default their items."""
         return self._claim(id_, text, "exact", claims.equal(got, want, cases), because)
 
-    def close(self, id_: str, text: str, got: Any, want: Any, *, tolerance: float, relative: bool = False, because: str) -> bool:
+    def close(
+        self,
+        id_: str,
+        text: str,
+        got: Any,
+        want: Any,
+        *,
+        tolerance: float,
+        relative: bool = False,
+        because: str,
+    ) -> bool:
         """Claim that numbers or tensors agree within a tolerance; `because` says where the tolerance comes from."""
         return self._claim(id_, text, "close", claims.close(got, want, tolerance, relative=relative), because)
 
@@ -143,7 +161,16 @@ class Lab:
         outcome = claims.number(got, want=want, at_least=at_least, at_most=at_most, unit=unit)
         return self._claim(id_, text, "count", outcome, because)
 
-    def raises(self, id_: str, text: str, action: Callable[[], Any], kind: type[Exception], message: str, *, because: str = "") -> bool:
+    def raises(
+        self,
+        id_: str,
+        text: str,
+        action: Callable[[], Any],
+        kind: type[Exception],
+        message: str,
+        *,
+        because: str = "",
+    ) -> bool:
         """Claim that an action raises this error with this text in its message."""
         return self._claim(id_, text, "raises", claims.raises(action, kind, message), because)
 
@@ -161,10 +188,17 @@ class Lab:
     ) -> bool:
         """Claim a bound on seconds of `first` over seconds of `second`, timed in turn. Judged in full runs only."""
         if self._context.timer is None:
-            arms = timing.in_turn(first, second, rounds=rounds if self._judges_noisy else min(rounds, 5), agree=self.world.agreed)
+            arms = timing.in_turn(
+                first,
+                second,
+                rounds=rounds if self._judges_noisy else min(rounds, 5),
+                agree=self.world.agreed,
+            )
         else:
             arms = self._context.timer(first, second, at_least=at_least, at_most=at_most)
-        return self._claim(id_, text, "ratio", claims.ratio(*arms, at_least=at_least, at_most=at_most), because)
+        return self._claim(
+            id_, text, "ratio", claims.ratio(*arms, at_least=at_least, at_most=at_most), because
+        )
 
     def stat(
         self,
@@ -223,7 +257,9 @@ class Lab:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Show rows; floats get three digits."""
-        table = record.Table(title=title, columns=list(columns), rows=[[_cell(cell) for cell in row] for row in rows])
+        table = record.Table(
+            title=title, columns=list(columns), rows=[[_cell(cell) for cell in row] for row in rows]
+        )
         self._content.append(table)
         self._screen.table(table)
 
@@ -240,15 +276,21 @@ class Lab:
     ) -> None:
         """Draw one or more series over x: bars on the screen, an SVG file in the run folder."""
         path = figures.file_name(title)
-        figure = record.Figure(title=title, path=path, x_label=x_label, y_label=y_label, x=list(x), series=series)
+        figure = record.Figure(
+            title=title, path=path, x_label=x_label, y_label=y_label, x=list(x), series=series
+        )
         if self.folder is not None and self.world.first:
             figures.draw(figure, self.folder, log_x=log_x, log_y=log_y)
         self._content.append(figure)
         self._screen.figure(figure)
 
-    def picture(self, title: str, images: Sequence[Sequence[Tensor]], *, columns: Sequence[str], rows: Sequence[str]) -> None:
+    def picture(
+        self, title: str, images: Sequence[Sequence[Tensor]], *, columns: Sequence[str], rows: Sequence[str]
+    ) -> None:
         """Show images side by side: each (H, W), grey, or (3, H, W), in colour, from 0 to 1; one SVG file in the run folder."""
-        picture = record.Picture(title=title, path=figures.file_name(title), columns=list(columns), rows=list(rows))
+        picture = record.Picture(
+            title=title, path=figures.file_name(title), columns=list(columns), rows=list(rows)
+        )
         if self.folder is not None and self.world.first:
             figures.draw_images(picture, images, self.folder)
         self._content.append(picture)
@@ -266,4 +308,10 @@ class Lab:
 
 
 def _cell(cell: Any) -> str:
-    return f"{cell:.3g}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+    return (
+        f"{cell:.3g}"
+        if isinstance(cell, float)
+        else f"{cell:,}"
+        if isinstance(cell, int) and not isinstance(cell, bool)
+        else str(cell)
+    )

@@ -66,6 +66,10 @@ def title_and_prose(step: Function) -> tuple[str, str]:
 
 
 def _steps(namespace: dict[str, Any], run: Function) -> dict[str, Function]:
-    own = [thing for thing in namespace.values() if isinstance(thing, FunctionType) and thing.__module__ == run.__module__]
+    own = [
+        thing
+        for thing in namespace.values()
+        if isinstance(thing, FunctionType) and thing.__module__ == run.__module__
+    ]
     in_file_order = sorted(own, key=lambda step: step.__code__.co_firstlineno)
     return {step.__name__: step for step in in_file_order if step is not run}

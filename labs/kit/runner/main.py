@@ -30,7 +30,9 @@ from labs.kit.runner.session import blank, describe_machine, perform
 def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
     """Run a lab as a script and exit: 0 where no claim failed, 1 where one did or the lab broke, 2 for bad usage, 128 + signal."""
     lesson = lessons.read(run, config)
-    sys.modules.setdefault(lesson.import_name, sys.modules["__main__"])  # a learner's file that imports the lab gets this one
+    sys.modules.setdefault(
+        lesson.import_name, sys.modules["__main__"]
+    )  # a learner's file that imports the lab gets this one
     signal.signal(signal.SIGINT, signal.default_int_handler)  # all is imported; see labs/__init__.py
     signal.signal(signal.SIGTERM, _terminated)
     status = _status(lambda: command(lesson, sys.argv[1:]))
@@ -70,7 +72,9 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def command(lesson: Lesson, arguments: list[str]) -> int:
     """Parse the arguments, run the lesson once, and return the exit status."""
     chosen = _parse(lesson, arguments)
-    smoke, attempt_file, launcher, folder = (chosen.pop(name) for name in ("smoke", "attempt", "launcher", "folder"))
+    smoke, attempt_file, launcher, folder = (
+        chosen.pop(name) for name in ("smoke", "attempt", "launcher", "folder")
+    )
     cfg: Any = flags.build(lesson.config, smoke, chosen)
     world = World.from_environment()
     attempt = Attempt(lesson, Path(attempt_file).absolute(), world) if attempt_file else None
@@ -79,7 +83,12 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
     notes = blank(lesson, cfg, smoke=smoke, launcher=launcher, world=world)
     context = RunContext(world=world, folder=_folder(folder, lesson, launcher, world))
     if attempt:
-        context = replace(context, replacements=attempt.replacements(), learner=frozenset(attempt.written), cache=attempt.memory)
+        context = replace(
+            context,
+            replacements=attempt.replacements(),
+            learner=frozenset(attempt.written),
+            cache=attempt.memory,
+        )
     return _kept(lesson, cfg, notes, context, attempt)
 
 
@@ -124,14 +133,19 @@ def _save(notes: record.Run, folder: Path) -> None:
 
 
 def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
-    parser = flags.parser_of(lesson.config, f"Lab {lesson.entry.number:02d} · {lesson.title}\n\n{lesson.entry.sections['Question']}")
+    parser = flags.parser_of(
+        lesson.config,
+        f"Lab {lesson.entry.number:02d} · {lesson.title}\n\n{lesson.entry.sections['Question']}",
+    )
     parser.add_argument("--attempt", help="a file with your own steps in the place of the lab's")
     parser.add_argument("--launcher", default="local", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     return vars(parser.parse_args(arguments))
 
 
-def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, attempt: Attempt | None) -> int:
+def _recorded(
+    lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, attempt: Attempt | None
+) -> int:
     """Run the lesson on the screen and save its record, however it ends."""
     screen, world = context.screen, context.world
     screen.opening(notes.lab, notes.title, lesson.entry.sections["Question"])
@@ -166,8 +180,15 @@ def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) ->
     for exercise in notes.exercises:
         _show_exercise(exercise, screen)
     where = os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
-    counts = [f"{notes.count(verdict)} {verdict}" for verdict in ("held", "failed", "not measured here") if notes.count(verdict)]
-    screen.show(f"[bold]{' · '.join(counts) or 'no claims'}[/]  [dim]{notes.seconds:.1f} s · kept in {escape(where)}[/]", wrap=False)
+    counts = [
+        f"{notes.count(verdict)} {verdict}"
+        for verdict in ("held", "failed", "not measured here")
+        if notes.count(verdict)
+    ]
+    screen.show(
+        f"[bold]{' · '.join(counts) or 'no claims'}[/]  [dim]{notes.seconds:.1f} s · kept in {escape(where)}[/]",
+        wrap=False,
+    )
     if notes.status == "interrupted":
         print(f"interrupted; what was measured until then is in {where}", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -187,6 +208,11 @@ def _show_unwritten(lesson: Lesson, screen: Screen) -> int:
 
 
 def _show_exercise(exercise: record.Exercise, screen: Screen) -> None:
-    colour = {"passed": "green", "failed": "bold red", "not written yet": "yellow", "cannot be judged here": "yellow"}[exercise.judgement]
+    colour = {
+        "passed": "green",
+        "failed": "bold red",
+        "not written yet": "yellow",
+        "cannot be judged here": "yellow",
+    }[exercise.judgement]
     reason = f": {escape(exercise.reason)}" if exercise.reason else ""
     screen.show(f"[{colour}]exercise {exercise.id} {exercise.judgement}[/]{reason}", wrap=False)

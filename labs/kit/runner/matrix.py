@@ -21,7 +21,9 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 def show_matrices(import_names: list[str], world: World | None = None) -> int:
     """Judge the mutants of these labs and show a matrix each; return 0 where every claim can fail and every mutant counts."""
     world = world or World()
-    console = Console(highlight=False, emoji=False, quiet=not world.first, width=None if sys.stdout.isatty() else 120)
+    console = Console(
+        highlight=False, emoji=False, quiet=not world.first, width=None if sys.stdout.isatty() else 120
+    )
     shown = [_shown(load(name), world, console) for name in import_names]
     return 0 if all(shown) else 1
 
@@ -30,7 +32,11 @@ def _shown(lesson: Lesson, world: World, console: Console) -> bool:
     """Show one lab's matrix; return whether all is as it should be."""
     with console.status("") as status:
         try:
-            result = matrix(lesson, world, lambda mutant: status.update(f"[dim]lab {lesson.entry.number:02d}: {mutant}[/]"))
+            result = matrix(
+                lesson,
+                world,
+                lambda mutant: status.update(f"[dim]lab {lesson.entry.number:02d}: {mutant}[/]"),
+            )
         except DoesNotHold as error:
             console.print(escape(str(error)), style="bold red", soft_wrap=True)
             return False
@@ -52,7 +58,13 @@ def _show(result: Matrix, console: Console) -> None:
         grid.add_row(claim, *("✘" if claim in trial.killed else "·" for trial in result.trials), style=tone)
     console.print(grid)
     for trial, letter in letters.items():
-        fault = f" [bold red]{escape(trial.fault)}[/]" if trial.fault else "" if trial.killed else " [bold red]no claim noticed it[/]"
+        fault = (
+            f" [bold red]{escape(trial.fault)}[/]"
+            if trial.fault
+            else ""
+            if trial.killed
+            else " [bold red]no claim noticed it[/]"
+        )
         console.print(f"  {letter}  {escape(trial.name)} [dim]{escape(trial.step)}[/]{fault}", soft_wrap=True)
     for claim, reason in result.unmeasured.items():
         console.print(f"  [yellow]–[/]  {claim} is not judged here: {escape(reason)}", soft_wrap=True)

@@ -57,10 +57,16 @@ class Matrix:
     @property
     def faults(self) -> list[str]:
         """Return what is wrong with the mutants themselves."""
-        return [f"{trial.name}: {trial.fault or 'no claim noticed it'}" for trial in self.trials if trial.fault or not trial.killed]
+        return [
+            f"{trial.name}: {trial.fault or 'no claim noticed it'}"
+            for trial in self.trials
+            if trial.fault or not trial.killed
+        ]
 
 
-def matrix(lesson: Lesson, world: World | None = None, progress: Callable[[str], None] = lambda name: None) -> Matrix:
+def matrix(
+    lesson: Lesson, world: World | None = None, progress: Callable[[str], None] = lambda name: None
+) -> Matrix:
     """Run the lab's mutants on its smoke Config. Raises DoesNotHold where the lab itself does not hold there.
 
     With several processes all of them go through the mutants together, each time in a new process group.
@@ -96,7 +102,9 @@ class _Bench:
         notes = self._run(RunContext(timer=distinct_arms, cache=self.memory))
         if notes.status != "held":
             failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
-            raise DoesNotHold(f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}")
+            raise DoesNotHold(
+                f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}"
+            )
         return notes
 
     def trial(self, mutant: Mutant, notes: record.Run) -> Trial:
@@ -111,7 +119,9 @@ class _Bench:
             return _in_own_process(self.lesson, mutant)
         name = mutant.step.__name__
         cache = StepCache(self.memory, callers_of(name, self.lesson.steps))
-        return self._run(RunContext(timer=distinct_arms, cache=cache, replacements={name: mutated(self.lesson, mutant)}))
+        return self._run(
+            RunContext(timer=distinct_arms, cache=cache, replacements={name: mutated(self.lesson, mutant)})
+        )
 
     def with_same_arms(self) -> record.Run:
         """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
@@ -134,7 +144,9 @@ def _verdict(name: str, step: str, notes: record.Run, mutant_notes: record.Run) 
     return Trial(name, step, killed)
 
 
-def distinct_arms(first: Function, second: Function, *, at_least: float | None, at_most: float | None) -> Arms:
+def distinct_arms(
+    first: Function, second: Function, *, at_least: float | None, at_most: float | None
+) -> Arms:
     """Run both arms once and return samples that lie well inside the claim's bound."""
     first(), second()
     centre = (at_least or at_most or 1.0) * (2.0 if at_most is None else 0.5 if at_least is None else 1.0)
@@ -190,7 +202,12 @@ def _compiled(source: str, mutant: Mutant, namespace: dict[str, Any]) -> Functio
     """Define the function among the lab's own names, so that it finds its helpers, and leave those names as they were."""
     name = mutant.step.__name__
     file = f"<mutant {name}: {mutant.name}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # so that inspect finds the source
+    linecache.cache[file] = (
+        len(source),
+        None,
+        source.splitlines(keepends=True),
+        file,
+    )  # so that inspect finds the source
     original = namespace[name]
     try:
         exec(compile(source, file, "exec", dont_inherit=True), namespace)
@@ -204,10 +221,15 @@ def _in_own_process(lesson: Lesson, mutant: Mutant) -> record.Run:
     """Run a mutant whose effect would outlive it (`fresh`) in a process that ends with it."""
     place = str(lesson.mutants.index(mutant))
     done = subprocess.run(
-        [sys.executable, "-m", "labs.kit.runner.mutants", lesson.import_name, place], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "labs.kit.runner.mutants", lesson.import_name, place],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"mutant {mutant.name!r} in its own process: {done.stderr.strip().splitlines()[-1:]}")
+        raise RuntimeError(
+            f"mutant {mutant.name!r} in its own process: {done.stderr.strip().splitlines()[-1:]}"
+        )
     return record.Run.model_validate_json(done.stdout)
 
 

@@ -37,13 +37,19 @@ class NotebookScreen(Screen):
         detail = claim.reason if claim.verdict == "not measured here" else claim.shown
         because = f" – {claim.because}" if claim.because else ""
         label = "" if claim.verdict == "held" else f"<b>{claim.verdict}: </b>"
-        _show(f"{SIGNS[claim.verdict]} {escape(claim.text)} <code>{claim.id}</code><br><small>{label}{escape(detail + because)}</small>")
+        _show(
+            f"{SIGNS[claim.verdict]} {escape(claim.text)} <code>{claim.id}</code><br><small>{label}{escape(detail + because)}</small>"
+        )
 
     def table(self, table: record.Table) -> None:
         """Show rows under a title."""
         head = "".join(f"<th scope='col'>{escape(column)}</th>" for column in table.columns)
-        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
-        _show(f"<table><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows
+        )
+        _show(
+            f"<table><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
 
     def figure(self, figure: record.Figure) -> None:
         """Show a figure's picture."""

@@ -21,10 +21,14 @@ from labs.kit.runner.lesson import Lesson
 GLOO = re.compile(r"\[\S+/gloo/\S+\] ")
 
 
-def blank(lesson: Lesson, cfg: Any, *, smoke: bool, launcher: str = "local", world: World | None = None) -> record.Run:
+def blank(
+    lesson: Lesson, cfg: Any, *, smoke: bool, launcher: str = "local", world: World | None = None
+) -> record.Run:
     """Return the record of a run that has not begun."""
     world = world or World()
-    here = record.Rank(rank=world.rank, node=world.node, host=socket.gethostname(), pid=os.getpid(), device=str(world.device))
+    here = record.Rank(
+        rank=world.rank, node=world.node, host=socket.gethostname(), pid=os.getpid(), device=str(world.device)
+    )
     return record.Run(
         lab=lesson.entry.number,
         title=lesson.title,
@@ -45,7 +49,10 @@ def perform(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext) ->
     """Call the lab's `run` once and fill in `notes`. Raises what the lab raises."""
     world, begun = context.world, perf_counter()
     try:
-        with lesson.replaced(context.replacements), world.group() if lesson.entry.distributed else nullcontext():
+        with (
+            lesson.replaced(context.replacements),
+            world.group() if lesson.entry.distributed else nullcontext(),
+        ):
             lesson.run(cfg, Lab(lesson, notes, context))
     except KeyboardInterrupt:
         notes.status, notes.error = "interrupted", "interrupted"

@@ -50,7 +50,11 @@ class StepCache:
 
 def callers_of(name: str, steps: dict[str, Callable[..., Any]]) -> frozenset[str]:
     """Return the step's name and those of all steps from whose code it can be reached."""
-    uses = {step: _names_in(function.__code__) for step, function in steps.items() if hasattr(function, "__code__")}
+    uses = {
+        step: _names_in(function.__code__)
+        for step, function in steps.items()
+        if hasattr(function, "__code__")
+    }
     reached = {name}
     while grown := {step for step, names in uses.items() if names & reached} - reached:
         reached |= grown

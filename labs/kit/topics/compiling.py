@@ -79,7 +79,11 @@ def own_cache() -> str:
     if not folder:
         folder = tempfile.mkdtemp(prefix="labs-compile-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ.update(LABS_COMPILE_CACHE=folder, TORCHINDUCTOR_CACHE_DIR=folder, TRITON_CACHE_DIR=os.path.join(folder, "triton"))
+        os.environ.update(
+            LABS_COMPILE_CACHE=folder,
+            TORCHINDUCTOR_CACHE_DIR=folder,
+            TRITON_CACHE_DIR=os.path.join(folder, "triton"),
+        )
     name_without_spaces(folder)
     return folder
 
@@ -97,8 +101,16 @@ def name_without_spaces(folder: str) -> None:
 
 def missing_compiler(device: torch.device) -> str:
     """Say what inductor lacks here, or return an empty string."""
-    names = (os.environ.get("CXX"), "g++", "c++", "clang++") if device.type == "cpu" else (os.environ.get("CC"), "gcc", "cc", "clang")
-    return "" if any(shutil.which(name) for name in names if name) else f"no {'C++' if device.type == 'cpu' else 'C'} compiler"
+    names = (
+        (os.environ.get("CXX"), "g++", "c++", "clang++")
+        if device.type == "cpu"
+        else (os.environ.get("CC"), "gcc", "cc", "clang")
+    )
+    return (
+        ""
+        if any(shutil.which(name) for name in names if name)
+        else f"no {'C++' if device.type == 'cpu' else 'C'} compiler"
+    )
 
 
 @cache

@@ -26,4 +26,6 @@ def photographs() -> Tensor:
     """Return two colour photographs, a temple and a flower, as uint8 (2, 3, 427, 640). Source: scikit-learn."""
     from sklearn.datasets import load_sample_images
 
-    return torch.stack([torch.from_numpy(image.copy()) for image in load_sample_images().images]).permute(0, 3, 1, 2)
+    return torch.stack([torch.from_numpy(image.copy()) for image in load_sample_images().images]).permute(
+        0, 3, 1, 2
+    )

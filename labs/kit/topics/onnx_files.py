@@ -53,9 +53,16 @@ def profiled(model: bytes, feed: dict[str, Any], providers: Sequence[str]) -> li
     """Run a model once under onnxruntime's profiler; return what it noted of each kernel, its `op_name` and `provider` among it."""
     import onnxruntime
 
-    with tempfile.TemporaryDirectory() as folder, quiet_libraries():  # a provider that is missing is a warning
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        quiet_libraries(),
+    ):  # a provider that is missing is a warning
         options = onnxruntime.SessionOptions()
-        options.enable_profiling, options.profile_file_prefix, options.log_severity_level = (True, str(Path(folder, "profile")), 4)
+        options.enable_profiling, options.profile_file_prefix, options.log_severity_level = (
+            True,
+            str(Path(folder, "profile")),
+            4,
+        )
         session = onnxruntime.InferenceSession(model, options, providers=list(providers))
         session.run(None, feed)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))

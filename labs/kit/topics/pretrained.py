@@ -17,7 +17,9 @@ def pretrained(lab: Lab, name: str) -> dict[str, Tensor] | None:
     file = asset.place() / source.name
     here = source.fits(file)
     used = (
-        (asset.torchvision, f"{source.algorithm} {source.digest}…") if here else ("random", f"labs fetch {name} brings {asset.torchvision}")
+        (asset.torchvision, f"{source.algorithm} {source.digest}…")
+        if here
+        else ("random", f"labs fetch {name} brings {asset.torchvision}")
     )
     lab.table("Weights", ["network", "used", "from"], [(name, *used)])
     return dict(torch.load(file, map_location="cpu", weights_only=True)) if here else None

@@ -5,7 +5,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LIBRARIES = ("copyreg", "networkx", "onnx", "onnxruntime", "onnxscript", "torch")  # copyreg: what torch copies and pickles warns there
+LIBRARIES = (
+    "copyreg",
+    "networkx",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "torch",
+)  # copyreg: what torch copies and pickles warns there
 
 
 @contextmanager

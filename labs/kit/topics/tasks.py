@@ -38,7 +38,12 @@ def loss_of(model: nn.Module, inputs_BI: Tensor, labels_B: Tensor) -> Tensor:
     return nn.functional.cross_entropy(model(inputs_BI), labels_B)
 
 
-def stepped(model: nn.Module, inputs_BI: Tensor, labels_B: Tensor, between: Callable[[nn.Module], object] = lambda model: None) -> Tensor:
+def stepped(
+    model: nn.Module,
+    inputs_BI: Tensor,
+    labels_B: Tensor,
+    between: Callable[[nn.Module], object] = lambda model: None,
+) -> Tensor:
     """Take one step of gradient descent, with `between` called before it, and return the weights after it, in one row."""
     model.zero_grad()
     loss_of(model, inputs_BI, labels_B).backward()
@@ -67,7 +72,13 @@ class Forked(nn.Module):
         return out
 
 
-def losses_of(forward: Callable[[Tensor], Tensor], weights: Iterable[Tensor], steps: int, share: int, device: torch.device) -> Tensor:
+def losses_of(
+    forward: Callable[[Tensor], Tensor],
+    weights: Iterable[Tensor],
+    steps: int,
+    share: int,
+    device: torch.device,
+) -> Tensor:
     """Train by gradient descent with momentum on shares of batches, and return the whole batches' losses, step by step."""
     optimizer = torch.optim.SGD(weights, lr=LEARNING_RATE, momentum=0.9)
     losses = []
@@ -83,7 +94,13 @@ def losses_of(forward: Callable[[Tensor], Tensor], weights: Iterable[Tensor], st
     return losses_S / dist.get_world_size()
 
 
-def steps_of(model: nn.Module, optimizer: torch.optim.Optimizer, numbers: Iterable[int], share: int, device: torch.device) -> Iterator[int]:
+def steps_of(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    numbers: Iterable[int],
+    share: int,
+    device: torch.device,
+) -> Iterator[int]:
     """Train on the batches of these numbers, and after each say how many steps that makes."""
     for number in numbers:
         optimizer.zero_grad()
@@ -107,7 +124,9 @@ class Block(nn.Module):
 class Stack(nn.Module):
     """Blocks one after another, with a layer of its own before them where `entry` asks for one; the same weights every time."""
 
-    def __init__(self, blocks: int, width: int = INPUTS, hidden: int = HIDDEN, *, entry: bool = False, **options: Any) -> None:
+    def __init__(
+        self, blocks: int, width: int = INPUTS, hidden: int = HIDDEN, *, entry: bool = False, **options: Any
+    ) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.width = width

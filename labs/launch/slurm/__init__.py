@@ -24,7 +24,21 @@ class Slurm:
     """A cluster with Slurm. Its job goes on by itself; following it is another matter."""
 
     name = "slurm"
-    takes = frozenset({"time", "memory", "cpus", "image", "runtime", "partition", "account", "qos", "reservation", "constraint", "detach"})
+    takes = frozenset(
+        {
+            "time",
+            "memory",
+            "cpus",
+            "image",
+            "runtime",
+            "partition",
+            "account",
+            "qos",
+            "reservation",
+            "constraint",
+            "detach",
+        }
+    )
     shares_nodes = True
 
     def why(self) -> str:
@@ -35,8 +49,16 @@ class Slurm:
 
     def render(self, spec: RunSpec) -> str:
         spec = limits.resolved(spec)
-        task = runtime.wrapped(spec, lambda python: node_starter(spec, python, "$SLURM_NODEID", "$FIRST_NODE", "$PORT"))
-        shown = shlex.join(task).replace("'$", "$").replace("ID'", "ID").replace("NODE'", "NODE").replace("PORT'", "PORT")
+        task = runtime.wrapped(
+            spec, lambda python: node_starter(spec, python, "$SLURM_NODEID", "$FIRST_NODE", "$PORT")
+        )
+        shown = (
+            shlex.join(task)
+            .replace("'$", "$")
+            .replace("ID'", "ID")
+            .replace("NODE'", "NODE")
+            .replace("PORT'", "PORT")
+        )
         return f"{script(spec)}\n# each node's task then starts:\n# {shown}\n"
 
     def submit(self, spec: RunSpec) -> int:
@@ -46,7 +68,10 @@ class Slurm:
         note_job(spec, id_)
         print(f"job {id_}: {spec.nodes} × {spec.procs} processes; its files: {spec.folder}", file=sys.stderr)
         if spec.request.detach not in ("", "0", "no", "false"):
-            print(f"go on with: labs status {spec.lab} · labs logs {spec.lab} · labs cancel {spec.lab}", file=sys.stderr)
+            print(
+                f"go on with: labs status {spec.lab} · labs logs {spec.lab} · labs cancel {spec.lab}",
+                file=sys.stderr,
+            )
             return 0
         with _cancelled_by_signals(id_):
             return follow(spec.folder)
@@ -59,7 +84,9 @@ class Slurm:
             return State(noted["id"], "unknown", "no controller answers now")
         if job.state == cluster.LOST:
             return State(job.id, "unknown", "Slurm no longer knows it", ended=True)
-        return State(job.id, job.state.lower(), job.waits if job.state == "PENDING" else job.nodes, ended=job.ended)
+        return State(
+            job.id, job.state.lower(), job.waits if job.state == "PENDING" else job.nodes, ended=job.ended
+        )
 
     def cancel(self, folder: Path) -> None:
         """End the job of a run. Raises UsageError where Slurm refuses."""
@@ -101,8 +128,12 @@ def _submitted(spec: RunSpec) -> str:
     except FailedJobError as error:
         shutil.rmtree(folder)
         folder.parent.rmdir()
-        said = [line for line in str(error).splitlines() if line.startswith("sbatch:")] or str(error).splitlines()
-        raise UsageError(f"Slurm refused the job: {said[-1].removeprefix('sbatch: error: ')}\nnothing was submitted") from None
+        said = [line for line in str(error).splitlines() if line.startswith("sbatch:")] or str(
+            error
+        ).splitlines()
+        raise UsageError(
+            f"Slurm refused the job: {said[-1].removeprefix('sbatch: error: ')}\nnothing was submitted"
+        ) from None
 
 
 @contextmanager

@@ -10,7 +10,19 @@ from labs.errors import UsageError
 
 ANSWER_S = 20.0
 LOST = "LOST"  # our own word: no controller knows it, and no accounting its end
-ENDED = {LOST, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED", "DEADLINE", "BOOT_FAIL", "REVOKED"}
+ENDED = {
+    LOST,
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "OUT_OF_MEMORY",
+    "NODE_FAIL",
+    "PREEMPTED",
+    "DEADLINE",
+    "BOOT_FAIL",
+    "REVOKED",
+}
 WAITS = {
     "Resources": "all nodes that fit are busy",
     "Priority": "jobs of a higher priority are before it",
@@ -75,8 +87,14 @@ def ask(*words: str, patience_s: float = ANSWER_S) -> str:
     try:
         ended = subprocess.run(words, capture_output=True, text=True, timeout=patience_s, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        why = "it is not installed here" if isinstance(error, FileNotFoundError) else f"no answer within {patience_s:g} s"
-        raise UsageError(f"{words[0]} failed: {why}\nSlurm's commands must work here; or say LAUNCHER=local") from None
+        why = (
+            "it is not installed here"
+            if isinstance(error, FileNotFoundError)
+            else f"no answer within {patience_s:g} s"
+        )
+        raise UsageError(
+            f"{words[0]} failed: {why}\nSlurm's commands must work here; or say LAUNCHER=local"
+        ) from None
     if ended.returncode:
         said = (ended.stderr.strip() or ended.stdout.strip() or f"status {ended.returncode}").splitlines()[0]
         raise UsageError(f"{words[0]} failed: {said}")
@@ -101,7 +119,13 @@ def job(id_: str) -> Job | None:
     except UsageError as error:
         return _long_ended(id_) if "nvalid job id" in str(error) else None
     found = _pairs(said)
-    return Job(id_, found.get("JobState", "UNKNOWN"), found.get("Reason", ""), found.get("NodeList", ""), int(found.get("Restarts", 0)))
+    return Job(
+        id_,
+        found.get("JobState", "UNKNOWN"),
+        found.get("Reason", ""),
+        found.get("NodeList", ""),
+        int(found.get("Restarts", 0)),
+    )
 
 
 def _long_ended(id_: str) -> Job:
@@ -122,14 +146,22 @@ def dead(nodes: str) -> str:
         lines = ask("sinfo", "-h", "-N", "-n", nodes, "-o", "%N %T").splitlines()
     except UsageError:
         return ""
-    return ", ".join(sorted({line.split()[0] for line in lines if line.endswith("*") or "down" in line.split()[1]}))
+    return ", ".join(
+        sorted({line.split()[0] for line in lines if line.endswith("*") or "down" in line.split()[1]})
+    )
 
 
 def partitions() -> dict[str, Partition]:
     """Return the partitions by name."""
     nodes = _nodes()
-    found = [_pairs(line) for line in ask("scontrol", "show", "partition", "--oneliner").splitlines() if line.startswith("PartitionName=")]
-    return {one["PartitionName"]: _partition(one, nodes.get(one["PartitionName"], (0, 0, 0))) for one in found}
+    found = [
+        _pairs(line)
+        for line in ask("scontrol", "show", "partition", "--oneliner").splitlines()
+        if line.startswith("PartitionName=")
+    ]
+    return {
+        one["PartitionName"]: _partition(one, nodes.get(one["PartitionName"], (0, 0, 0))) for one in found
+    }
 
 
 def _partition(found: dict[str, str], node: tuple[int, int, int]) -> Partition:

@@ -9,7 +9,9 @@ from labs.launch.slurm import cluster, runtime
 from labs.launch.slurm.cluster import Partition
 from labs.launch.spec import RunSpec, whole_number
 
-USUAL_MINUTES = 15  # the longest lab takes three; a requeue, a slow file system and a cold cache take the rest
+USUAL_MINUTES = (
+    15  # the longest lab takes three; a requeue, a slow file system and a cold cache take the rest
+)
 OWN_OF_A_NODE = {"tmpfs", "ramfs", "devtmpfs"}  # file systems that no other node can see
 MEMORY = re.compile(r"(\d+)([KMGT]?)B?", re.IGNORECASE)
 MIB = {"": 1.0, "K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
@@ -23,7 +25,9 @@ def check(spec: RunSpec) -> None:
     if wish.cpus:
         whole_number("CPUS", wish.cpus)
     if wish.memory and not MEMORY.fullmatch(wish.memory):
-        raise UsageError(f"MEMORY={wish.memory} is not possible; give a number with K, M, G or T, such as MEMORY=8G")
+        raise UsageError(
+            f"MEMORY={wish.memory} is not possible; give a number with K, M, G or T, such as MEMORY=8G"
+        )
     if trouble := cluster.why_not():
         raise UsageError(f"{trouble}\nlog in to the cluster, or run here with LAUNCHER=local")
     _fits(spec, _partition(spec))
@@ -43,7 +47,15 @@ def resolved(spec: RunSpec) -> RunSpec:
 def minutes_of(spec: RunSpec) -> int:
     """Return the time limit that was asked for, in minutes; 0 for none. Raises UsageError for one that is no time."""
     text = spec.request.time
-    limit = int(text) if text.isdecimal() else cluster.minutes(text) if text.count(":") == 2 else 0 if not text else None
+    limit = (
+        int(text)
+        if text.isdecimal()
+        else cluster.minutes(text)
+        if text.count(":") == 2
+        else 0
+        if not text
+        else None
+    )
     if limit is None or (text and limit < 1):
         raise UsageError(f"TIME={text} is not possible; give minutes, such as TIME=30, or TIME=1:30:00")
     return limit
@@ -56,7 +68,9 @@ def _partition(spec: RunSpec) -> Partition:
         raise UsageError(f"PARTITION={wanted} is not there; choose from: {', '.join(sorted(known))}")
     chosen = known.get(wanted) or next((one for one in known.values() if one.default), None)
     if chosen is None:
-        raise UsageError(f"this cluster has no default partition\nadd PARTITION=, one of: {', '.join(sorted(known))}")
+        raise UsageError(
+            f"this cluster has no default partition\nadd PARTITION=, one of: {', '.join(sorted(known))}"
+        )
     return chosen
 
 
@@ -66,14 +80,20 @@ def _fits(spec: RunSpec, place: Partition) -> None:
     memory = float(asked_memory[1]) * MIB[asked_memory[2].upper()] if asked_memory else 0
     limits = {
         f"NODES={spec.nodes}": (spec.nodes, most_nodes, "nodes"),
-        f"GPUS={spec.gpus}": (0 if spec.gpus == "auto" else int(spec.gpus), place.gpus_of_node, "GPUs on a node"),
+        f"GPUS={spec.gpus}": (
+            0 if spec.gpus == "auto" else int(spec.gpus),
+            place.gpus_of_node,
+            "GPUs on a node",
+        ),
         f"CPUS={spec.request.cpus}": (int(spec.request.cpus or 0), place.cores_of_node, "cores on a node"),
         f"MEMORY={spec.request.memory}": (memory, place.memory_of_node, "MiB of memory on a node"),
         f"TIME={spec.request.time}": (minutes_of(spec), place.most_minutes, "minutes for a job"),
     }
     for asked, (value, most, of_what) in limits.items():
         if most is not None and value > most:
-            raise UsageError(f"{asked} is more than partition {place.name} has: {most} {of_what}\nask for less, or for another PARTITION=")
+            raise UsageError(
+                f"{asked} is more than partition {place.name} has: {most} {of_what}\nask for less, or for another PARTITION="
+            )
 
 
 def _is_shared(folder: Path) -> None:

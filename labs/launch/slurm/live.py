@@ -68,7 +68,10 @@ class _Watch:
         if job.restarts > self.job.restarts:
             dead = cluster.dead(self.job.nodes)
             why = f"{dead} failed" if dead else "it had to make room for another one, or somebody wished it"
-            print(f"job {self.id} was requeued, since {why}; it begins again, from its last checkpoint where there is one", file=sys.stderr)
+            print(
+                f"job {self.id} was requeued, since {why}; it begins again, from its last checkpoint where there is one",
+                file=sys.stderr,
+            )
         words = f"waits: {job.waits}" if job.state == "PENDING" and job.reason not in ("", "None") else ""
         words = words or (f"runs on {job.nodes}" if job.state == "RUNNING" else "")
         if words and words != self.said:
@@ -77,7 +80,9 @@ class _Watch:
 
 
 def _notes(folder: Path) -> list[dict[str, Any]]:
-    found = [home.read_json(path) | {"node": path.stem} for path in sorted((folder / "slurm").glob("node*.json"))]
+    found = [
+        home.read_json(path) | {"node": path.stem} for path in sorted((folder / "slurm").glob("node*.json"))
+    ]
     return [note for note in found if "status" in note]
 
 
@@ -119,7 +124,9 @@ def _cause_first(note: dict[str, Any]) -> tuple[bool, float]:
 def _seen_by_srun(folder: Path, job: Job) -> tuple[str, str]:
     """Return where a node's own task was ended from outside, and how; empty where none was. It could not note that itself."""
     for path in (folder / "slurm").glob(f"{job.id}_0_log.err"):
-        found = re.search(r"srun: error: (\S+): tasks? (\d+)\S*: (Killed|Out Of Memory)", path.read_text(errors="replace"))
+        found = re.search(
+            r"srun: error: (\S+): tasks? (\d+)\S*: (Killed|Out Of Memory)", path.read_text(errors="replace")
+        )
         if found:
             return f"node{found[2]} (host {found[1]})", found[3]
     return "", ""

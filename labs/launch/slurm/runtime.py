@@ -40,7 +40,17 @@ def _bwrap(spec: RunSpec, command: list[str]) -> list[str]:
 
 def _apptainer(spec: RunSpec, command: list[str]) -> list[str]:
     gpus = ["--nv"] if spec.gpus not in ("0", "auto") else []
-    return ["apptainer", "exec", *gpus, "--bind", ",".join(_shared()), "--pwd", str(home.CHECKOUT), spec.request.image, *command]
+    return [
+        "apptainer",
+        "exec",
+        *gpus,
+        "--bind",
+        ",".join(_shared()),
+        "--pwd",
+        str(home.CHECKOUT),
+        spec.request.image,
+        *command,
+    ]
 
 
 def _pyxis(spec: RunSpec, command: list[str]) -> list[str]:
@@ -53,7 +63,11 @@ def _pyxis(spec: RunSpec, command: list[str]) -> list[str]:
         "--cpu-bind=none",
         f"--nodelist={os.environ.get('SLURMD_NODENAME', '$SLURMD_NODENAME')}",
     ]
-    container = [f"--container-image={spec.request.image}", f"--container-mounts={mounts}", f"--container-workdir={home.CHECKOUT}"]
+    container = [
+        f"--container-image={spec.request.image}",
+        f"--container-mounts={mounts}",
+        f"--container-workdir={home.CHECKOUT}",
+    ]
     return ["srun", *here, *container, *command]
 
 
@@ -65,10 +79,14 @@ def check(spec: RunSpec) -> None:
     name, image = spec.request.runtime or "none", spec.request.image
     one_of("RUNTIME", name, list(RUNTIMES))
     if name == "none" and image:
-        raise UsageError(f"IMAGE={image} needs a runtime that can start it\nadd RUNTIME=bwrap, RUNTIME=apptainer or RUNTIME=pyxis")
+        raise UsageError(
+            f"IMAGE={image} needs a runtime that can start it\nadd RUNTIME=bwrap, RUNTIME=apptainer or RUNTIME=pyxis"
+        )
     if name != "none" and not image:
         raise UsageError(f"RUNTIME={name} needs an image\nadd IMAGE=, {_kind_of_image(name)}")
-    if name == "bwrap" and not os.path.lexists(f"{image}{PYTHON}"):  # a link, which leads somewhere only inside
+    if name == "bwrap" and not os.path.lexists(
+        f"{image}{PYTHON}"
+    ):  # a link, which leads somewhere only inside
         raise UsageError(f"IMAGE={image} holds no {PYTHON}\ngive {_kind_of_image(name)}")
 
 

@@ -7,7 +7,15 @@ from pathlib import Path
 from labs.launch.spec import RunSpec
 
 WARNED_S = 60  # so long before its end a job gets SIGUSR2; submitit's default would be 90
-OPTIONAL = {"memory": "mem", "cpus": "cpus-per-task", "partition": "", "account": "", "qos": "", "reservation": "", "constraint": ""}
+OPTIONAL = {
+    "memory": "mem",
+    "cpus": "cpus-per-task",
+    "partition": "",
+    "account": "",
+    "qos": "",
+    "reservation": "",
+    "constraint": "",
+}
 
 
 def job_folder(spec: RunSpec) -> Path:
@@ -32,7 +40,9 @@ def script(spec: RunSpec) -> str:
         "gpus-per-node": "" if spec.gpus in ("0", "auto") else spec.gpus,
     }
     lines = [f"#SBATCH --{name}={shlex.quote(value)}" for name, value in flags.items() if value]
-    return "\n".join(["#!/bin/bash", *lines, "#SBATCH --requeue", "", "export SUBMITIT_EXECUTOR=slurm", _srun(spec), ""])
+    return "\n".join(
+        ["#!/bin/bash", *lines, "#SBATCH --requeue", "", "export SUBMITIT_EXECUTOR=slurm", _srun(spec), ""]
+    )
 
 
 def _srun(spec: RunSpec) -> str:

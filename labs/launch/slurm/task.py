@@ -52,7 +52,10 @@ class NodeTask:
             starter = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
             signal.signal(
                 signal.SIGUSR2,
-                lambda *_: _say(err.fileno(), "Slurm says that this job ends soon: its time is up, or another one goes first"),
+                lambda *_: _say(
+                    err.fileno(),
+                    "Slurm says that this job ends soon: its time is up, or another one goes first",
+                ),
             )
             signal.signal(signal.SIGTERM, lambda *_: starter.terminate())
             code = starter.wait()

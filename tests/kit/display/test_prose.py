@@ -45,7 +45,9 @@ def test_code_and_stress_are_styled_and_all_else_survives(text: str, seen: str, 
 
 @given(STRANGE)
 def test_no_character_of_a_text_is_lost(text: str) -> None:
-    assert sorted(rendered(prose.inline(text)).plain.replace("`", "").replace("*", "")) == sorted(text.replace("`", "").replace("*", ""))
+    assert sorted(rendered(prose.inline(text)).plain.replace("`", "").replace("*", "")) == sorted(
+        text.replace("`", "").replace("*", "")
+    )
 
 
 @given(STRANGE)
@@ -55,11 +57,20 @@ def test_piped_text_is_the_text_itself(text: str) -> None:
 
 def test_paragraphs_are_joined_and_formulas_stand_line_by_line() -> None:
     text = "One\nparagraph\n  of three lines.\n\n    a = b·c\n    d = e\n\nAnother."
-    assert list(prose.paragraphs(text)) == [("One paragraph of three lines.", 0), ("a = b·c", 4), ("d = e", 4), ("Another.", 0)]
+    assert list(prose.paragraphs(text)) == [
+        ("One paragraph of three lines.", 0),
+        ("a = b·c", 4),
+        ("d = e", 4),
+        ("Another.", 0),
+    ]
 
 
 def test_a_formula_for_the_page_is_a_formula_on_the_screen() -> None:
-    assert list(prose.paragraphs("As in\n\n$$\n    a = b\n$$\n\nand so on.")) == [("As in", 0), ("a = b", 4), ("and so on.", 0)]
+    assert list(prose.paragraphs("As in\n\n$$\n    a = b\n$$\n\nand so on.")) == [
+        ("As in", 0),
+        ("a = b", 4),
+        ("and so on.", 0),
+    ]
 
 
 @pytest.mark.parametrize("nothing", ["", "\n", "\n\n  \n"])
@@ -77,7 +88,12 @@ def test_bars_are_drawn_to_one_scale() -> None:
 
 def test_series_stand_below_each_other_under_their_names() -> None:
     _, *lines = prose.bars([1, 2], {"near": [1.0, 1.0], "far away": [2.0, 4.0]}, "x", "y")
-    assert [line.split(prose.BAR)[0].split() for line in lines] == [["1", "near"], ["far", "away"], ["2", "near"], ["far", "away"]]
+    assert [line.split(prose.BAR)[0].split() for line in lines] == [
+        ["1", "near"],
+        ["far", "away"],
+        ["2", "near"],
+        ["far", "away"],
+    ]
     assert [line.count(prose.BAR) for line in lines] == [10, 20, 10, 40]
 
 

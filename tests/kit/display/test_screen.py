@@ -16,10 +16,14 @@ LONG = "word " * 60
 
 
 def step(name: str = "views_of", number: int = 1, prose: str = "", exercise: str = "") -> record.Step:
-    return record.Step(number=number, name=name, title=f"Look at {name}", prose=prose, source="", exercise=exercise)
+    return record.Step(
+        number=number, name=name, title=f"Look at {name}", prose=prose, source="", exercise=exercise
+    )
 
 
-def claim(verdict: record.Verdict = "held", judges: tuple[str, ...] = ("views_of",), shown: str = "all 9 equal") -> record.Claim:
+def claim(
+    verdict: record.Verdict = "held", judges: tuple[str, ...] = ("views_of",), shown: str = "all 9 equal"
+) -> record.Claim:
     return record.Claim(
         id="01.shared",
         text="they share `x[0, 1]` and [bold]",
@@ -54,8 +58,21 @@ def everything(made: Screen) -> None:
     made.claim(claim())
     made.claim(claim("failed", shown=LONG))
     made.claim(claim("not measured here"))
-    made.table(record.Table(title="One [storage]", columns=["tensor", "sizes"], rows=[["x", "[64, 64]"], ["y", "12"]]))
-    made.figure(record.Figure(title="A [price]", path="figures/a.svg", x_label="x", y_label="y", x=[1, 2], series={"sum": [1, 2]}))
+    made.table(
+        record.Table(
+            title="One [storage]", columns=["tensor", "sizes"], rows=[["x", "[64, 64]"], ["y", "12"]]
+        )
+    )
+    made.figure(
+        record.Figure(
+            title="A [price]",
+            path="figures/a.svg",
+            x_label="x",
+            y_label="y",
+            x=[1, 2],
+            series={"sum": [1, 2]},
+        )
+    )
 
 
 def test_piped_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +126,13 @@ def test_a_real_terminal_is_noticed() -> None:
 
     ours, theirs = pty.openpty()
     program = "from labs.kit.display.screen import Screen; Screen().opening(1, 'Storage', 'Why?')"
-    subprocess.run([sys.executable, "-c", program], stdout=theirs, env={**os.environ, "TERM": "xterm-256color"}, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=theirs,
+        env={**os.environ, "TERM": "xterm-256color"},
+        check=True,
+        timeout=60,
+    )
     os.close(theirs)
     shown = os.read(ours, 4096).decode()
     os.close(ours)
@@ -118,11 +141,17 @@ def test_a_real_terminal_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("verdict", ["held", "failed", "not measured here"])
-def test_each_verdict_has_a_sign_and_the_right_detail(capsys: pytest.CaptureFixture[str], verdict: record.Verdict) -> None:
+def test_each_verdict_has_a_sign_and_the_right_detail(
+    capsys: pytest.CaptureFixture[str], verdict: record.Verdict
+) -> None:
     Screen().claim(claim(verdict))
     first, second = capsys.readouterr().out.splitlines()
     assert first.strip()[0] == {"held": "✔", "failed": "✘", "not measured here": "–"}[verdict]
-    detail = {"held": "all 9 equal", "failed": "failed: all 9 equal", "not measured here": "not measured here: why not"}[verdict]
+    detail = {
+        "held": "all 9 equal",
+        "failed": "failed: all 9 equal",
+        "not measured here": "not measured here: why not",
+    }[verdict]
     assert second.strip() == detail
 
 
@@ -146,7 +175,12 @@ def test_only_some_steps_are_shown_without_their_prose(capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("verdict", "judges", "shown"),
-    [("held", ("mine",), True), ("held", ("other",), False), ("failed", ("other",), True), ("held", ("other", "mine"), True)],
+    [
+        ("held", ("mine",), True),
+        ("held", ("other",), False),
+        ("failed", ("other",), True),
+        ("held", ("other", "mine"), True),
+    ],
 )
 def test_only_the_claims_about_them_are_shown_and_failures(
     capsys: pytest.CaptureFixture[str], verdict: record.Verdict, judges: tuple[str, ...], shown: bool
@@ -197,7 +231,9 @@ def test_long_work_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> No
     assert "far" in made.getvalue()
 
 
-def test_in_a_pipe_waiting_shows_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_pipe_waiting_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(screen, "PATIENCE_S", 0.0)
     waits(Screen(), lambda: True)
     assert capsys.readouterr().out == ""

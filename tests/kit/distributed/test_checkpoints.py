@@ -18,10 +18,14 @@ def network() -> tuple[nn.Module, torch.optim.Optimizer]:
     return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
 
-def trained(folder: Path | None, upto: int, said: list[tuple[int, str]] | None = None) -> tuple[Checkpoints, torch.Tensor]:
+def trained(
+    folder: Path | None, upto: int, said: list[tuple[int, str]] | None = None
+) -> tuple[Checkpoints, torch.Tensor]:
     """One attempt: train up to a step, as a run that is killed there does."""
     model, optimizer = network()
-    kept = Checkpoints(folder, EVERY, lambda step, text: said.append((step, text)) if said is not None else None)
+    kept = Checkpoints(
+        folder, EVERY, lambda step, text: said.append((step, text)) if said is not None else None
+    )
     form = FullState(model=model, optimizer=optimizer)
     for step in range(kept.resume(form), upto):
         optimizer.zero_grad()
@@ -48,7 +52,9 @@ def test_without_a_folder_nothing_is_kept_but_steps_are_counted() -> None:
 
 
 @pytest.mark.parametrize(("killed_at", "begins"), [(3, 0), (5, 5), (8, 5), (12, 10)])
-def test_the_next_attempt_goes_on_from_the_newest_and_ends_with_the_same_weights(tmp_path: Path, killed_at: int, begins: int) -> None:
+def test_the_next_attempt_goes_on_from_the_newest_and_ends_with_the_same_weights(
+    tmp_path: Path, killed_at: int, begins: int
+) -> None:
     trained(tmp_path, killed_at)
     said: list[tuple[int, str]] = []
     kept, weights = trained(tmp_path, STEPS, said)
@@ -56,7 +62,11 @@ def test_the_next_attempt_goes_on_from_the_newest_and_ends_with_the_same_weights
     assert kept.restarts == 1
     assert STEPS <= kept.steps_done <= STEPS + EVERY
     assert torch.equal(weights, trained(None, STEPS)[1])
-    assert said == ([(begins, f"resumed from step {begins}, where the checkpoint of an earlier attempt stands")] if begins else [])
+    assert said == (
+        [(begins, f"resumed from step {begins}, where the checkpoint of an earlier attempt stands")]
+        if begins
+        else []
+    )
 
 
 @pytest.mark.parametrize("damage", ["cut short", "another byte", "a file less", "no hashes", "empty"])
@@ -107,7 +117,9 @@ def test_a_rank_that_cannot_write_ends_the_training_with_one_sentence(tmp_path: 
     model, _ = network()
     trained(tmp_path, EVERY)
     kept = Checkpoints(tmp_path, EVERY)
-    with pytest.raises(OSError, match="checkpoint of step 10 could not be written, those before it are kept") as caught:
+    with pytest.raises(
+        OSError, match="checkpoint of step 10 could not be written, those before it are kept"
+    ) as caught:
         kept.after(10, Broken(model=model))
     assert caught.value.errno == 28
     assert names(tmp_path) == ["step-000005"]

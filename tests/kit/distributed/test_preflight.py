@@ -31,7 +31,12 @@ def seen(rank: int, **changes: Any) -> dict[str, Any]:
 
 def test_two_good_nodes_are_found_good() -> None:
     both = [seen(0), seen(1)]
-    findings = [preflight._names(both), preflight._versions(both), preflight._road(both), *preflight._room(both)]
+    findings = [
+        preflight._names(both),
+        preflight._versions(both),
+        preflight._road(both),
+        *preflight._room(both),
+    ]
     assert [finding.name for finding in findings if not finding.ok] == []
 
 
@@ -52,7 +57,9 @@ def test_clocks_that_differ_are_found() -> None:
 
 
 def test_versions_that_differ_are_found_and_named() -> None:
-    finding = preflight._versions([seen(0), seen(1, versions={"python": "3.11.7", "torch": "2.12.0", "labs": "abc"})])
+    finding = preflight._versions(
+        [seen(0), seen(1, versions={"python": "3.11.7", "torch": "2.12.0", "labs": "abc"})]
+    )
     assert not finding.ok
     assert "torch 2.12.0" in finding.found
 
@@ -84,7 +91,14 @@ def test_one_rank_alone_is_ready(tmp_path: Path) -> None:
 
 def test_two_nodes_meet_for_real(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "labs", "preflight", "--nodes", "2", "--json"]
-    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LABS_HOME": str(tmp_path)}, timeout=60, check=False)
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LABS_HOME": str(tmp_path)},
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
     assert found["ready"] is True

@@ -41,7 +41,9 @@ def test_everybody_hears_everybody_in_rank_order() -> None:
 
 
 def test_a_topic_can_come_up_again() -> None:
-    assert together(2, lambda world: [world.gather("topic", (world.rank, turn)) for turn in range(3)])[0][2] == [(0, 2), (1, 2)]
+    assert together(2, lambda world: [world.gather("topic", (world.rank, turn)) for turn in range(3)])[0][
+        2
+    ] == [(0, 2), (1, 2)]
 
 
 def test_who_does_not_come_is_named_after_the_wait() -> None:
@@ -86,7 +88,9 @@ UNKNOWN = claims.Outcome(None, None, "", reason="needs cuda")
         ([UNKNOWN, UNKNOWN], None, "needs cuda"),
     ],
 )
-def test_a_claim_holds_only_if_it_holds_on_all_ranks(outcomes: list[claims.Outcome], held: bool | None, reason: str) -> None:
+def test_a_claim_holds_only_if_it_holds_on_all_ranks(
+    outcomes: list[claims.Outcome], held: bool | None, reason: str
+) -> None:
     judged = claims.together(outcomes, first_only=False)
     assert (judged.held, judged.reason) == (held, reason)
 
@@ -98,6 +102,15 @@ def test_what_is_noisy_is_judged_on_rank_0() -> None:
 @pytest.mark.parametrize("rank", [{}, {"RANK": "0"}])
 def test_who_leaves_has_said_all_and_tidied_up(rank: dict[str, str]) -> None:
     program = "import atexit; from labs.kit.distributed.world import leave; atexit.register(print, 'tidied'); print('said'); leave(3)"
-    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "PYTHONUNBUFFERED")} | rank
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment, check=False)
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("RANK", "PYTHONUNBUFFERED")
+    } | rank
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "said\ntidied\n", "")

@@ -22,10 +22,18 @@ def main() -> None:
     for block in model.blocks:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
-    own = [local(weight).shape == own_rows(other).shape for weight, other in zip(model.parameters(), whole.parameters(), strict=True)]
+    own = [
+        local(weight).shape == own_rows(other).shape
+        for weight, other in zip(model.parameters(), whole.parameters(), strict=True)
+    ]
     with Traffic(model.blocks) as traffic:
         model(model.example()).sum().backward()
-    note(folder, own=own, order=traffic.order, same=fingerprint(weights_of(model)) == fingerprint(weights_of(whole)))
+    note(
+        folder,
+        own=own,
+        order=traffic.order,
+        same=fingerprint(weights_of(model)) == fingerprint(weights_of(whole)),
+    )
     dist.destroy_process_group()
 
 

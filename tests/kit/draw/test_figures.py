@@ -45,7 +45,9 @@ def test_several_series_are_named_and_one_is_not(tmp_path: Path) -> None:
 
 def test_more_series_than_colours_are_all_drawn(tmp_path: Path) -> None:
     names = [f"series {number}" for number in range(2 * len(figures.COLOURS) + 1)]
-    assert all(name in texts(drawn(price({name: [1, 2, 3, 4] for name in names}), tmp_path)) for name in names)
+    assert all(
+        name in texts(drawn(price({name: [1, 2, 3, 4] for name in names}), tmp_path)) for name in names
+    )
 
 
 @pytest.mark.parametrize(("log_x", "log_y"), [(True, False), (False, True), (True, True)])
@@ -80,7 +82,10 @@ def test_a_title_becomes_a_file_name(title: str, path: str) -> None:
 
 def grid(rows: int, columns: int) -> Picture:
     return Picture(
-        title="Digits", path="figures/digits.svg", rows=[f"row {n}" for n in range(rows)], columns=[f"ε {n}" for n in range(columns)]
+        title="Digits",
+        path="figures/digits.svg",
+        rows=[f"row {n}" for n in range(rows)],
+        columns=[f"ε {n}" for n in range(columns)],
     )
 
 

@@ -89,7 +89,20 @@ def test_equal_addresses_at_different_times_are_different_storages() -> None:
         (lambda x: [None for _ in range(5) if x.exp() is None], BYTES),
         (lambda x: None, 0),
     ],
-    ids=["exp", "twice", "thrice", "in place", "transpose", "slice", "view", "copy", "half", "all kept", "none kept", "nothing"],
+    ids=[
+        "exp",
+        "twice",
+        "thrice",
+        "in place",
+        "transpose",
+        "slice",
+        "view",
+        "copy",
+        "half",
+        "all kept",
+        "none kept",
+        "nothing",
+    ],
 )
 def test_the_peak_of_an_action(action: Callable[[Tensor], Any], peak: int) -> None:
     x = square().detach()
@@ -152,7 +165,9 @@ def test_both_ways_to_look_at_the_process_agree_roughly(monkeypatch: pytest.Monk
 
 
 def test_the_profiler_is_silent() -> None:
-    program = "import torch\nfrom labs.kit.measure.memory import peak_bytes\npeak_bytes(lambda: torch.ones(9))"
+    program = (
+        "import torch\nfrom labs.kit.measure.memory import peak_bytes\npeak_bytes(lambda: torch.ones(9))"
+    )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("", "")
 

@@ -102,6 +102,8 @@ def test_torch_gets_its_threads_back_after_an_error() -> None:
 def test_arms_are_timed_on_one_thread_unless_more_are_asked_for() -> None:
     seen: list[int] = []
     timing.in_turn(lambda: seen.append(torch.get_num_threads()), lambda: None, rounds=1, min_sample_s=0)
-    timing.in_turn(lambda: seen.append(torch.get_num_threads()), lambda: None, rounds=1, min_sample_s=0, threads=2)
+    timing.in_turn(
+        lambda: seen.append(torch.get_num_threads()), lambda: None, rounds=1, min_sample_s=0, threads=2
+    )
     assert set(seen[:2]) == {1}
     assert seen[-1] == 2

@@ -33,7 +33,9 @@ def judgements(tiny: Lesson, file: Path, *, smoke: bool = True, **config: Any) -
     attempt = Attempt(tiny, file)
     cfg = tiny.config(**config)
     tiny.namespace["MEMORY"].clear()
-    notes = rehearse(tiny, cfg, RunContext(replacements=attempt.replacements(), cache=attempt.memory), smoke=smoke)
+    notes = rehearse(
+        tiny, cfg, RunContext(replacements=attempt.replacements(), cache=attempt.memory), smoke=smoke
+    )
     return {exercise.id: (exercise.judgement, exercise.reason) for exercise in attempt.judge(notes, cfg)}
 
 
@@ -55,7 +57,12 @@ class TestLoading:
         assert {judgement for judgement, _ in judgements(tiny, file).values()} == {"not written yet"}
 
     def test_a_function_that_is_no_exercise_is_none_of_our_business(self, tiny: Lesson, file: Path) -> None:
-        write(file, "def numbers(count, mood):\n    return None\n", DOUBLED.format("2 * x_N"), "def own() -> None: ...\n")
+        write(
+            file,
+            "def numbers(count, mood):\n    return None\n",
+            DOUBLED.format("2 * x_N"),
+            "def own() -> None: ...\n",
+        )
         assert list(Attempt(tiny, file).written) == ["doubled"]
 
     def test_a_function_that_was_imported_is_not_the_learners(self, tiny: Lesson, file: Path) -> None:
@@ -63,15 +70,23 @@ class TestLoading:
         assert Attempt(tiny, file).written == {}
 
     def test_what_used_to_be_a_stub_may_talk_of_it(self, tiny: Lesson, file: Path) -> None:
-        write(file, 'def doubled(x_N):\n    # raise NotImplementedError("exercise 99.1")\n    return 2 * x_N\n')
+        write(
+            file, 'def doubled(x_N):\n    # raise NotImplementedError("exercise 99.1")\n    return 2 * x_N\n'
+        )
         assert list(Attempt(tiny, file).written) == ["doubled"]
 
     @pytest.mark.parametrize(
         ("text", "said"),
         [
             ("x = 1\ndef doubled(:\n", "lab99.py, line 2: SyntaxError: invalid syntax"),
-            ("x = 1\n\nimport no_such_package\n", "lab99.py, line 3: ModuleNotFoundError: No module named 'no_such_package'"),
-            ("def helper():\n    return 1 / 0\n\nhelper()\n", "lab99.py, line 2: ZeroDivisionError: division by zero"),
+            (
+                "x = 1\n\nimport no_such_package\n",
+                "lab99.py, line 3: ModuleNotFoundError: No module named 'no_such_package'",
+            ),
+            (
+                "def helper():\n    return 1 / 0\n\nhelper()\n",
+                "lab99.py, line 2: ZeroDivisionError: division by zero",
+            ),
             ("raise SystemExit(0)\n", "lab99.py, line 1: SystemExit"),
             ("def doubled(x_N):\nreturn 2\n", "lab99.py, line 2: IndentationError"),
             ("raise ValueError('one\\ntwo\\nthree\\nfour')\n", "lab99.py, line 1: ValueError: one"),
@@ -79,7 +94,9 @@ class TestLoading:
         ],
         ids=["syntax", "import", "division", "exit", "indent", "long message", "no such name"],
     )
-    def test_a_file_that_cannot_be_read_is_said_in_a_few_lines(self, tiny: Lesson, file: Path, text: str, said: str) -> None:
+    def test_a_file_that_cannot_be_read_is_said_in_a_few_lines(
+        self, tiny: Lesson, file: Path, text: str, said: str
+    ) -> None:
         file.write_text(text, encoding="utf-8")
         with pytest.raises(UsageError) as caught:
             Attempt(tiny, file)
@@ -101,7 +118,11 @@ class TestJudging:
     def test_the_labs_own_steps_pass(self, pure: Lesson, file: Path) -> None:
         write(file, *(exercise.solution for exercise in Source(pure.entry).exercises))
         found = judgements(pure, file, smoke=False)
-        assert {id_: judgement for id_, (judgement, _) in found.items()} == {"99.1": "passed", "99.2": "passed", "99.3": "passed"}
+        assert {id_: judgement for id_, (judgement, _) in found.items()} == {
+            "99.1": "passed",
+            "99.2": "passed",
+            "99.3": "passed",
+        }
 
     def test_what_only_a_ratio_judges_cannot_be_judged_in_a_smoke_run(self, pure: Lesson, file: Path) -> None:
         write(file, LONG_ROW.format("torch.ones(count)"))
@@ -116,7 +137,9 @@ class TestJudging:
         assert reason.startswith("claim 99.doubled, twice as much is the sum of both: ")
         assert "known mistake" not in reason
 
-    @pytest.mark.parametrize(("body", "mistake"), [("3 * x_N", "triples"), ("x_N + x_N + x_N", "triples"), ("x_N + 2", "adds two")])
+    @pytest.mark.parametrize(
+        ("body", "mistake"), [("3 * x_N", "triples"), ("x_N + x_N + x_N", "triples"), ("x_N + 2", "adds two")]
+    )
     def test_a_known_mistake_is_told_by_name(self, pure: Lesson, file: Path, body: str, mistake: str) -> None:
         write(file, DOUBLED.format(body))
         assert judgements(pure, file)["99.1"][1].endswith(f"; a known mistake: {mistake}")
@@ -125,7 +148,10 @@ class TestJudging:
         write(file, "def doubled(x_N):\n    y = 1\n    return x_N.no_such_method()\n")
         judgement, reason = judgements(pure, file)["99.1"]
         assert judgement == "failed"
-        assert reason == "it raised AttributeError: 'Tensor' object has no attribute 'no_such_method' (lab99.py, line 5)"
+        assert (
+            reason
+            == "it raised AttributeError: 'Tensor' object has no attribute 'no_such_method' (lab99.py, line 5)"
+        )
 
     @pytest.mark.parametrize("body", ["None", "'text'", "torch.ones(3, 3, 3)", "[]", "lambda: 1"])
     def test_a_step_that_returns_something_else_fails(self, pure: Lesson, file: Path, body: str) -> None:
@@ -150,7 +176,9 @@ class TestJudging:
             ("2 * x_N", "x_N.sum()", ["99.1", "99.2"]),
         ],
     )
-    def test_a_right_step_passes_beside_a_wrong_one(self, pure: Lesson, file: Path, doubled: str, total: str, passed: list[str]) -> None:
+    def test_a_right_step_passes_beside_a_wrong_one(
+        self, pure: Lesson, file: Path, doubled: str, total: str, passed: list[str]
+    ) -> None:
         write(file, DOUBLED.format(doubled), TOTAL.format(total))
         found = judgements(pure, file)
         assert [id_ for id_, (judgement, _) in found.items() if judgement == "passed"] == passed
@@ -171,7 +199,10 @@ class TestJudging:
             lab.equal("99.other", "t", 1, 1)
 
         write(file, DOUBLED.format("2 * x_N"))
-        assert judgements(dataclasses.replace(pure, run=run), file)["99.1"] == ("cannot be judged here", "no claim judges it")
+        assert judgements(dataclasses.replace(pure, run=run), file)["99.1"] == (
+            "cannot be judged here",
+            "no claim judges it",
+        )
 
     @pytest.mark.parametrize("way_out", ["raise SystemExit(0)", "exit()"])
     def test_a_step_that_ends_the_process_fails(self, pure: Lesson, file: Path, way_out: str) -> None:

@@ -50,11 +50,19 @@ class TestEqual:
             (1, [1], "got 1, want [1]"),
             ([1, 2], torch.tensor([1, 2]), "got [1, 2], want tensor([1, 2])"),
             (torch.tensor([1, 2]), (1, 2), "want (1, 2)"),
-            (torch.ones(2, 3), torch.ones(3, 2), "got a tensor of [2, 3] torch.float32, want [3, 2] torch.float32"),
+            (
+                torch.ones(2, 3),
+                torch.ones(3, 2),
+                "got a tensor of [2, 3] torch.float32, want [3, 2] torch.float32",
+            ),
             (torch.ones(2), torch.ones(2, dtype=torch.float64), "torch.float32, want [2] torch.float64"),
             (torch.tensor([1 + 2j]), torch.tensor([1 - 2j]), "got (1+2j), want (1-2j)"),
             ([[1, 2], [3]], [[1, 2], [4]], "1 of 2 differ, the first at 1: got [3], want [4]"),
-            ([torch.ones(2), torch.zeros(3)], [torch.ones(2), torch.zeros(4)], "1 of 2 differ, the first at 1"),
+            (
+                [torch.ones(2), torch.zeros(3)],
+                [torch.ones(2), torch.zeros(4)],
+                "1 of 2 differ, the first at 1",
+            ),
             ([torch.ones(2)], [1], "want 1"),
         ],
     )
@@ -64,7 +72,14 @@ class TestEqual:
         assert reason in outcome.reason
 
     @pytest.mark.parametrize(
-        "nan", [math.nan, [math.nan], torch.tensor(math.nan), torch.tensor([1.0, math.nan]), [torch.tensor([math.nan])]]
+        "nan",
+        [
+            math.nan,
+            [math.nan],
+            torch.tensor(math.nan),
+            torch.tensor([1.0, math.nan]),
+            [torch.tensor([math.nan])],
+        ],
     )
     def test_nan_equals_nothing(self, nan: Any) -> None:
         assert claims.equal(nan, nan).held is False
@@ -102,7 +117,10 @@ class TestEqual:
         for outcome in (claims.equal(row, other), claims.equal(ours, theirs)):
             assert outcome.held is False
             assert outcome.value == len(places)
-            assert len(row) == 1 or f"{len(places)} of {len(row)} differ, the first at {min(places)}:" in outcome.reason
+            assert (
+                len(row) == 1
+                or f"{len(places)} of {len(row)} differ, the first at {min(places)}:" in outcome.reason
+            )
 
 
 class TestClose:
@@ -127,7 +145,9 @@ class TestClose:
             (torch.zeros(2), torch.zeros(2), 0.1, True, False),
         ],
     )
-    def test_within_the_tolerance(self, got: Any, want: Any, tolerance: float, relative: bool, held: bool) -> None:
+    def test_within_the_tolerance(
+        self, got: Any, want: Any, tolerance: float, relative: bool, held: bool
+    ) -> None:
         assert claims.close(got, want, tolerance, relative=relative).held is held
 
     @pytest.mark.parametrize("got", [math.nan, math.inf])
@@ -153,7 +173,12 @@ class TestClose:
         ours, theirs = ours[:count], theirs[:count]
         gap = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
         assert claims.close(ours, theirs, gap).held is True
-        assert claims.close(torch.tensor(ours, dtype=torch.float64), torch.tensor(theirs, dtype=torch.float64), gap).value == gap
+        assert (
+            claims.close(
+                torch.tensor(ours, dtype=torch.float64), torch.tensor(theirs, dtype=torch.float64), gap
+            ).value
+            == gap
+        )
         if gap:
             assert claims.close(ours, theirs, math.nextafter(gap, 0)).held is False
 
@@ -195,7 +220,10 @@ class TestNumber:
         assert bool(outcome.reason) is not held
 
     def test_the_bound_is_shown_in_thousands(self) -> None:
-        assert claims.number(1234567, at_most=2000000, unit="bytes").shown == "1,234,567 bytes, bound: ≤ 2,000,000"
+        assert (
+            claims.number(1234567, at_most=2000000, unit="bytes").shown
+            == "1,234,567 bytes, bound: ≤ 2,000,000"
+        )
 
     def test_without_a_bound_it_is_no_claim(self) -> None:
         with pytest.raises(ValueError, match="needs a bound"):
@@ -265,7 +293,9 @@ class TestRatio:
             ([9, 3, 3, 3, 3, 3, 3, 1], {"at_least": 2}, True),
         ],
     )
-    def test_the_middle_half_decides(self, top: list[float], bounds: dict[str, float], held: bool | None) -> None:
+    def test_the_middle_half_decides(
+        self, top: list[float], bounds: dict[str, float], held: bool | None
+    ) -> None:
         outcome = claims.ratio(top, ONES, **bounds)
         assert outcome.held is held
         assert bool(outcome.reason) is (held is not True)
@@ -275,7 +305,10 @@ class TestRatio:
         assert claims.ratio([0.1, 3, 3, 3, 3, 3, 3, 3], ONES, at_least=2).held is True
 
     def test_pairs_are_divided_before_the_middle_is_taken(self) -> None:
-        assert claims.ratio([2, 20, 200, 2000, 20000], [1, 10, 100, 1000, 10000], at_least=2, at_most=2).held is True
+        assert (
+            claims.ratio([2, 20, 200, 2000, 20000], [1, 10, 100, 1000, 10000], at_least=2, at_most=2).held
+            is True
+        )
 
     def test_without_a_bound_it_is_no_claim(self) -> None:
         with pytest.raises(ValueError, match="needs a bound"):
@@ -296,13 +329,21 @@ class TestRatio:
         assert order[easy.held] >= order[hard.held]
 
     @given(DURATIONS, st.floats(1e-3, 1e3))
-    def test_a_floor_and_a_ceiling_at_one_place_agree_only_there(self, top: list[float], bound: float) -> None:
+    def test_a_floor_and_a_ceiling_at_one_place_agree_only_there(
+        self, top: list[float], bound: float
+    ) -> None:
         bottom = [1.0] * len(top)
         above, below = claims.ratio(top, bottom, at_least=bound), claims.ratio(top, bottom, at_most=bound)
         if above.held is True and below.held is True:
             assert above.value == bound
         else:
-            assert (above.held, below.held) in ((True, False), (False, True), (None, None), (True, None), (None, True))
+            assert (above.held, below.held) in (
+                (True, False),
+                (False, True),
+                (None, None),
+                (True, None),
+                (None, True),
+            )
 
 
 class TestStat:
@@ -320,7 +361,9 @@ class TestStat:
             ([math.nan, 1.0, 1.0, 1.0, 1.0], {}, False),
         ],
     )
-    def test_the_margin_is_counted_in_standard_errors(self, differences: list[float], bounds: dict[str, Any], held: bool) -> None:
+    def test_the_margin_is_counted_in_standard_errors(
+        self, differences: list[float], bounds: dict[str, Any], held: bool
+    ) -> None:
         outcome = claims.stat(differences, **bounds)
         assert outcome.held is held
         assert outcome.samples == pytest.approx(differences, nan_ok=True)
@@ -332,5 +375,8 @@ class TestStat:
 
     @given(st.lists(NUMBERS, min_size=5, max_size=20))
     def test_no_direction_and_its_opposite_both_hold(self, differences: list[float]) -> None:
-        forwards, backwards = (claims.stat(differences), claims.stat([-difference for difference in differences]))
+        forwards, backwards = (
+            claims.stat(differences),
+            claims.stat([-difference for difference in differences]),
+        )
         assert not (forwards.held and backwards.held)

@@ -75,7 +75,17 @@ def test_a_flag_has_the_type_of_its_field(argument: str, chosen: dict[str, Any])
 
 
 @pytest.mark.parametrize(
-    "argument", ["--rows=x", "--rows=1.5", "--rows=", "--step-size=fast", "--colour=red", "--loud=yes", "--row=4", "more"]
+    "argument",
+    [
+        "--rows=x",
+        "--rows=1.5",
+        "--rows=",
+        "--step-size=fast",
+        "--colour=red",
+        "--loud=yes",
+        "--row=4",
+        "more",
+    ],
 )
 def test_a_bad_flag_gets_two_lines_with_the_valid_ones(argument: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -111,5 +121,7 @@ def test_smoke_values_come_from_the_lab_and_flags_win_over_them() -> None:
 
 
 def test_what_the_config_itself_refuses_is_bad_usage() -> None:
-    with pytest.raises(UsageError, match=r"rows=0 is not possible; give 1 or more\nvalid flags, with their defaults: --smoke"):
+    with pytest.raises(
+        UsageError, match=r"rows=0 is not possible; give 1 or more\nvalid flags, with their defaults: --smoke"
+    ):
         config.build(Config, False, {"rows": 0})

@@ -50,7 +50,14 @@ def claimed(lab: Lab, id_: str, value: int = 1) -> bool:
 def test_a_step_returns_what_it_returns_and_is_noted(tiny: Lesson, lab: Lab, notes: record.Run) -> None:
     assert lab.step(tiny.steps["numbers"], 3, mood="well").tolist() == [0, 1, 2]
     (step,) = notes.steps
-    assert (step.number, step.name, step.title, step.exercise, step.by, step.calls) == (1, "numbers", "Count from zero", "", "lab", 1)
+    assert (step.number, step.name, step.title, step.exercise, step.by, step.calls) == (
+        1,
+        "numbers",
+        "Count from zero",
+        "",
+        "lab",
+        1,
+    )
     assert "x[i] = i" in step.prose
     assert step.source.startswith("def numbers(")
 
@@ -95,7 +102,15 @@ def test_every_kind_of_claim_is_noted_with_its_kind(lab: Lab, notes: record.Run)
     lab.raises("99.raises", "t", lambda: [][0], IndexError, "out of range")
     lab.ratio("99.ratio", "t", one, two, at_least=2, because="b")
     lab.stat("99.stat", "t", [1.0, 1.1, 0.9, 1.0, 1.0], because="b")
-    assert [claim.kind for claim in notes.claims] == ["exact", "close", "bytes", "count", "raises", "ratio", "stat"]
+    assert [claim.kind for claim in notes.claims] == [
+        "exact",
+        "close",
+        "bytes",
+        "count",
+        "raises",
+        "ratio",
+        "stat",
+    ]
     assert {claim.verdict for claim in notes.claims} == {"held"}
     assert [claim.unit for claim in notes.claims[2:4]] == ["bytes", "lines"]
 
@@ -158,7 +173,9 @@ def test_what_is_not_here_is_said_and_its_claims_are_not_judged(lab: Lab, notes:
     ]
 
 
-def test_tables_figures_and_claims_stand_in_order_under_their_step(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
+def test_tables_figures_and_claims_stand_in_order_under_their_step(
+    tiny: Lesson, notes: record.Run, tmp_path: Path
+) -> None:
     lab = Lab(tiny, notes, RunContext(folder=tmp_path))
     lab.table("Opening", ["a"], [[1]])
     lab.step(one)
@@ -178,7 +195,9 @@ def test_pictures_and_listings_are_kept_and_shown(tiny: Lesson, notes: record.Ru
     log = io.StringIO()
     lab = Lab(tiny, notes, RunContext(folder=tmp_path, screen=Screen(quiet=True, log=log)))
     lab.step(one)
-    lab.picture("Two greys", [[torch.zeros(4, 4), torch.ones(4, 4)]], columns=["dark", "[light]"], rows=["grey"])
+    lab.picture(
+        "Two greys", [[torch.zeros(4, 4), torch.ones(4, 4)]], columns=["dark", "[light]"], rows=["grey"]
+    )
     lab.listing("Generated", "x = [bold]\n    y", language="python")
     picture, listing = notes.steps[0].content
     assert isinstance(picture, record.Picture)
@@ -215,7 +234,9 @@ def test_a_package_that_is_missing_leaves_claims_not_measured(lab: Lab, notes: r
     ]
 
 
-def test_what_checkpoints_say_is_shown_and_the_step_is_in_the_record(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
+def test_what_checkpoints_say_is_shown_and_the_step_is_in_the_record(
+    tiny: Lesson, notes: record.Run, tmp_path: Path
+) -> None:
     weights = torch.nn.Linear(2, 1)
     shown = io.StringIO()
     for _ in range(2):

@@ -17,8 +17,12 @@ def only_run(home: Path) -> record.Run:
     return record.load(folder)
 
 
-@pytest.mark.parametrize(("mood", "status", "recorded"), [("well", 0, "held"), ("wrong", 1, "failed"), ("broken", 1, "broke")])
-def test_the_status_follows_from_the_claims(tiny: Lesson, labs_home: Path, mood: str, status: int, recorded: str) -> None:
+@pytest.mark.parametrize(
+    ("mood", "status", "recorded"), [("well", 0, "held"), ("wrong", 1, "failed"), ("broken", 1, "broke")]
+)
+def test_the_status_follows_from_the_claims(
+    tiny: Lesson, labs_home: Path, mood: str, status: int, recorded: str
+) -> None:
     assert command(tiny, ["--smoke", f"--mood={mood}"]) == status
     run = only_run(labs_home)
     assert run.status == recorded
@@ -26,7 +30,9 @@ def test_the_status_follows_from_the_claims(tiny: Lesson, labs_home: Path, mood:
     assert run.versions
 
 
-def test_a_run_ends_with_its_counts_its_folder_and_what_comes_next(tiny: Lesson, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_ends_with_its_counts_its_folder_and_what_comes_next(
+    tiny: Lesson, capsys: pytest.CaptureFixture[str]
+) -> None:
     command(tiny, ["--smoke"])
     summary, turn = capsys.readouterr().out.splitlines()[-2:]
     assert summary.startswith("5 held · 1 not measured here  ")
@@ -62,7 +68,9 @@ def test_bad_usage_leaves_nothing(tiny: Lesson, labs_home: Path, flag: str) -> N
     assert not labs_home.exists()
 
 
-def test_the_learners_steps_are_shown_and_judged(tiny: Lesson, tmp_path: Path, labs_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_learners_steps_are_shown_and_judged(
+    tiny: Lesson, tmp_path: Path, labs_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     steps = tmp_path / "mine.py"
     steps.write_text("def doubled(x_N):\n    return x_N + x_N\n")
     assert command(tiny, ["--smoke", "--attempt", str(steps)]) == 1
@@ -98,7 +106,12 @@ def test_help_has_the_question_and_the_flags(tiny: Lesson, capsys: pytest.Captur
     ],
 )
 def test_main_exits_with_the_status(
-    tiny: Lesson, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: list[str], status: int, said: str
+    tiny: Lesson,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    status: int,
+    said: str,
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["lab99", *flags])
     with pytest.raises(SystemExit) as ended:

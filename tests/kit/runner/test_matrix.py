@@ -11,7 +11,9 @@ from labs.kit.runner.marks import Mutant
 
 
 @pytest.fixture
-def show(tiny: Lesson, tiny_checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Show":
+def show(
+    tiny: Lesson, tiny_checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> "Show":
     monkeypatch.chdir(tiny_checkout)
     return Show(tiny, monkeypatch, capsys)
 
@@ -19,7 +21,9 @@ def show(tiny: Lesson, tiny_checkout: Path, monkeypatch: pytest.MonkeyPatch, cap
 class Show:
     """Shows the tiny lab's matrix with other mutants."""
 
-    def __init__(self, tiny: Lesson, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, tiny: Lesson, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         self.tiny, self.monkeypatch, self.capsys = tiny, monkeypatch, capsys
 
     def __call__(self, *mutants: Mutant) -> tuple[int, str]:
@@ -46,7 +50,11 @@ def test_survivors_are_named_and_fail(show: Show) -> None:
 
 def test_faults_are_named_and_fail(show: Show) -> None:
     doubled = show.tiny.steps["doubled"]
-    status, output = show(*show.tiny.mutants, Mutant("idle", doubled, "2 * x_N", "x_N * 2"), Mutant("crash", doubled, "2 * x_N", "nothing"))
+    status, output = show(
+        *show.tiny.mutants,
+        Mutant("idle", doubled, "2 * x_N", "x_N * 2"),
+        Mutant("crash", doubled, "2 * x_N", "nothing"),
+    )
     assert status == 1
     assert "idle doubled no claim noticed it" in output
     assert "crash doubled it does not run to the end: lab 99 broke in step doubled: NameError" in output

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from labs.kit.runner import claims
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.marks import Mutant
-from labs.kit.runner.mutants import DoesNotHold, Matrix, distinct_arms, matrix, mutated, mutated_source, same_arms
+from labs.kit.runner.mutants import (
+    DoesNotHold,
+    Matrix,
+    distinct_arms,
+    matrix,
+    mutated,
+    mutated_source,
+    same_arms,
+)
 from tests.kit.runner import mutant_steps as steps
 
 CLAIMS = ("99.numbers", "99.refused", "99.doubled", "99.total", "99.remembered", "99.longer")
@@ -43,12 +51,16 @@ class TestEdits:
             (steps.with_lambda, "x + 1", "x - 1", "    grow: Grow = lambda x: x - 1  # noqa: E731\n"),
         ],
     )
-    def test_one_line_is_edited_and_no_other(self, step: Callable[..., Any], old: str, new: str, line: str) -> None:
+    def test_one_line_is_edited_and_no_other(
+        self, step: Callable[..., Any], old: str, new: str, line: str
+    ) -> None:
         source = mutated_source(Mutant("edit", step, old, new))
         assert line in source
         text = inspect.getsource(step)
         before = text[text.index("def ") :].splitlines()
-        differ = [(ours, theirs) for ours, theirs in zip(before, source.splitlines(), strict=True) if ours != theirs]
+        differ = [
+            (ours, theirs) for ours, theirs in zip(before, source.splitlines(), strict=True) if ours != theirs
+        ]
         assert len(differ) == 1
 
     @pytest.mark.parametrize(
@@ -67,7 +79,9 @@ class TestEdits:
             (steps.early_return, "a + 1", "a", "never its return"),
         ],
     )
-    def test_an_unfair_edit_is_refused(self, step: Callable[..., Any], old: str, new: str, message: str) -> None:
+    def test_an_unfair_edit_is_refused(
+        self, step: Callable[..., Any], old: str, new: str, message: str
+    ) -> None:
         with pytest.raises(ValueError, match=f"mutant 'edit': .*({message})"):
             mutated_source(Mutant("edit", step, old, new))
 
@@ -113,7 +127,9 @@ class TestMatrix:
             ("doubled", "2 * x_N", "x_N * 2", "no claim noticed it"),
         ],
     )
-    def test_a_mutant_that_proves_nothing_is_a_fault(self, tiny: Lesson, step: str, old: str, new: str, fault: str) -> None:
+    def test_a_mutant_that_proves_nothing_is_a_fault(
+        self, tiny: Lesson, step: str, old: str, new: str, fault: str
+    ) -> None:
         result = judged(tiny, Mutant("odd", tiny.steps[step], old, new))
         (said,) = result.faults
         assert re.match(f"odd: .*{fault}", said)
@@ -121,18 +137,24 @@ class TestMatrix:
 
     def test_a_mutant_after_which_nothing_holds_is_a_fault(self, tiny: Lesson) -> None:
         def run(cfg: Any, lab: Any) -> None:
-            lab.equal("99.only", "t", lab.step(tiny.namespace["total"], tiny.namespace["torch"].ones(3)).item(), 3.0)
+            lab.equal(
+                "99.only", "t", lab.step(tiny.namespace["total"], tiny.namespace["torch"].ones(3)).item(), 3.0
+            )
 
         alone = dataclasses.replace(tiny, run=run)
         result = judged(alone, Mutant("takes the mean", tiny.steps["total"], "x_N.sum()", "x_N.mean()"))
-        assert result.faults == ["takes the mean: not one claim still holds, so it proves nothing about any of them"]
+        assert result.faults == [
+            "takes the mean: not one claim still holds, so it proves nothing about any of them"
+        ]
         assert result.survivors == ["99.only"]
 
     def test_a_lab_that_does_not_hold_has_no_matrix(self, tiny: Lesson) -> None:
         def run(cfg: Any, lab: Any) -> None:
             lab.equal("99.wrong", "t", 1, 2)
 
-        with pytest.raises(DoesNotHold, match=r"lab 99 does not hold without a mutant: 99.wrong: got 1, want 2"):
+        with pytest.raises(
+            DoesNotHold, match=r"lab 99 does not hold without a mutant: 99.wrong: got 1, want 2"
+        ):
             matrix(dataclasses.replace(tiny, run=run))
 
     def test_a_lab_that_breaks_has_no_matrix(self, tiny: Lesson) -> None:
@@ -153,7 +175,9 @@ class TestMatrix:
         matrix(judged_mutants)
         assert tiny.namespace["MEMORY"] == ["once"]
 
-    def test_a_fresh_step_whose_process_fails_is_no_verdict(self, tiny: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_fresh_step_whose_process_fails_is_no_verdict(
+        self, tiny: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)  # from where no lab 99 can be imported
         with pytest.raises(RuntimeError, match="mutant 'remembers it twice' in its own process"):
             matrix(dataclasses.replace(tiny, mutants=tiny.mutants[-1:]))
@@ -196,6 +220,8 @@ class TestInjectedSamples:
         distinct_arms(lambda: ran.append("first"), lambda: ran.append("second"), at_least=1, at_most=None)
         assert ran == ["first", "second"]
 
-    def held_by(self, timer: Callable[..., Any], at_least: float | None = None, at_most: float | None = None) -> bool | None:
+    def held_by(
+        self, timer: Callable[..., Any], at_least: float | None = None, at_most: float | None = None
+    ) -> bool | None:
         arms = timer(lambda: None, lambda: None, at_least=at_least, at_most=at_most)
         return claims.ratio(*arms, at_least=at_least, at_most=at_most).held

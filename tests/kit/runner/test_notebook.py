@@ -19,7 +19,9 @@ def test_a_drawing_is_described_and_keeps_to_the_notebooks_ink(shown: list[str],
     (tmp_path / "curve.svg").write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M 0 0" style="stroke: #000000"/></svg>'
     )
-    figure = record.Figure(title="A <curve>", path="curve.svg", x_label="n", y_label="s", x=[1, 2], series={"near": [3, 4]})
+    figure = record.Figure(
+        title="A <curve>", path="curve.svg", x_label="n", y_label="s", x=[1, 2], series={"near": [3, 4]}
+    )
     notebook.NotebookScreen(tmp_path).figure(figure)
     assert shown[0].startswith("<b>A &lt;curve&gt;</b><svg ")
     assert "A chart of s over n, from 1 to 2. near: from 3 to 4" in shown[0]
@@ -28,7 +30,9 @@ def test_a_drawing_is_described_and_keeps_to_the_notebooks_ink(shown: list[str],
 
 def test_what_came_from_outside_is_escaped(shown: list[str], tmp_path: Path) -> None:
     screen = notebook.NotebookScreen(tmp_path)
-    screen.claim(record.Claim(id="01.a", text="<b>", kind="exact", verdict="failed", shown="<i>", because="<u>"))
+    screen.claim(
+        record.Claim(id="01.a", text="<b>", kind="exact", verdict="failed", shown="<i>", because="<u>")
+    )
     screen.table(record.Table(title="<b>", columns=["<i>"], rows=[["<u>"]]))
     screen.listing(record.Listing(title="<b>", text="<u>"))
     assert len(shown) == 3

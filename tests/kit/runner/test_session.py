@@ -22,7 +22,14 @@ def performed(tiny: Lesson, **config: Any) -> Run:
 
 def test_a_blank_record_says_what_is_about_to_run(tiny: Lesson) -> None:
     notes = session.blank(tiny, tiny.config(count=5), smoke=True, launcher="local")
-    assert (notes.lab, notes.title, notes.status, notes.smoke, notes.nodes, notes.procs) == (99, "Tiny things", "running", True, 1, 1)
+    assert (notes.lab, notes.title, notes.status, notes.smoke, notes.nodes, notes.procs) == (
+        99,
+        "Tiny things",
+        "running",
+        True,
+        1,
+        1,
+    )
     assert notes.config == {"count": 5, "scale": 1.0, "mood": "well", "loud": False}
     assert len(notes.ranks) == 1
 
@@ -54,7 +61,9 @@ def test_a_lab_that_raises_broke_and_its_line_names_the_step(tiny: Lesson) -> No
     with pytest.raises(OSError, match="the tiny lab broke"):
         session.perform(tiny, tiny.config(mood="broken"), notes, RunContext())
     assert notes.status == "broke"
-    assert notes.error.startswith("lab 99 broke in step numbers: OSError: the tiny lab broke (lab99_tiny_things.py:")
+    assert notes.error.startswith(
+        "lab 99 broke in step numbers: OSError: the tiny lab broke (lab99_tiny_things.py:"
+    )
     assert "\n" not in notes.error
     assert notes.seconds > 0
 
@@ -81,7 +90,9 @@ def test_ctrl_c_interrupts_the_run_and_goes_on_up(tiny: Lesson) -> None:
 
 def test_replacements_last_for_one_run(tiny: Lesson) -> None:
     wrong = {"doubled": tiny.steps["total"]}
-    assert session.rehearse(tiny, tiny.config(), RunContext(replacements=wrong), smoke=True).status == "failed"
+    assert (
+        session.rehearse(tiny, tiny.config(), RunContext(replacements=wrong), smoke=True).status == "failed"
+    )
     tiny.namespace["MEMORY"].clear()
     assert session.rehearse(tiny, tiny.config(), RunContext(), smoke=True).status == "held"
 
@@ -103,7 +114,12 @@ def test_the_machine_is_described(tiny: Lesson) -> None:
 def test_the_screen_sees_what_the_notes_say(tiny: Lesson) -> None:
     log = io.StringIO()
     notes = session.blank(tiny, tiny.config(loud=True), smoke=True)
-    session.perform(tiny, tiny.config(loud=True), notes, RunContext(screen=Screen(quiet=True, log=log), timer=distinct_arms))
+    session.perform(
+        tiny,
+        tiny.config(loud=True),
+        notes,
+        RunContext(screen=Screen(quiet=True, log=log), timer=distinct_arms),
+    )
     shown = log.getvalue()
     assert all(claim.id in shown for claim in notes.claims)
     assert all(step.title in shown for step in notes.steps)

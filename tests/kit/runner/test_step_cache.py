@@ -68,7 +68,9 @@ def counted(calls: list[Any]) -> Callable[..., Any]:
         ((1,), (1, 1), 2),
     ],
 )
-def test_the_same_objects_in_are_remembered_and_others_are_not(first: tuple[Any, ...], second: tuple[Any, ...], computed: int) -> None:
+def test_the_same_objects_in_are_remembered_and_others_are_not(
+    first: tuple[Any, ...], second: tuple[Any, ...], computed: int
+) -> None:
     calls: list[Any] = []
     step = counted(calls)
     reference = StepCache()
@@ -132,7 +134,12 @@ def test_what_hangs_on_a_changed_result_is_computed_and_what_does_not_is_not() -
 
 @pytest.mark.parametrize(
     ("edited", "reached"),
-    [("inner", {"inner", "middle", "outer"}), ("middle", {"middle", "outer"}), ("outer", {"outer"}), ("beside", {"beside"})],
+    [
+        ("inner", {"inner", "middle", "outer"}),
+        ("middle", {"middle", "outer"}),
+        ("outer", {"outer"}),
+        ("beside", {"beside"}),
+    ],
 )
 def test_an_edit_reaches_the_step_and_all_its_callers(edited: str, reached: set[str]) -> None:
     assert callers_of(edited, STEPS) == reached

@@ -41,10 +41,15 @@ def test_both_counters_count() -> None:
 
 
 def test_the_kernel_is_what_stands_between_the_quotes() -> None:
-    assert kernel_in("before '''\nextern \"C\"  void kernel()\n{\n    end\n}\n''') behind") == 'extern "C"  void kernel()\n{\n  end\n}\n'
+    assert (
+        kernel_in("before '''\nextern \"C\"  void kernel()\n{\n    end\n}\n''') behind")
+        == 'extern "C"  void kernel()\n{\n  end\n}\n'
+    )
 
 
-def test_libraries_in_a_folder_with_a_space_get_a_name_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libraries_in_a_folder_with_a_space_get_a_name_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spaced, own = tmp_path / "a b", tmp_path / "own"
     for folder in (spaced, own):
         folder.mkdir()

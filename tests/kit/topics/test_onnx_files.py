@@ -15,7 +15,9 @@ def doubling() -> bytes:
     sizes: list[str | int | None] = ["batch", 3]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes) for name in ("input", "output")]
     two = onnx.numpy_helper.from_array(np.array([2.0], dtype=np.float32), "two")
-    graph = helper.make_graph([helper.make_node("Mul", ["input", "two"], ["output"])], "doubling", ends[:1], ends[1:], [two])
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["input", "two"], ["output"])], "doubling", ends[:1], ends[1:], [two]
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     written: bytes = model.SerializeToString()
     return written
@@ -31,11 +33,15 @@ def test_an_answer_is_flat(doubling: bytes) -> None:
 
 
 def test_a_refused_shape_is_one_nan(doubling: bytes) -> None:
-    assert onnx_files.answer_or_nan(onnx_files.session_of(doubling), torch.ones(2, 4)).isnan().tolist() == [True]
+    assert onnx_files.answer_or_nan(onnx_files.session_of(doubling), torch.ones(2, 4)).isnan().tolist() == [
+        True
+    ]
 
 
 def test_weights_are_found_by_name(doubling: bytes) -> None:
-    assert {name: weight.tolist() for name, weight in onnx_files.weights_in(doubling).items()} == {"two": [2.0]}
+    assert {name: weight.tolist() for name, weight in onnx_files.weights_in(doubling).items()} == {
+        "two": [2.0]
+    }
 
 
 def test_the_profiler_says_who_computed_what(doubling: bytes) -> None:

@@ -30,7 +30,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.parent.mkdir(parents=True)
     torch.save({"weight": torch.arange(3.0)}, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    monkeypatch.setattr(Asset, "sources", lambda self: [Source("http://nowhere.invalid/net.pth", "sha256", digest)])
+    monkeypatch.setattr(
+        Asset, "sources", lambda self: [Source("http://nowhere.invalid/net.pth", "sha256", digest)]
+    )
     return path
 
 

@@ -52,7 +52,10 @@ def test_a_job_is_read_and_why_it_waits_is_said_in_words(answers: dict[str, str]
     assert job is not None
     assert (job.state, job.restarts, job.ended) == ("PENDING", 1, False)
     assert job.waits == "all nodes that fit are busy (Resources)"
-    assert dataclasses.replace(job, reason="QOSMaxGRESPerUser").waits == "a limit of its QOS is reached (QOSMaxGRESPerUser)"
+    assert (
+        dataclasses.replace(job, reason="QOSMaxGRESPerUser").waits
+        == "a limit of its QOS is reached (QOSMaxGRESPerUser)"
+    )
     assert dataclasses.replace(job, reason="Strange").waits == "Strange"
 
 
@@ -66,7 +69,10 @@ def test_a_job_that_nobody_knows_is_lost(answers: dict[str, str]) -> None:
     assert cluster.job("7") == cluster.Job("7", "CANCELLED", nodes="node[1-2]")
 
 
-@pytest.mark.parametrize(("text", "minutes"), [("UNLIMITED", None), ("01:00:00", 60), ("1-00:00:00", 1440), ("00:30", 1), ("10:00", 10)])
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("UNLIMITED", None), ("01:00:00", 60), ("1-00:00:00", 1440), ("00:30", 1), ("10:00", 10)],
+)
 def test_time_limits_are_read(text: str, minutes: int | None) -> None:
     assert cluster.minutes(text) == minutes
 
@@ -89,7 +95,9 @@ def test_time_limits_are_read(text: str, minutes: int | None) -> None:
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str) else "",
 )
-def test_more_than_there_is_is_refused_before_anything_is_submitted(answers: dict[str, str], asked: RunSpec, said: str) -> None:
+def test_more_than_there_is_is_refused_before_anything_is_submitted(
+    answers: dict[str, str], asked: RunSpec, said: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         limits.check(asked)
     assert said in str(caught.value)
@@ -104,13 +112,17 @@ def test_what_was_not_said_is_filled_in_from_the_partition(answers: dict[str, st
     assert limits.resolved(spec(partition="long")).gpus == "0"
 
 
-def test_a_folder_in_a_nodes_own_memory_is_refused(answers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_in_a_nodes_own_memory_is_refused(
+    answers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "_file_system", lambda place: ("tmpfs", "/tmp"))
     with pytest.raises(UsageError, match="lies on /tmp, a tmpfs that no other node sees"):
         limits.check(dataclasses.replace(spec(), folder=Path("/tmp/x/y")))
 
 
-def test_no_sbatch_and_no_controller_are_told_apart(answers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_sbatch_and_no_controller_are_told_apart(
+    answers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert cluster.why_not() == ""
     answers["scontrol ping"] = "Slurmctld(primary) at ctl is DOWN"
     assert "no controller answers: Slurmctld(primary) at ctl is DOWN" in cluster.why_not()
@@ -136,7 +148,9 @@ def test_no_sbatch_and_no_controller_are_told_apart(answers: dict[str, str], mon
         (cluster.LOST, {}, 1, "Slurm has lost the job"),
     ],
 )
-def test_an_ended_job_has_a_status_and_words(tmp_path: Path, state: str, notes: dict[int, int], status: int, words: str) -> None:
+def test_an_ended_job_has_a_status_and_words(
+    tmp_path: Path, state: str, notes: dict[int, int], status: int, words: str
+) -> None:
     (tmp_path / "slurm").mkdir()
     (tmp_path / "job.json").write_text('{"nodes": 2}')
     for order, (node, ended) in enumerate(notes.items()):
@@ -157,7 +171,9 @@ def test_an_ended_job_has_a_status_and_words(tmp_path: Path, state: str, notes: 
         ("srun: error: h0: task 0: Killed", 143, "node0 (host h0) ended with status 143"),
     ],
 )
-def test_what_srun_saw_of_a_task_counts_where_the_task_could_note_nothing(tmp_path: Path, line: str, status: int, words: str) -> None:
+def test_what_srun_saw_of_a_task_counts_where_the_task_could_note_nothing(
+    tmp_path: Path, line: str, status: int, words: str
+) -> None:
     (tmp_path / "slurm").mkdir()
     (tmp_path / "slurm" / "node0.json").write_text('{"host": "h0", "status": 143, "ended": 1}')
     (tmp_path / "slurm" / "7_0_log.err").write_text(f"{line}\n")

@@ -13,7 +13,9 @@ STARTER = ["-m", "labs.launch.node"]
 
 
 def spec(name: str, image: str = "/images/labs", gpus: str = "0") -> RunSpec:
-    return RunSpec(1, "labs.m1.lab01", "slurm", Path("/runs/x"), gpus=gpus, request=Request(runtime=name, image=image))
+    return RunSpec(
+        1, "labs.m1.lab01", "slurm", Path("/runs/x"), gpus=gpus, request=Request(runtime=name, image=image)
+    )
 
 
 def wrapped(name: str, gpus: str = "0") -> list[str]:
@@ -43,7 +45,16 @@ def test_none_runs_this_python() -> None:
 
 def test_apptainer_whole(own_home: str) -> None:
     binds = f"{home.CHECKOUT},{own_home}"
-    assert wrapped("apptainer", gpus="2")[:8] == ["apptainer", "exec", "--nv", "--bind", binds, "--pwd", str(home.CHECKOUT), "/images/labs"]
+    assert wrapped("apptainer", gpus="2")[:8] == [
+        "apptainer",
+        "exec",
+        "--nv",
+        "--bind",
+        binds,
+        "--pwd",
+        str(home.CHECKOUT),
+        "/images/labs",
+    ]
     assert "--nv" not in wrapped("apptainer")
 
 
@@ -59,7 +70,10 @@ def test_bwrap_gives_the_image_read_only_and_dies_with_its_task(own_home: str) -
     command = wrapped("bwrap")
     assert command[:4] == ["bwrap", "--ro-bind", "/images/labs", "/"]
     assert "--die-with-parent" in command
-    assert [command[place + 1] for place, word in enumerate(command) if word == "--bind"] == [str(home.CHECKOUT), own_home]
+    assert [command[place + 1] for place, word in enumerate(command) if word == "--bind"] == [
+        str(home.CHECKOUT),
+        own_home,
+    ]
 
 
 @pytest.mark.parametrize(

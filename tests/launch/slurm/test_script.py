@@ -13,7 +13,14 @@ from labs.launch.slurm.task import NodeTask, port_of
 
 FOLDER = Path("/shared/runs/lab43/now-slurm")
 SPEC = RunSpec(
-    43, "labs.m6_production.lab43_ddp_concepts", "slurm", FOLDER, nodes=2, procs=4, gpus="0", request=Request(time="15", cpus="4")
+    43,
+    "labs.m6_production.lab43_ddp_concepts",
+    "slurm",
+    FOLDER,
+    nodes=2,
+    procs=4,
+    gpus="0",
+    request=Request(time="15", cpus="4"),
 )
 
 PYTHON = shlex.quote(sys.executable)
