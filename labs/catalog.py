@@ -19,7 +19,7 @@ MODULES = {
     "m6_production": "Ecosystem and production",
     "m7_bonus": "Experiments and curiosities",
 }
-SECTIONS = ("Question", "You will see", "Run", "Needs", "Builds on", "Sources", "Notebook")
+SECTIONS = ("Question", "You will see", "Run", "Needs", "Builds on", "Remember", "Sources", "Notebook")
 
 _TITLES = re.compile(r"Lab (?P<number>\d+) · (?P<title>[^·\n]+) · (?P<title_pl>[^·\n]+)")
 _SECTION = re.compile(
@@ -94,7 +94,7 @@ def read_header(path: Path) -> Entry:
     sections = {
         name: re.sub(r"^ {4}", "", body, flags=re.MULTILINE).strip() for name, body in _SECTION.findall(text)
     }
-    missing = [name for name in SECTIONS if not sections.get(name)]
+    missing = [name for name in SECTIONS if not sections.get(name) and name != "Remember"]
     if missing:
         raise ValueError(f"{path.name}: the header lacks {', '.join(missing)}")
     notebook = sections["Notebook"].removesuffix(".ipynb")

@@ -1,6 +1,8 @@
 """What a run leaves behind: the form of `run.json`. Its JSON schema, `labs/run.schema.json`, is made from these classes."""
 
+import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +20,19 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Bound(_Record):
+    """What a value is held against: one value, limits, or how far it may lie from what is expected."""
+
+    want: float | int | str | None = Field(default=None, description="exactly this; for `raises` the error")
+    at_least: float | int | None = None
+    at_most: float | int | None = None
+    tolerance: float | None = Field(default=None, description="the largest error that is allowed")
+    standard_errors: float | None = Field(
+        default=None, description="by how many of them a mean must exceed at_least"
+    )
+    text: str = Field(default="", description="how an earlier version of this form worded the bound")
+
+
 class Claim(_Record):
     """A sentence that can be false, with what was measured and how it was judged."""
 
@@ -28,21 +43,22 @@ class Claim(_Record):
     reason: str = Field(default="", description="why it failed or was not measured; empty where it held")
     value: float | int | str | None = Field(
         default=None,
-        description="what was measured: differences (exact), the error (close), the median ratio …",
+        description="what was measured: equal cases (exact), the error (close), the median ratio …",
     )
     unit: str = ""
-    bound: str = Field(default="", description="what the value is held against, as text")
+    bound: Bound = Field(default_factory=Bound, description="what the value is held against")
     because: str = Field(
         default="", description="where the bound comes from: a formula, a specification, physics"
     )
-    shown: str = Field(default="", description="value, unit and bound as a person reads them")
-    cases: int | None = Field(
-        default=None, description="over how many cases an exact or close claim was judged", ge=0
+    shown: str = Field(
+        default="", description="value, unit and bound as a person reads them; see labs/wording.py"
     )
+    cases: int | None = Field(default=None, description="over how many cases it was judged", ge=0)
     samples: list[float] = Field(
         default_factory=list, description="the paired ratios or differences behind a ratio or a stat"
     )
-    step: int = Field(default=0, description="the step under which the claim stands; 0 before the first")
+    device: str = Field(default="", description="where it was measured: cpu, cuda:0 …")
+    part: int = Field(default=0, description="the part that makes the claim; 0 outside of any")
     judges: list[str] = Field(
         default_factory=list,
         description="the steps called since the claims before it, and those that they call: what it judges",
@@ -84,6 +100,16 @@ class Picture(_Record):
     rows: list[str]
 
 
+class Diagram(_Record):
+    """A drawing of a mechanism, in one file of the run folder, and what it shows in words and as lines of text."""
+
+    type: Literal["diagram"] = "diagram"
+    title: str
+    path: str
+    description: str = Field(description="what it shows, for those who cannot see it")
+    text: list[str] = Field(default_factory=list, description="the drawing in characters, for a terminal")
+
+
 class Listing(_Record):
     """Text that a program wrote, such as generated code."""
 
@@ -93,28 +119,81 @@ class Listing(_Record):
     language: str = Field(default="text", description="what it is written in, as Pygments calls it")
 
 
+class Paragraph(_Record):
+    """What a part says once it has measured."""
+
+    type: Literal["paragraph"] = "paragraph"
+    text: str
+
+
 class ClaimHere(_Record):
-    """The place of a claim among a step's tables and pictures."""
+    """The place of a claim in a part."""
 
     type: Literal["claim"] = "claim"
     id: str
 
 
-Content = Table | Figure | Picture | Listing | ClaimHere
+class StepHere(_Record):
+    """The place at which a part calls a step for the first time."""
+
+    type: Literal["step"] = "step"
+    name: str
+
+
+class PredictionHere(_Record):
+    """The place at which a part asks for a guess."""
+
+    type: Literal["prediction"] = "prediction"
+    id: str
+
+
+Content = Table | Figure | Picture | Diagram | Listing | Paragraph | ClaimHere | StepHere | PredictionHere
+
+
+class Guess(_Record):
+    """One of the answers that a prediction offers, and what is to be said of it."""
+
+    text: str
+    why: str
+
+
+class Prediction(_Record):
+    """A question that is asked before the number comes. The claim of the same id proves its answer."""
+
+    id: str
+    question: str
+    guesses: list[Guess]
+    answer: str = Field(description="the text of the guess that is right")
+    guessed: str | None = Field(
+        default=None, description="what the person at the terminal chose, if one was asked"
+    )
 
 
 class Step(_Record):
-    """One idea of the lesson: its prose, its source and what came of it, in order."""
+    """One function or class of the lab that a reader needs: what it does, its source, and how long it ran."""
 
-    number: int
     name: str
     title: str
     prose: str
     source: str
+    part: int = Field(default=0, description="the part that needs it first; 0 outside of any")
+    helper: bool = Field(default=False, description="called by steps, never by a part")
     exercise: str = ""
     by: Literal["lab", "learner"] = "lab"
     seconds: float = 0.0
     calls: int = 0
+
+
+class Part(_Record):
+    """One idea of the lesson: its argument, the code that makes its claims, and what came of it, in the order of time."""
+
+    number: int
+    name: str
+    title: str
+    prose: str = ""
+    source: str = ""
+    needs: str = ""
+    seconds: float = 0.0
     content: list[Content] = Field(default_factory=list)
 
 
@@ -140,7 +219,7 @@ class Rank(_Record):
 class Run(_Record):
     """One execution of a lab."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     lab: int
     title: str
     module: str
@@ -161,7 +240,9 @@ class Run(_Record):
         description="the step from which its training went on, where an earlier attempt left a checkpoint",
     )
     claims: list[Claim] = Field(default_factory=list)
-    opening: list[Content] = Field(default_factory=list, description="what stands before the first step")
+    predictions: list[Prediction] = Field(default_factory=list)
+    opening: list[Content] = Field(default_factory=list, description="what stands before the first part")
+    parts: list[Part] = Field(default_factory=list)
     steps: list[Step] = Field(default_factory=list)
     exercises: list[Exercise] = Field(default_factory=list)
     ranks: list[Rank] = Field(default_factory=list)
@@ -174,6 +255,11 @@ class Run(_Record):
     def count(self, verdict: Verdict) -> int:
         """Return how many claims got this verdict."""
         return sum(claim.verdict == verdict for claim in self.claims)
+
+    def parts_named(self, numbers: Iterable[int]) -> list[str]:
+        """Return the names of the parts with these numbers."""
+        wanted = set(numbers)
+        return [part.name for part in self.parts if part.number in wanted]
 
     def save(self, folder: Path) -> None:
         """Write `run.json` into the run folder, whole or not at all."""
@@ -210,5 +296,29 @@ def brief(folder: Path) -> Brief:
 
 
 def load(folder: Path) -> Run:
-    """Read the record of a run folder. Raises pydantic.ValidationError where it is not of this form."""
-    return Run.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+    """Read the record of a run folder, of whichever version. Raises ValueError where it is not of this form."""
+    found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return Run.model_validate(_of_today(found) if isinstance(found, dict) else found)
+
+
+def _of_today(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of version 1 in today's form: each of its steps was what a part is now."""
+    if found.get("schema_version") != 1:
+        return found
+    claims = [_claim_of_today(dict(claim)) for claim in found.get("claims", [])]
+    steps = [dict(step) for step in found.get("steps", [])]
+    parts = [
+        {
+            "number": step["number"], "name": step["name"], "title": step["title"], "seconds": step.get("seconds", 0.0),
+            "content": [{"type": "step", "name": step["name"]}, *step.pop("content", [])],
+        }
+        for step in steps
+    ]  # fmt: skip
+    steps = [{**step, "part": step["number"]} for step in steps]
+    for step in steps:
+        del step["number"]
+    return {**found, "schema_version": 2, "claims": claims, "parts": parts, "steps": steps}
+
+
+def _claim_of_today(claim: dict[str, Any]) -> dict[str, Any]:
+    return {**claim, "part": claim.pop("step", 0), "bound": {"text": claim.pop("bound", "")}}

@@ -87,6 +87,7 @@ def tiny_file(tmp_path: Path) -> Path:
     """The tiny lab in a file that is named as a lab's is."""
     folder = tmp_path / "m7_bonus"
     folder.mkdir()
+    shutil.copy(TINY.with_name("tiny_mutants.py"), folder / "_lab99_mutants.py")
     return Path(shutil.copy(TINY, folder / "lab99_tiny_things.py"))
 
 
@@ -101,6 +102,7 @@ def tiny(tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> "Lesson":
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delitem(sys.modules, "labs.m7_bonus._lab99_mutants", raising=False)
     spec.loader.exec_module(module)
     return lesson.read(module.run, module.Config)
 
@@ -108,7 +110,9 @@ def tiny(tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> "Lesson":
 @pytest.fixture
 def tiny_checkout(tmp_path: Path) -> Path:
     """A copy of the package with the tiny lab as its lab 99."""
-    return checkout_with(TINY, "lab99_tiny_things.py", tmp_path / "checkout")
+    copy = checkout_with(TINY, "lab99_tiny_things.py", tmp_path / "checkout")
+    shutil.copy(TINY.with_name("tiny_mutants.py"), copy / "labs" / "m7_bonus" / "_lab99_mutants.py")
+    return copy
 
 
 @pytest.fixture

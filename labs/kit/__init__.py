@@ -1,7 +1,8 @@
 """What labs lean on. A lab needs these few names; the rest is in the modules beside this one."""
 
-from labs.kit.runner.lab import Kind, Lab
+from labs.kit.runner.claims import Tolerance
+from labs.kit.runner.lab import Lab
 from labs.kit.runner.main import main
-from labs.kit.runner.marks import Mutant, exercise, fresh
+from labs.kit.runner.marks import Equivalent, Mutant, exercise, fresh, needs
 
-__all__ = ["Kind", "Lab", "Mutant", "exercise", "fresh", "main"]
+__all__ = ["Equivalent", "Lab", "Mutant", "Tolerance", "exercise", "fresh", "main", "needs"]

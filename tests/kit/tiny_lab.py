@@ -16,6 +16,9 @@ Needs:
 Builds on:
     nothing
 
+Remember:
+    Tiny things have everything that large ones have. Lab 98 has troubles.
+
 Sources:
     - the kit's own tests
 
@@ -29,7 +32,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from labs.kit import Lab, Mutant, exercise, fresh, main
+from labs.kit import Lab, Tolerance, exercise, fresh, main, needs
 
 # Shape letters: N numbers.
 
@@ -102,8 +105,14 @@ def remembered(word: str) -> list[str]:
     return found
 
 
-def run(cfg: Config, lab: Lab) -> None:
+def counting(cfg: Config, lab: Lab) -> None:
+    """How many numbers are there?
+
+    One counts from zero, so the last number is N − 1.
+    """
     x_N = cfg.scale * lab.step(numbers, cfg.count, cfg.mood)
+    guesses = {"N": "**Yes.** From 0 to N − 1.", "N − 1": "That is the last one."}
+    lab.predict("99.numbers", "How many numbers are there from `0` to N − 1?", guesses, answer="N")
     lab.count("99.numbers", "there are N numbers", len(x_N), want=cfg.count, because="N is asked for")
     lab.raises(
         "99.refused",
@@ -112,46 +121,41 @@ def run(cfg: Config, lab: Lab) -> None:
         RuntimeError,
         "is invalid for input of size",
     )
-    lab.equal(
-        "99.doubled",
-        "twice as much is the sum of both",
-        lab.step(doubled, x_N),
-        x_N + x_N + (cfg.mood == "wrong"),
-    )
+    lab.say("So a row of N numbers is *not* three rows.")
+
+
+def arithmetic(cfg: Config, lab: Lab) -> None:
+    """What do they add up to?"""
+    x_N = cfg.scale * torch.arange(cfg.count, dtype=torch.float32)
+    twice_N = lab.step(doubled, x_N)
+    lab.equal("99.doubled", "twice as much is the sum of both", twice_N, x_N + x_N + (cfg.mood == "wrong"))
     gauss = cfg.scale * cfg.count * (cfg.count - 1) / 2
-    lab.close(
-        "99.total",
-        "their sum is what Gauss said",
-        lab.step(total, x_N),
-        gauss,
-        tolerance=1e-6,
-        because="integers add up exactly",
-    )
+    exactly = Tolerance(1e-6, "integers add up exactly")
+    lab.close("99.total", "their sum is what Gauss said", lab.step(total, x_N), gauss, within=exactly)
     lab.equal("99.remembered", "nothing was remembered from before", lab.step(remembered, "once"), ["once"])
-    long_N = lab.step(long_row, 2**20)
     if cfg.loud:
         lab.table("Twice x[0]", ["number", "twice"], [(f"{x:g}", f"{2 * x:g}") for x in x_N.tolist()])
         lab.plot(
-            "Twice as much", x_N.tolist(), {"twice": (2 * x_N).tolist()}, x_label="number", y_label="twice"
+            "Twice as much", x_N.tolist(), {"twice": twice_N.tolist()}, x_label="number", y_label="twice"
         )
-    lab.ratio(
-        "99.longer",
-        "a long row takes longer",
-        long_N.sum,
-        x_N.sum,
-        at_least=2,
-        because="a million additions against a few",
-    )
 
 
-MUTANTS = (
-    Mutant("counts too many", numbers, "arange(count,", "arange(count + 2,"),
-    Mutant("triples", doubled, "2 * x_N", "3 * x_N"),
-    Mutant("adds two", doubled, "2 * x_N", "2 + x_N"),
-    Mutant("takes the mean", total, "x_N.sum()", "x_N.mean()"),
-    Mutant("forgets the last", total, "x_N.sum()", "x_N[:-1].sum()"),
-    Mutant("remembers it twice", remembered, "MEMORY.append(word)", "MEMORY.extend([word, word])"),
-)
+def timing(cfg: Config, lab: Lab) -> None:
+    """What does length cost?"""
+    x_N, long_N = torch.ones(cfg.count), lab.step(long_row, 2**20)
+    because = "a million additions against a few"
+    lab.ratio("99.longer", "a long row takes longer", long_N.sum, x_N.sum, at_least=2, because=because)
+
+
+@needs("the package no_such_package")
+def elsewhere(cfg: Config, lab: Lab) -> None:
+    """What is measured elsewhere?"""
+    lab.equal("99.elsewhere", "there is more than this machine has", __import__("no_such_package"), None)
+
+
+def run(cfg: Config, lab: Lab) -> None:
+    for part in (counting, arithmetic, timing, elsewhere):
+        lab.part(part, cfg)
 
 
 if __name__ == "__main__":

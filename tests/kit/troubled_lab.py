@@ -74,12 +74,17 @@ def waited(trouble: str) -> float:
     return 0.0
 
 
-def run(cfg: Config, lab: Lab) -> None:
+def together(cfg: Config, lab: Lab) -> None:
+    """What happens to the others?"""
     rank = lab.step(misfortune, cfg.trouble)
     total = lab.step(added, rank, cfg.trouble)
     lab.step(waited, cfg.trouble)
     size = dist.get_world_size()
     lab.equal("98.sum", "the ranks add up", total, size * (size - 1) / 2)
+
+
+def run(cfg: Config, lab: Lab) -> None:
+    lab.part(together, cfg)
 
 
 if __name__ == "__main__":

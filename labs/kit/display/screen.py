@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 from rich.theme import Theme
 
-from labs import record
+from labs import record, wording
 from labs.kit.display.prose import bars, inline, paragraphs, plain
 
 PLAIN_WIDTH = 120
@@ -56,17 +56,44 @@ class Screen:
         self.show(f"\n[bold]Lab {number:02d} · {escape(title)}[/]")
         self.show(f"{inline(' '.join(question.split()))}")
 
+    def part(self, part: record.Part) -> None:
+        """Show a part's heading and its argument, before it runs."""
+        self.muted = self.only is not None
+        self.show(f"\n[bold cyan]{part.number}[/] [bold]{inline(part.title)}[/]")
+        for paragraph, indent in paragraphs(part.prose) if not self.muted else ():
+            self.show(paragraph, indent=2 + indent)
+            self.show("")
+
     def step(self, step: record.Step) -> None:
-        """Show a step's title and prose, before it runs."""
-        self.muted = self.only is not None and step.name not in self.only
-        if self.muted:
+        """Say what is done, before it runs."""
+        if self.only is not None and step.name not in self.only:
             return
         badge = f"  [magenta]exercise {step.exercise}[/]" if step.exercise else ""
         badge += "  [magenta](yours)[/]" if step.by == "learner" else ""
-        self.show(f"\n[bold cyan]{step.number}[/] [bold]{inline(step.title)}[/]{badge}")
-        for paragraph, indent in paragraphs(step.prose) if self.only is None else ():
-            self.show(paragraph, indent=2 + indent)
+        self.show(f"[dim]▸ {inline(step.title)}  {step.name}[/]{badge}", indent=2)
+
+    def prediction(self, prediction: record.Prediction) -> None:
+        """Show a question with the answers that it offers."""
+        if self.muted:
+            return
+        self.show(f"\n[bold]Your guess.[/] {inline(prediction.question)}", indent=2)
+        for place, guess in enumerate(prediction.guesses, 1):
+            self.show(f"{place}  {inline(guess.text)}", indent=4)
         self.show("")
+
+    def answer(self, prediction: record.Prediction) -> None:
+        """Say which guess was right, once its claim has proved it."""
+        if self.muted:
+            return
+        why = next(guess.why for guess in prediction.guesses if guess.text == prediction.answer)
+        self.show(f"[magenta]◆ the guess:[/] {inline(prediction.answer)}. {inline(why)}", indent=4)
+
+    def paragraph(self, paragraph: record.Paragraph) -> None:
+        """Show what follows from what was measured."""
+        if self.muted:
+            return
+        self.show("")
+        self.show(inline(paragraph.text), indent=2)
 
     def claim(self, claim: record.Claim) -> None:
         """Show a sentence and how it was judged."""
@@ -74,10 +101,9 @@ class Screen:
             return
         tone = "red" if claim.verdict == "failed" else "dim"
         label = f"{claim.verdict}: " if claim.verdict != "held" else ""
-        detail = claim.reason if claim.verdict == "not measured here" else claim.shown
         because = f" – {claim.because}" if claim.because else ""
         self.show(f"{SIGNS[claim.verdict]} {inline(claim.text)}  [dim]{claim.id}[/]", indent=2)
-        self.show(f"[{tone}]{label}{escape(detail)}{inline(because)}[/]", indent=4)
+        self.show(f"[{tone}]{label}{escape(wording.detail(claim))}{inline(because)}[/]", indent=4)
 
     def table(self, table: record.Table) -> None:
         """Show rows under a title."""
@@ -112,6 +138,15 @@ class Screen:
         self.show(
             f"[dim]{escape(', '.join(picture.rows))}: {escape(', '.join(picture.columns))}[/]", indent=4
         )
+        self.show("")
+
+    def diagram(self, diagram: record.Diagram) -> None:
+        """Show a diagram in characters, and where its picture lies."""
+        if self.muted:
+            return
+        self.show(f"[bold]{escape(diagram.title)}[/]  [dim]{diagram.path}[/]", indent=4)
+        for line in diagram.text:
+            self.show(escape(line), indent=4, wrap=False)
         self.show("")
 
     def listing(self, listing: record.Listing) -> None:

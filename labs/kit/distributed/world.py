@@ -40,6 +40,7 @@ class World:
     store: dist.Store | None = None
     agree_s: float = AGREE_S
     collective_s: float = COLLECTIVE_S
+    place: str = ""  # the step that this process has reached
     _rounds: Counter[str] = field(default_factory=Counter)
 
     @classmethod
@@ -78,7 +79,9 @@ class World:
     def with_prefix(self, name: str, *, agree_s: float, collective_s: float) -> "World":
         """Return the same processes under a name of their own, so that a run that breaks leaves the next one untouched."""
         store = self.store and dist.PrefixStore(name, self.store)
-        return replace(self, store=store, agree_s=agree_s, collective_s=collective_s, _rounds=Counter())
+        return replace(
+            self, store=store, agree_s=agree_s, collective_s=collective_s, place="", _rounds=Counter()
+        )
 
     def gather(self, topic: str, value: Any) -> list[Any]:
         """Return what every rank says on a topic, in rank order. All ranks must call it, equally often.
@@ -107,6 +110,7 @@ class World:
 
     def reach(self, place: str) -> None:
         """Note where this rank is, so that others who wait for it in vain can say so."""
+        self.place = place
         if self.store is not None:
             self.store.set(f"place/{self.rank}", place)
 

@@ -16,8 +16,9 @@ from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.marks import Mutant, marks_of
 from labs.kit.runner.mutants import mutated
+from labs.kit.runner.reading import callers_of
 from labs.kit.runner.session import rehearse
-from labs.kit.runner.step_cache import StepCache, callers_of
+from labs.kit.runner.step_cache import StepCache
 
 Fingerprint = dict[str, tuple[str, Any, str]]
 
@@ -123,7 +124,7 @@ class Attempt:
         return ""
 
     def _fails_alike(self, mutant: Mutant, seen: Fingerprint, cfg: Any, *, smoke: bool) -> bool:
-        replacement = mutated(self.lesson, mutant)
+        replacement = mutated(mutant)
         return _fingerprint(self._rehearse({mutant.step.__name__: replacement}, cfg, smoke=smoke)) == seen
 
     def _rehearse(self, replacements: dict[str, Function], cfg: Any, *, smoke: bool) -> record.Run:

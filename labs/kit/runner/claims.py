@@ -14,8 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labs.record import Bound
+from labs.wording import amount, bound_in_words
+
 MIN_SEEDS = 5
 Number = int | float
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far numbers may lie apart, and why that far: `because` is the derivation, in one sentence."""
+
+    value: float
+    because: str
+    relative: bool = False  # of the norm of what is wanted, and not of each number
 
 
 @dataclass(frozen=True)
@@ -25,50 +37,60 @@ class Outcome:
     held: bool | None
     value: Number | str | None
     shown: str
-    bound: str = ""
+    bound: Bound = field(default_factory=Bound)
     unit: str = ""
     reason: str = ""
     cases: int | None = None
     samples: list[float] = field(default_factory=list)
 
 
-def equal(got: Any, want: Any, cases: int | None = None) -> Outcome:
-    """Judge that two things are equal to the last bit; NaN equals nothing. Over zero cases nothing is shown, so it fails."""
+def unmeasured(reason: str) -> Outcome:
+    """Return what is known of a claim that this machine cannot judge: why."""
+    return Outcome(None, None, "", reason=reason)
+
+
+def equal(got: Any, want: Any, cases: int | None = None, unit: str = "") -> Outcome:
+    """Judge that two things are equal to the last bit; NaN equals nothing. Over zero cases nothing is shown, so it fails.
+
+    `unit` names what is compared: with "layouts" it reads "400 of 400 layouts".
+    """
+    unit = unit or "values"
     unlike = _unlike(got, want)
     if unlike:
-        return Outcome(False, None, unlike, "equal", reason=unlike)
+        return Outcome(False, None, unlike, unit=unit, reason=unlike)
     got_items, want_items = _items(got), _items(want)
     cases = len(got_items) if cases is None else cases
     if cases == 0:
-        return Outcome(False, None, "over 0 cases", "equal", reason="nothing was compared", cases=0)
+        return Outcome(False, None, "over 0 cases", unit=unit, reason="nothing was compared", cases=0)
+    bound = Bound(want=cases)
     differ = _differences(got_items, want_items)
     if differ:
         first = differ[0]
-        where = f"{len(differ)} of {cases} differ, the first at {first}: " if cases > 1 else ""
+        where = f"{len(differ):,} of {cases:,} {unit} differ, the first at {first}: " if cases > 1 else ""
         reason = f"{where}got {_short(got_items[first])}, want {_short(want_items[first])}"
-        return Outcome(False, len(differ), reason, "0 differences", "differences", reason, cases)
-    shown = f"all {cases:,} equal" if cases > 1 else f"{_short(got_items[0])}"
-    return Outcome(True, 0, shown, "0 differences", "differences", cases=cases)
+        return Outcome(False, cases - len(differ), reason, bound, unit, reason, cases)
+    shown = f"{cases:,} of {cases:,} {unit}" if cases > 1 else f"{_short(got_items[0])}"
+    return Outcome(True, cases, shown, bound, unit, cases=cases)
 
 
-def close(got: Any, want: Any, tolerance: float, *, relative: bool = False) -> Outcome:
-    """Judge that numbers agree within `tolerance`: max |got - want|, or ‖got - want‖ / ‖want‖ where `relative`. NaN never does."""
+def close(got: Any, want: Any, within: Tolerance) -> Outcome:
+    """Judge that numbers agree: max |got - want|, or ‖got - want‖ / ‖want‖ where relative. NaN never does."""
     ours, theirs = _wide(got), _wide(want)
+    bound = Bound(tolerance=within.value)
     if ours.shape != theirs.shape:
         reason = f"shape {list(ours.shape)} against {list(theirs.shape)}"
-        return Outcome(False, None, reason, f"≤ {tolerance:.2g}", reason=reason)
+        return Outcome(False, None, reason, bound, reason=reason)
     cases = ours.numel()
     if cases == 0:
-        return Outcome(
-            False, None, "over 0 cases", f"≤ {tolerance:.2g}", reason="nothing was compared", cases=0
-        )
+        return Outcome(False, None, "over 0 cases", bound, reason="nothing was compared", cases=0)
     gap = (ours - theirs).abs()
-    error = (gap.norm() / theirs.norm() if relative else gap.max()).item()
-    held = error <= tolerance  # False for NaN
-    what = "relative error" if relative else "error"
-    shown = f"{what} {error:.2g} {'≤' if held else '>'} {tolerance:.2g}"
+    error = (gap.norm() / theirs.norm() if within.relative else gap.max()).item()
+    held = error <= within.value  # False for NaN
+    what = "relative error" if within.relative else "largest difference" if cases > 1 else "difference"
+    over = f" over {cases:,} numbers" if cases > 1 else ""
+    shown = f"{what} {error:.2g}{over}, {bound_in_words(bound)}"
     value = error if math.isfinite(error) else str(error)
-    return Outcome(held, value, shown, f"≤ {tolerance:.2g}", what, "" if held else shown, cases)
+    return Outcome(held, value, shown, bound, what, "" if held else shown, cases)
 
 
 def number(
@@ -86,21 +108,23 @@ def number(
         and (at_least is None or got >= at_least)
         and (at_most is None or got <= at_most)
     )
-    shown = f"{_amount(got, unit)}" + ("" if want is not None and held else f", bound: {bound}")
+    shown = amount(got, unit) + ("" if want is not None and held else f", {bound_in_words(bound)}")
     return Outcome(held, got, shown, bound, unit, "" if held else shown)
 
 
 def raises(action: Callable[[], Any], kind: type[Exception], message: str) -> Outcome:
     """Judge that `action` raises `kind` with `message` (a part of the text, taken literally)."""
-    bound = f"{kind.__name__}: …{message}…"
+    bound = Bound(want=f"{kind.__name__}: …{message}…")
     try:
         action()
     except Exception as error:  # the judged action may raise anything; what it raised is the measurement
         first_line = str(error).strip().partition("\n")[0]
         shown = f"{type(error).__name__}: {first_line}"
         held = isinstance(error, kind) and message in str(error)
-        return Outcome(held, shown, shown, bound, reason="" if held else f"got {shown}")
-    return Outcome(False, "nothing", "nothing was raised", bound, reason=f"nothing was raised, want {bound}")
+        return Outcome(held, shown, shown, bound, reason="" if held else f"got {shown}, want {bound.want}")
+    return Outcome(
+        False, "nothing", "nothing was raised", bound, reason=f"nothing was raised, want {bound.want}"
+    )
 
 
 def ratio(
@@ -122,7 +146,7 @@ def ratio(
     below = at_most is None or high <= at_most
     outside = (at_least is not None and high < at_least) or (at_most is not None and low > at_most)
     held = True if above and below else False if outside else None
-    shown = f"{middle:.2f}× (middle half {low:.2f} to {high:.2f}), bound: {bound}"
+    shown = f"{middle:.2f} × (middle half {low:.2f} to {high:.2f}), {bound_in_words(bound, '×')}"
     reason = {True: "", False: shown, None: f"too noisy: {shown}"}[held]
     return Outcome(held, middle, shown, bound, "×", reason, samples=ratios)
 
@@ -136,13 +160,16 @@ def stat(
     """
     if len(differences) < MIN_SEEDS:
         raise ValueError(f"a stat needs at least {MIN_SEEDS} paired seeds, got {len(differences)}")
+    bound = Bound(at_least=above, standard_errors=standard_errors)
     if not all(map(math.isfinite, differences)):
         broken = "a difference is not a number"
-        return Outcome(False, None, broken, reason=broken, cases=len(differences), samples=list(differences))
+        return Outcome(
+            False, None, broken, bound, unit, broken, cases=len(differences), samples=list(differences)
+        )
     centre, error = mean(differences), stdev(differences) / math.sqrt(len(differences))
     held = centre - standard_errors * error > above
-    bound = f"> {above:g} by {standard_errors:g} standard errors"
-    shown = f"{centre:.3g} ± {error:.2g} {unit}".rstrip() + f" over {len(differences)} seeds, bound: {bound}"
+    spread = f"{centre:.3g} ± {error:.2g} {unit}".rstrip()
+    shown = f"{spread} over {len(differences)} seeds, {bound_in_words(bound, unit)}"
     return Outcome(
         held, centre, shown, bound, unit, "" if held else shown, len(differences), list(differences)
     )
@@ -157,12 +184,12 @@ def together(outcomes: Sequence[Outcome], *, first_only: bool) -> Outcome:
             if outcome.held is verdict:
                 rank_first = "" if _alike(outcomes) else f"rank {rank}: "
                 return replace(outcome, reason=rank_first + outcome.reason, shown=rank_first + outcome.shown)
-    return replace(
-        outcomes[0],
-        shown=f"{outcomes[0].shown}, on all {len(outcomes)} ranks alike"
-        if _alike(outcomes)
-        else _one_by_one(outcomes),
-    )
+    if _alike(outcomes):
+        return replace(outcomes[0], shown=f"{outcomes[0].shown}, on all {len(outcomes)} ranks alike")
+    if outcomes[0].bound.tolerance is not None:
+        worst = max(outcomes, key=lambda outcome: float(outcome.value or 0))
+        return replace(worst, shown=f"{worst.shown}; the largest of {len(outcomes)} ranks")
+    return replace(outcomes[0], shown=_one_by_one(outcomes))
 
 
 def _alike(outcomes: Sequence[Outcome]) -> bool:
@@ -216,16 +243,10 @@ def _wide(thing: Any) -> Tensor:
     return flat.to(torch.complex128 if flat.is_complex() else torch.float64)
 
 
-def _bound(want: Number | None, at_least: Number | None, at_most: Number | None) -> str:
-    parts = [f"{sign} {limit:,g}" if isinstance(limit, float) else f"{sign} {limit:,}"
-             for sign, limit in (("=", want), ("≥", at_least), ("≤", at_most)) if limit is not None]  # fmt: skip
-    if not parts:
+def _bound(want: Number | None, at_least: Number | None, at_most: Number | None) -> Bound:
+    if want is None and at_least is None and at_most is None:
         raise ValueError("a claim needs a bound: want, at_least or at_most")
-    return " and ".join(parts)
-
-
-def _amount(value: Number, unit: str) -> str:
-    return f"{value:,} {unit}".rstrip()
+    return Bound(want=want, at_least=at_least, at_most=at_most)
 
 
 def _short(thing: Any) -> str:

@@ -9,9 +9,11 @@ from labs.kit.display.screen import Screen
 from labs.kit.distributed.world import World
 from labs.kit.measure.timing import Arms
 from labs.kit.runner.step_cache import StepCache
+from labs.record import Prediction
 
 Function = Callable[..., Any]
 Timer = Callable[..., Arms]
+Ask = Callable[[Prediction], str | None]
 
 
 def unseen() -> Screen:
@@ -24,7 +26,8 @@ class RunContext:
     """Screen, folder and processes of a run, and what takes the place of its steps, its clock and its memory.
 
     `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `cache` for steps, when mutants are
-    judged; `replacements` take the place of steps; `learner` names those of them that a learner wrote.
+    judged; `replacements` take the place of steps; `learner` names those of them that a learner wrote. `only` names the parts
+    that are run, where not all are. `ask` puts a prediction to the person at the terminal and returns the guess.
     """
 
     screen: Screen = field(default_factory=unseen)
@@ -34,3 +37,5 @@ class RunContext:
     cache: StepCache | None = None
     replacements: Mapping[str, Function] = field(default_factory=dict)
     learner: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    ask: Ask = lambda prediction: None

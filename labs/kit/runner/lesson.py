@@ -1,17 +1,22 @@
-"""A lab's file as the kit sees it: its header, its steps in file order, its exercises and its known mistakes."""
+"""A lab's file as the kit sees it: its header, its parts in the order of reading, its steps, exercises and known mistakes."""
 
+import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from labs import catalog
-from labs.kit.runner.marks import Mutant, marks_of
+from labs.kit.runner.marks import Equivalent, Mutant, marks_of
+from labs.kit.runner.reading import Sentence, callers_of, sentences, stepped
 
 Function = Callable[..., Any]
+PART = ["cfg", "lab"]  # the parameters by which a part is known
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,11 @@ class Lesson:
     entry: catalog.Entry
     run: Function
     config: type
-    namespace: dict[str, Any]
+    namespaces: tuple[dict[str, Any], ...]
+    parts: dict[str, Function]
     steps: dict[str, Function]
+    classes: dict[str, type]
     exercises: dict[str, str]
-    mutants: tuple[Mutant, ...]
 
     @property
     def title(self) -> str:
@@ -34,42 +40,108 @@ class Lesson:
     def import_name(self) -> str:
         return self.entry.import_name
 
+    @cached_property
+    def sentences(self) -> dict[str, Sentence]:
+        """Return every claim of the lab by its id, as it stands in the source."""
+        return {found.id: found for part in self.parts.values() for found in sentences(part)}
+
+    @cached_property
+    def called_by_parts(self) -> frozenset[str]:
+        """Return the names of the functions that parts hand to `lab.step`: they are shown where they are called."""
+        return frozenset().union(*(stepped(part) for part in self.parts.values()))
+
+    @cached_property
+    def mutants(self) -> tuple[Mutant, ...]:
+        """Return the known mistakes, from the file beside the lab's."""
+        return tuple(getattr(self._beside("mutants"), "MUTANTS", ()))
+
+    @cached_property
+    def equivalents(self) -> tuple[Equivalent, ...]:
+        """Return the systematic edits that change no true statement."""
+        return tuple(getattr(self._beside("mutants"), "EQUIVALENT", ()))
+
+    def _beside(self, what: str) -> ModuleType | None:
+        return _beside(self.entry, what)
+
     def exercise_of(self, step: str) -> str:
         """Return the id of a step's exercise, `1.2`, or an empty string."""
         return next((id_ for id_, name in self.exercises.items() if name == step), "")
 
+    def parts_that_reach(self, step: str) -> frozenset[str]:
+        """Return the names of the parts from whose code a step can be reached."""
+        return callers_of(step, {**self.steps, **self.classes, **self.parts}) & self.parts.keys()
+
     @contextmanager
     def replaced(self, replacements: Mapping[str, Function]) -> Iterator[None]:
-        """Put other functions in the place of steps, for every caller in the lab's module, and take them out again."""
-        originals = {name: self.namespace[name] for name in replacements}
-        self.namespace.update(replacements)
+        """Put other functions in the place of steps, for every caller in the lab's files, and take them out again."""
+        originals = [
+            (namespace, name, namespace[name])
+            for namespace in self.namespaces
+            for name in replacements
+            if name in namespace
+        ]
+        for namespace, name, _ in originals:
+            namespace[name] = replacements[name]
         try:
             yield
         finally:
-            self.namespace.update(originals)
+            for namespace, name, original in originals:
+                namespace[name] = original
 
 
 def read(run: Function, config: type) -> Lesson:
     """Read the lab whose `run` and `Config` these are."""
-    namespace = run.__globals__
     entry = catalog.read_header(Path(run.__code__.co_filename))
-    steps = _steps(namespace, run)
+    namespaces = [run.__globals__]
+    if helpers := _beside(entry, "helpers"):
+        namespaces.append(vars(helpers))
+    own = [thing for namespace in namespaces for thing in _own(namespace)]
+    functions: dict[str, Function] = {
+        thing.__name__: thing for thing in own if isinstance(thing, FunctionType) and thing is not run
+    }
+    classes = {thing.__name__: thing for thing in own if isinstance(thing, type) and thing is not config}
+    parts = {
+        name: function
+        for name, function in functions.items()
+        if list(inspect.signature(function).parameters) == PART
+    }
+    steps = {name: function for name, function in functions.items() if name not in parts}
     marked = [name for name, step in steps.items() if marks_of(step).hints]
     exercises = {f"{entry.number}.{place}": name for place, name in enumerate(marked, 1)}
-    return Lesson(entry, run, config, namespace, steps, exercises, tuple(namespace.get("MUTANTS", ())))
+    return Lesson(entry, run, config, tuple(namespaces), parts, steps, classes, exercises)
 
 
-def title_and_prose(step: Function) -> tuple[str, str]:
-    """Split a step's docstring into its first line, without the full stop, and the rest."""
-    first, _, rest = (inspect.getdoc(step) or step.__name__).partition("\n")
+def title_and_prose(function: Function) -> tuple[str, str]:
+    """Split a docstring into its first line, without the full stop, and the rest."""
+    first, _, rest = (inspect.getdoc(function) or function.__name__).partition("\n")
     return first.rstrip("."), rest.strip("\n")
 
 
-def _steps(namespace: dict[str, Any], run: Function) -> dict[str, Function]:
+def _own(namespace: dict[str, Any]) -> list[Any]:
+    """Return the functions and classes that a module defines itself, in the order of its file."""
     own = [
         thing
         for thing in namespace.values()
-        if isinstance(thing, FunctionType) and thing.__module__ == run.__module__
+        if isinstance(thing, FunctionType | type) and thing.__module__ == namespace["__name__"]
     ]
-    in_file_order = sorted(own, key=lambda step: step.__code__.co_firstlineno)
-    return {step.__name__: step for step in in_file_order if step is not run}
+    return sorted(own, key=_line)
+
+
+def _line(thing: Any) -> int:
+    code = getattr(thing, "__code__", None)
+    return int(code.co_firstlineno) if code else inspect.getsourcelines(thing)[1]
+
+
+def _beside(entry: catalog.Entry, what: str) -> ModuleType | None:
+    """Import `_labNN_mutants.py` or `_labNN_helpers.py` from beside the lab's own file; None where there is none."""
+    assert entry.path is not None
+    path = entry.path.with_name(f"_lab{entry.number:02d}_{what}.py")
+    name = f"{entry.import_name.rpartition('.')[0]}.{path.stem}"
+    if name in sys.modules or not path.exists():
+        return sys.modules.get(name)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -16,12 +16,13 @@ from rich.markup import escape
 
 from labs import home, record
 from labs.errors import UsageError, no_space
+from labs.kit.display.asking import Asking
 from labs.kit.display.screen import Screen
 from labs.kit.distributed.world import World, leave
 from labs.kit.runner import config as flags
 from labs.kit.runner import lesson as lessons
 from labs.kit.runner.attempt import Attempt
-from labs.kit.runner.context import RunContext
+from labs.kit.runner.context import Ask, RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.session import blank, describe_machine, perform
@@ -72,8 +73,8 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def command(lesson: Lesson, arguments: list[str]) -> int:
     """Parse the arguments, run the lesson once, and return the exit status."""
     chosen = _parse(lesson, arguments)
-    smoke, attempt_file, launcher, folder = (
-        chosen.pop(name) for name in ("smoke", "attempt", "launcher", "folder")
+    smoke, attempt_file, launcher, folder, predict = (
+        chosen.pop(name) for name in ("smoke", "attempt", "launcher", "folder", "predict")
     )
     cfg: Any = flags.build(lesson.config, smoke, chosen)
     world = World.from_environment()
@@ -89,7 +90,25 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
             learner=frozenset(attempt.written),
             cache=attempt.memory,
         )
+    elif predict:
+        context = replace(context, ask=_asking(world))
     return _kept(lesson, cfg, notes, context, attempt)
+
+
+def _asking(world: World) -> Ask:
+    """Return what asks for guesses: rank 0, which tells the others. Where nobody sits at the terminal, that is said."""
+    possible = world.gather("can ask", Asking.possible())[0]
+    if not possible:
+        if world.first:
+            print(
+                "nobody can be asked here (a pipe, or a job): guesses are shown with their answers",
+                file=sys.stderr,
+            )
+        return lambda prediction: None
+    asking = Asking(Screen().terminal, patience_s=world.agree_s / 2 if world.size > 1 else None)
+    if world.size == 1:
+        return asking
+    return lambda prediction: world.gather("guess", asking(prediction) if world.first else None)[0]
 
 
 def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> Path:
@@ -138,6 +157,7 @@ def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
         f"Lab {lesson.entry.number:02d} · {lesson.title}\n\n{lesson.entry.sections['Question']}",
     )
     parser.add_argument("--attempt", help="a file with your own steps in the place of the lab's")
+    parser.add_argument("--predict", action="store_true", help="ask for your guess before a number comes")
     parser.add_argument("--launcher", default="local", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     return vars(parser.parse_args(arguments))
@@ -185,6 +205,9 @@ def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) ->
         for verdict in ("held", "failed", "not measured here")
         if notes.count(verdict)
     ]
+    if guessed := [prediction for prediction in notes.predictions if prediction.guessed]:
+        right = sum(prediction.guessed == prediction.answer for prediction in guessed)
+        screen.show(f"[magenta]◆ you guessed {right} of {len(guessed)}[/]")
     screen.show(
         f"[bold]{' · '.join(counts) or 'no claims'}[/]  [dim]{notes.seconds:.1f} s · kept in {escape(where)}[/]",
         wrap=False,

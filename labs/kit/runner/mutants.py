@@ -18,10 +18,12 @@ from labs.kit.runner import lesson as lessons
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.marks import Mutant, marks_of
+from labs.kit.runner.reading import callers_of
 from labs.kit.runner.session import rehearse
-from labs.kit.runner.step_cache import StepCache, callers_of
+from labs.kit.runner.step_cache import StepCache
 
-PATIENCE_S = 20.0  # how long a process waits for one that a mutant has led astray
+PATIENCE_S = 20.0  # at the least, how long a process waits for one that a mutant has led astray …
+PATIENCE = 4  # … and at the least so many times what the whole lab took without a mutant: a busy machine is no mistake
 SPREAD = (0.99, 0.995, 1.0, 1.005, 1.01)  # injected samples lie this close together: a quiet machine
 
 
@@ -78,9 +80,10 @@ def matrix(
     for mutant in lesson.mutants:
         progress(mutant.name)
         trials.append(bench.trial(mutant, notes))
-    if any(claim.kind == "ratio" for claim in notes.claims):
+    timed = frozenset(notes.parts_named(claim.part for claim in notes.claims if claim.kind == "ratio"))
+    if timed:
         progress("both arms the same")
-        trials.append(_verdict("both arms the same", "(timing)", notes, bench.with_same_arms()))
+        trials.append(_verdict("both arms the same", "(timing)", notes, bench.with_same_arms(timed)))
     unmeasured = {claim.id: claim.reason for claim in notes.claims if claim.verdict == "not measured here"}
     held = [claim for claim in notes.claims if claim.verdict == "held"]
     judges = {claim.id: tuple(claim.judges) for claim in held}
@@ -96,6 +99,7 @@ class _Bench:
         self.cfg: Any = lesson.config.smoke()  # type: ignore[attr-defined]
         self.memory = StepCache()
         self.runs = 0
+        self.patience_s = 0.0  # as long as the lab's own run may take; known once that is over
 
     def reference(self) -> record.Run:
         """Run the lab as it is, with every bound of a ratio met. Raises DoesNotHold where a claim fails all the same."""
@@ -105,6 +109,7 @@ class _Bench:
             raise DoesNotHold(
                 f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}"
             )
+        self.patience_s = self.world.agreed(max(PATIENCE_S, PATIENCE * notes.seconds))
         return notes
 
     def trial(self, mutant: Mutant, notes: record.Run) -> Trial:
@@ -117,20 +122,28 @@ class _Bench:
     def with_mutant(self, mutant: Mutant) -> record.Run:
         if marks_of(mutant.step).fresh:
             return _in_own_process(self.lesson, mutant)
-        name = mutant.step.__name__
+        return self.with_step(mutant.step.__name__, mutated(mutant))
+
+    def with_step(self, name: str, function: Function) -> record.Run:
+        """Run the parts that a step can reach with another function in its place."""
         cache = StepCache(self.memory, callers_of(name, self.lesson.steps))
+        only = self.lesson.parts_that_reach(name)
         return self._run(
-            RunContext(timer=distinct_arms, cache=cache, replacements={name: mutated(self.lesson, mutant)})
+            RunContext(timer=distinct_arms, cache=cache, replacements={name: function}, only=only)
         )
 
-    def with_same_arms(self) -> record.Run:
+    def with_same_arms(self, parts: frozenset[str]) -> record.Run:
         """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
-        return self._run(RunContext(timer=same_arms, cache=StepCache(self.memory)))
+        return self._run(RunContext(timer=same_arms, cache=StepCache(self.memory), only=parts))
 
     def _run(self, context: RunContext) -> record.Run:
         self.runs += 1
-        world = self.world.with_prefix(f"run-{self.runs}", agree_s=PATIENCE_S, collective_s=PATIENCE_S)
-        return rehearse(self.lesson, self.cfg, replace(context, world=world), smoke=True)
+        own = self.world.with_prefix(
+            f"run-{self.runs}",
+            agree_s=self.patience_s or self.world.agree_s,
+            collective_s=self.patience_s or self.world.collective_s,
+        )
+        return rehearse(self.lesson, self.cfg, replace(context, world=own), smoke=True)
 
 
 def _verdict(name: str, step: str, notes: record.Run, mutant_notes: record.Run) -> Trial:
@@ -163,9 +176,9 @@ def same_arms(first: Function, second: Function, *, at_least: float | None, at_m
     return Arms([centre * factor for factor in SPREAD], [1.0] * len(SPREAD))
 
 
-def mutated(lesson: Lesson, mutant: Mutant) -> Function:
+def mutated(mutant: Mutant) -> Function:
     """Return the mutant's step with its one edit made. Raises ValueError where the edit is not a fair one."""
-    return _compiled(mutated_source(mutant), mutant, lesson.namespace)
+    return compiled(mutated_source(mutant), mutant.step, mutant.name)
 
 
 def mutated_source(mutant: Mutant) -> str:
@@ -198,10 +211,10 @@ def _returns(function: ast.FunctionDef) -> set[int]:
     return lines
 
 
-def _compiled(source: str, mutant: Mutant, namespace: dict[str, Any]) -> Function:
-    """Define the function among the lab's own names, so that it finds its helpers, and leave those names as they were."""
-    name = mutant.step.__name__
-    file = f"<mutant {name}: {mutant.name}>"
+def compiled(source: str, step: Function, edit: str) -> Function:
+    """Define a step anew among its own file's names, so that it finds its helpers, and leave those names as they were."""
+    name, namespace = step.__name__, inspect.unwrap(step).__globals__
+    file = f"<mutant {name}: {edit}>"
     linecache.cache[file] = (
         len(source),
         None,
@@ -243,7 +256,10 @@ def _main(import_name: str, place: str) -> None:
     lesson = load(import_name)
     mutant = lesson.mutants[int(place)]
     cfg = lesson.config.smoke()  # type: ignore[attr-defined]
-    context = RunContext(timer=distinct_arms, replacements={mutant.step.__name__: mutated(lesson, mutant)})
+    name = mutant.step.__name__
+    context = RunContext(
+        timer=distinct_arms, replacements={name: mutated(mutant)}, only=lesson.parts_that_reach(name)
+    )
     notes = rehearse(lesson, cfg, context, smoke=True)
     print(notes.model_dump_json())
 

@@ -83,7 +83,7 @@ def describe_machine(notes: record.Run) -> None:
 
 
 def _named(error: Exception, notes: record.Run, world: World) -> str:
-    step = notes.steps[-1].name if notes.steps else ""
+    step = world.place
     where = f" in step {step}" if step else ""
     line = traceback.extract_tb(error.__traceback__)[-1]
     first = _plain(str(error))
