@@ -4,11 +4,12 @@ Question:
     Why does `view()` refuse a transposed tensor, and what is a tensor once you take the strides away?
 
 You will see:
-    - A tensor is a flat storage plus three facts: sizes, strides, offset. One formula finds every element.
-    - Transposing, slicing, expanding and cutting windows move no data: they write new strides over the old storage.
-    - `view` asks whether new strides exist for the new shape. You write the rule, and it agrees with torch 400 times of 400.
-    - What sharing costs: a slice of ten numbers that saves 4 MiB to disk, a write that lands three times in one element.
-    - A strided walk reads the same count of numbers several times slower: it drags whole cache lines for one number each.
+    - A tensor is a flat storage and a note on how to read it: sizes, strides, offset. One formula finds
+      every element.
+    - The rule by which `view` grants or refuses a shape. You can write it yourself; it agrees with torch 400
+      times of 400.
+    - Ten numbers that take 4 MiB on disk, and an addition of 1 to ones that leaves a 4 behind.
+    - The same count of numbers, read about ten times more slowly, because they lie 64 bytes apart.
 
 Run:
     make lab-01
@@ -20,34 +21,43 @@ Needs:
 Builds on:
     nothing; this is where the course starts
 
+Remember:
+    A tensor is a storage, and sizes, strides and an offset that say how to read it; all of them count
+    elements, not bytes. Transposing, slicing and expanding write a new note and move nothing. `view` succeeds
+    exactly when a note for the new shape exists, and `reshape` copies where none does: use `view` where a copy
+    would be a mistake. Clone a small slice before you save or keep it, and clone an overlapping view before
+    you write through it. This lab does not show what a GPU makes of strides. Next comes lab 02, in which a
+    stride of 0 does most of the work.
+
 Sources:
-    - PyTorch documentation: Tensor Views; torch.Tensor.view; torch.Tensor.as_strided
-    - E. Yang, "PyTorch internals", 2019: tensors, strides and storages
-    - U. Drepper, "What Every Programmer Should Know About Memory", 2007, section 3.3: cache lines and sequential access
+    - PyTorch documentation, Tensor Views: https://docs.pytorch.org/docs/stable/tensor_view.html
+    - PyTorch documentation, torch.Tensor.view:
+      https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view.html
+    - E. Yang, "PyTorch internals", 2019, on strides: https://blog.ezyang.com/2019/05/pytorch-internals/
+    - U. Drepper, "What Every Programmer Should Know About Memory", 2007, sections 3.3 and 6.2:
+      https://www.akkadia.org/drepper/cpumemory.pdf
 
 Notebook:
     01_Storage_vs_View.ipynb
 """
 
 import io
-import math
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
-from typing import NamedTuple
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
-from labs.kit import Lab, Mutant, exercise, main
+from labs.kit import Lab, exercise, main
 from labs.kit.measure.memory import peak_bytes
+from labs.m1_tensors._lab01_helpers import Layout, random_layouts, storage_of, walked
 
-# Shape letters: M rows, N columns or elements, W windows, K elements of a window, B C H W images, channels, height, width.
+# Shape letters: M rows, N columns or elements, W windows, K elements of a window;
+# B C H W images, channels, height, width.
 
-FLOATS_PER_LINE = 16  # a cache line holds 64 bytes, a float32 takes 4
-Write = Callable[[Tensor], object]
+FLOATS_PER_LINE = 16  # 64 bytes of 4-byte floats: a cache line of most processors, half a line of Apple's
 
 
 @dataclass(frozen=True)
@@ -61,28 +71,18 @@ class Config:
 
     @classmethod
     def smoke(cls) -> "Config":
-        return cls(rows=64, cols=64, walk=2**12)
-
-
-class Layout(NamedTuple):
-    """Sizes and strides of a tensor, and the shape that somebody asks `view` for."""
-
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    target: tuple[int, ...]
+        return cls(rows=64, cols=67, walk=2**12)
 
 
 def views_of(x_MN: Tensor) -> dict[str, Tensor]:
     """Look at one storage in nine ways.
 
-    A tensor is not its numbers. The numbers lie in a *storage*, one row of bytes. The tensor is a small note on how to read
-    it: sizes, strides (how far to jump when an index grows by one) and an offset (where to start). Each line below writes
-    a new note and touches no number. Even NumPy and DLPack, the exchange format between libraries, only copy the note.
+    Each line writes a new note over the storage of `x_MN` and touches no number. Even NumPy and DLPack, the
+    format in which libraries hand tensors to one another, only copy the note.
     """
-    transpose_NM = x_MN.t()
     block = x_MN[3:9, 5:]
-    return {
-        "transpose": transpose_NM,
+    views = {
+        "transpose": x_MN.t(),
         "block": block,
         "every other column": x_MN[:, ::2],
         "diagonal": x_MN.diagonal(),
@@ -92,23 +92,38 @@ def views_of(x_MN: Tensor) -> dict[str, Tensor]:
         "through NumPy": torch.from_numpy(x_MN.numpy()),
         "through DLPack": torch.utils.dlpack.from_dlpack(x_MN),
     }
+    return views
 
 
 @exercise(
-    "`view.stride()` holds one jump for each dim, `view.storage_offset()` the start. No number of the view's own is needed.",
-    "Begin with the offset alone as a tensor of no dims. Each dim adds `index * stride`: broadcasting builds the whole grid.",
-    "For each size and stride: `places = places.unsqueeze(-1) + stride * torch.arange(size)`; then index the storage with it.",
+    "`view.stride()` holds one jump for each dim, `view.storage_offset()` the start. No number of the view's "
+    "own is needed.",
+    "Begin with the offset alone, a tensor of no dims. Each dim adds `index * stride`: broadcasting builds "
+    "the whole grid.",
+    "For each size and stride: `places = places.unsqueeze(-1) + stride * torch.arange(size)`; then index the "
+    "storage with it.",
+    contract="""
+        `view` is a tensor of any shape and dtype, laid out in any way; it stays as it is. Return its
+        elements, in its shape and its dtype, found by their addresses alone: without indexing or copying the
+        view itself. The bare row of numbers is `torch.empty(0,
+        dtype=view.dtype).set_(view.untyped_storage())`.
+
+        >>> read_by_address(torch.arange(6).view(2, 3).t())
+        tensor([[0, 3],
+                [1, 4],
+                [2, 5]])
+        """,
+    insight=(
+        "The formula needs no case for `expand` or for a transpose: stride 0 and swapped strides are "
+        "numbers like others."
+    ),
 )
 def read_by_address(view: Tensor) -> Tensor:
     """Read every element of a view from the raw storage.
 
-    The whole of indexing is one formula. For an element at index (i₀, i₁, …):
+    The element at index (i₀, i₁, …) lies at
 
         address = offset + i₀·stride₀ + i₁·stride₁ + …
-
-    Return the view's elements in its own shape, found by address alone. The bare row of numbers, with no shape or strides
-    to help, is `torch.empty(0, dtype=view.dtype).set_(view.untyped_storage())`. With stride 0 an index moves nothing: that
-    is all there is to `expand`.
     """
     storage = torch.empty(0, dtype=view.dtype).set_(view.untyped_storage())
     places = torch.tensor(view.storage_offset())
@@ -118,56 +133,78 @@ def read_by_address(view: Tensor) -> Tensor:
     return elements
 
 
-def pixel_by_pixel(image_BCHW: Tensor) -> Tensor:
-    """Store an image pixel by pixel and keep its shape.
+def one_storage(cfg: Config, lab: Lab) -> None:
+    """What is left of a tensor once you take the strides away?
 
-    `channels_last` is not a shape but an order in memory. The tensor still says (B, C, H, W); the strides say that the C
-    numbers of one pixel lie side by side, as convolutions on many devices like to read them. So the order is
+    A row of numbers. That row is called the *storage*, and it knows neither rows nor columns. What makes a
+    matrix of it is a short note: the sizes, one *stride* for each dim (how many elements to go on when that
+    index grows by one) and an *offset* (where to begin). All three count elements; that a float32 takes four
+    bytes matters only to the hardware.
 
-        stride = (H·W·C, 1, W·C, C)
+    So there is no such thing as "the transposed data". `x.t()` is a second note over the same storage, with
+    the two strides swapped. A slice has another offset, `x[:, ::2]` a stride twice as large, and an expanded
+    row the stride 0: the index grows, and the address stays where it is.
+
+    If the note is all there is, then reading a tensor by hand needs only one formula. We read nine views that
+    way, and once more over whole numbers above 2²⁴, which a detour through float32 would change.
     """
-    stored_BCHW = image_BCHW.contiguous(memory_format=torch.channels_last)
-    return stored_BCHW
+    x_MN = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32).view(cfg.rows, cfg.cols)
+    views = lab.step(views_of, x_MN)
+    notes = [
+        (name, list(t.shape), list(t.stride()), t.storage_offset())
+        for name, t in {"x": x_MN, **views}.items()
+    ]
+    lab.table("One storage, ten notes", ["tensor", "sizes", "strides", "offset"], notes)
+    storages = [storage_of(view) for view in views.values()]
+    lab.equal(
+        "01.shared", "All nine views lie in the storage of x.", storages, [storage_of(x_MN)] * 9, unit="views"
+    )
 
-
-def random_layouts(count: int) -> list[Layout]:
-    """Draw tensors of all kinds, and shapes to view them in.
-
-    Sizes of 1 to 4 in up to four dims; strides of a plain tensor that are then shuffled, stretched or set to 0, each now and
-    then; targets that hold as many elements. The table below counts both answers, so that you see that neither is a safe guess.
-    """
-    layouts = []
-    for _ in range(count):
-        shape = [random.choice((1, 2, 3, 4)) for _ in range(random.randint(1, 4))]
-        stride = [math.prod(shape[dim + 1 :]) for dim in range(len(shape))]
-        if random.random() < 0.4:
-            order = random.sample(range(len(shape)), len(shape))
-            shape, stride = [shape[dim] for dim in order], [stride[dim] for dim in order]
-        if random.random() < 0.3:
-            stretched = random.randrange(len(shape))
-            stride = [
-                step * random.choice((0, 2)) if dim <= stretched else step for dim, step in enumerate(stride)
-            ]
-        factors = [factor for size in shape for factor in {4: (2, 2)}.get(size, (size,)) if factor > 1]
-        cuts = sorted(random.choices(range(len(factors) + 1), k=random.randint(0, 3)))
-        pieces = [factors[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(factors)], strict=True)]
-        layouts.append(Layout(tuple(shape), tuple(stride), tuple(math.prod(piece) for piece in pieces)))
-    return layouts
+    large = lab.step(views_of, 2**40 + torch.arange(9 * 13).view(9, 13))
+    everything = [*views.values(), *large.values()]
+    read = [lab.step(read_by_address, view) for view in everything]
+    lab.equal(
+        "01.address",
+        "Every element of every view lies at its offset plus the sum of index times stride.",
+        read,
+        [view.clone() for view in everything],
+        cases=sum(view.numel() for view in everything),
+        unit="elements",
+    )
 
 
 @exercise(
-    "Which neighbouring dims are walked with one even stride, as if they were a single dim? Only sizes inside one such run can change.",
-    "Dims of size 1 do not count. Two neighbours make one run when the left stride equals right size times right stride.",
-    "Collect the lengths of the runs; let the target's sizes use them up from the left: each must divide what is left of its run.",
+    "Which neighbouring dims are walked with one even stride, as if they were a single dim? Only sizes "
+    "inside such a run can change.",
+    "Dims of size 1 do not count. Two neighbours make one run when the left stride equals right size times "
+    "right stride.",
+    "Collect the lengths of the runs; let the target's sizes use them up from the left: each must divide "
+    "what is left of its run.",
+    contract="""
+        `shape` and `stride` describe a tensor of any layout, and `target` a shape of as many elements. Return
+        True where `view(target)` exists over the same storage, else False, from these three tuples alone. A
+        tensor without elements can be viewed in every shape that has none.
+
+        >>> view_is_legal((3, 4), (4, 1), (12,)), view_is_legal((4, 3), (1, 4), (12,))
+        (True, False)
+        """,
+    insight=(
+        "Splitting a dim is always possible. Only merging two dims can fail, and only where their strides "
+        "do not fit."
+    ),
 )
 def view_is_legal(shape: tuple[int, ...], stride: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Decide, from sizes and strides alone, whether `view(target)` can be granted.
 
-    A view may not copy, so it exists only if *some* strides describe the new shape over the old storage. Join neighbouring
-    dims into runs that memory walks evenly, stride[i] = size[i+1]·stride[i+1]. Inside a run any split is possible; across
-    the gap between two runs no single stride can reach. That gap is what torch's message means by "two contiguous
-    subspaces". A transpose puts a gap between all its dims, so it cannot be flattened.
+    Join neighbouring dims into runs that one stride walks, wherever
+
+        stride[i] = size[i+1] · stride[i+1]
+
+    Inside a run any split is possible; from one run to the next no single stride can reach. torch's message
+    calls the runs "contiguous subspaces".
     """
+    if 0 in shape:
+        return True
     runs: list[int] = []
     last_step = 0
     for size, step in zip(shape, stride, strict=True):
@@ -188,13 +225,9 @@ def view_is_legal(shape: tuple[int, ...], stride: tuple[int, ...], target: tuple
 
 
 def asked_of_torch(layout: Layout) -> tuple[bool, bool]:
-    """Ask torch for the view, and ask `reshape` whether it copied.
-
-    `reshape` is polite: it gives a view where one exists and a copy where none does, and never says which. So the answer
-    "shares the storage" is also the answer to "was a view possible".
-    """
-    room = sum((size - 1) * step for size, step in zip(layout.shape, layout.stride, strict=True)) + 1
-    tensor = torch.arange(room).as_strided(layout.shape, layout.stride)
+    """Ask torch for the view, and ask `reshape` whether its result shares the storage."""
+    room = sum((size - 1) * step for size, step in zip(layout.shape, layout.stride, strict=True) if size) + 1
+    tensor = torch.arange(max(room, 1)).as_strided(layout.shape, layout.stride)
     try:
         tensor.view(layout.target)
         viewed = True
@@ -204,235 +237,361 @@ def asked_of_torch(layout: Layout) -> tuple[bool, bool]:
     return viewed, storage_of(reshaped) == storage_of(tensor)
 
 
+VIEW_GUESSES = {
+    "`y.view(3, 8)`": (
+        "No. The first row would have to visit 0 1 2 3 12 13 14 15. From 3 to 12 it is a step of 9, "
+        "everywhere else a step of 1."
+    ),
+    "`y.view(6, 4)`": "No. The six rows would begin at 0, 12, 4, 16, 8, 20: steps of +12 and −8.",
+    "`y.view(3, 2, 2, 2)`": "**Yes.** It splits the last dim and merges nothing: the strides (4, 12, 2, 1) do it.",
+    "none of them": "Splitting a dim is always possible, and the third view does only that.",
+}
+
+
+def new_shapes(cfg: Config, lab: Lab) -> None:
+    """When does a new shape cost nothing?
+
+    Take a matrix of three rows and four columns and turn it into one row of twelve: `x.view(12)`. Nothing is
+    copied, because the numbers already lie in that order. Now transpose it first. `x.t().view(12)` is
+    refused, although `x.t()` holds the same twelve numbers in the same storage. What is the difference?
+
+    Read the transpose row by row and write down where each number lies in the storage: 0, 4, 8, 1, 5, 9, 2,
+    6, 10, 3, 7, 11. A tensor with one dim has *one* stride: from each element to the next it takes the same
+    step. Here the steps are +4, +4, −7, +4, +4, −7 … No single number does that, so no view with the shape
+    (12,) exists, and `view` never copies. It has to refuse.
+
+    In general `view` succeeds exactly when strides exist that visit the old addresses in the old order. Two
+    neighbouring dims can be merged into one if the outer one steps as far as the inner one reaches:
+    `stride[i] == size[i+1] * stride[i+1]`. A dim can always be split. Everything else needs a copy.
+    """
+    lab.predict(
+        "01.rule",
+        "`x` has the shape (2, 3, 4), and `y = x.transpose(0, 1)` has the shape (3, 2, 4) and the strides "
+        "(4, 12, 1). Which of these does torch grant?",
+        VIEW_GUESSES,
+        answer="`y.view(3, 2, 2, 2)`",
+    )
+    small = torch.arange(12).view(3, 4)
+    lab.diagram(
+        "Twelve addresses in the order of reading",
+        walked("x.view(12)", small),
+        walked("x.t(), row by row", small.t()),
+    )
+    transpose = lab.once(views_of, torch.arange(9.0 * 13).view(9, 13))["transpose"]
+    message = "spans across two contiguous subspaces"
+    flatten = partial(transpose.view, -1)
+    lab.raises("01.view-transpose", "`view` refuses the transpose.", flatten, RuntimeError, message)
+    layouts = lab.step(random_layouts, cfg.layouts)
+    by_rule = [lab.step(view_is_legal, *layout) for layout in layouts]
+    answers = [lab.step(asked_of_torch, layout) for layout in layouts]
+    granted, shared = [viewed for viewed, _ in answers], [shares for _, shares in answers]
+    rows = [
+        ("granted", answers.count((True, True)), answers.count((True, False))),
+        ("refused", answers.count((False, True)), answers.count((False, False))),
+    ]
+    lab.table("What torch said", ["view is", "reshape shares", "reshape copies"], rows)
+    lab.equal("01.rule", "The rule by hand and torch agree on each layout.", by_rule, granted, unit="layouts")
+    lab.equal("01.reshape", "`reshape` copies exactly where `view` refuses.", shared, granted, unit="layouts")
+    lab.say(
+        "So `reshape` is `view` with a copy as its way out, and it does not tell you which you got. Where a "
+        "copy would be a mistake (you mean to write through the result, or the tensor is large) use `view` "
+        "and let it refuse."
+    )
+
+
+def pixel_by_pixel(image_BCHW: Tensor) -> Tensor:
+    """Store an image pixel by pixel and keep its shape.
+
+    The C numbers of one pixel lie side by side, so the strides of (B, C, H, W) become
+
+        stride = (H·W·C, 1, W·C, C)
+    """
+    stored_BCHW = image_BCHW.contiguous(memory_format=torch.channels_last)
+    return stored_BCHW
+
+
+def other_order(cfg: Config, lab: Lab) -> None:
+    """Can one shape be stored in another order?
+
+    A photograph is a tensor of shape (B, C, H, W): images, channels, height, width. By default all the red
+    comes first, then all the green. Convolutions on many devices would rather have the three numbers of one
+    pixel side by side. Must the whole program now speak of (B, H, W, C)?
+
+    It need not, since the shape does not say where things lie. `channels_last` copies the numbers into the
+    other order and writes strides that hide it: the code that indexes (b, c, h, w) stays as it is. This is a
+    copy, so it costs once. Mistaking it for a `reshape` is a classic: that keeps the order of the numbers,
+    and hands you a scrambled picture of the right shape.
+    """
+    image_BCHW = torch.rand(2, 3, 5, 7)
+    stored_BCHW = lab.step(pixel_by_pixel, image_BCHW)
+    strides = (5 * 7 * 3, 1, 7 * 3, 3)
+    lab.equal(
+        "01.channels-last",
+        "`channels_last` stores pixel by pixel.",
+        stored_BCHW.stride(),
+        strides,
+        unit="strides",
+    )
+    lab.equal(
+        "01.same-image",
+        "The image by its indices is the same as before.",
+        stored_BCHW,
+        image_BCHW,
+        unit="numbers",
+    )
+
+
 @exercise(
     "How many windows of `size` elements fit into n, when each starts `hop` after the one before?",
     "`as_strided(sizes, strides)` takes any strides, also such that meet an element more than once.",
-    "Sizes `((n - size) // hop + 1, size)`; the next window is `hop` elements away, the next element in it one.",
+    "Sizes `((n - size) // hop + 1, size)`; the next window is `hop` elements away, the next element in it "
+    "one.",
+    contract="""
+        `x_N` is contiguous, may begin anywhere in its storage, and stays as it is; `size` ≤ N and `hop` ≥ 1.
+        Return all windows of `size` elements, one at each `hop`, as a view of shape (W, K) that copies
+        nothing. A rest that fills no whole window is left out.
+
+        >>> sliding_windows(torch.arange(6), 3, 2)
+        tensor([[0, 1, 2],
+                [2, 3, 4]])
+        """,
+    insight=(
+        "Convolution, spectrograms and `unfold` are this one line: strides may overlap, and nobody has to "
+        "copy."
+    ),
 )
 def sliding_windows(x_N: Tensor, size: int, hop: int) -> Tensor:
     """Cut a signal into overlapping windows (W, K) without copying one number.
 
-    Speech, time series and convolutions need every window of K elements, a new one at each `hop`. A copy would take about
-    K/hop times the memory. Strides may overlap, so a note is enough: W = ⌊(N − K)/hop⌋ + 1 windows. `x_N` is contiguous.
+    W = ⌊(N − K)/hop⌋ + 1
     """
     count = (len(x_N) - size) // hop + 1
     windows_WK = x_N.as_strided((count, size), (hop, 1))
     return windows_WK
 
 
-def ten_numbers(x_MN: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut ten numbers out of x, as a slice and as a clone.
+def windows(cfg: Config, lab: Lab) -> None:
+    """How do you get every window of a signal without copying it?
 
-    The slice is a note on the storage of x and keeps all of it alive for as long as it lives itself. The clone owns forty
-    bytes.
+    Speech recognition looks at 25 ms of sound, goes on by 10 ms and looks again, so each number is in two or
+    three windows. Copying the windows out would take K/hop times the memory of the signal.
+
+    Nothing in the address formula says that two indices must lead to two addresses. Give the first dim the
+    stride `hop` and the second the stride 1: the next window begins `hop` elements on, and overlaps the one
+    before. `as_strided` writes any note that you ask for, and checks only that it stays within the storage.
+    Getting it right is your affair.
     """
+    signal_N = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32)
+    cuts = [(signal_N, 400, 160), (signal_N[7:100], 9, 4), (signal_N[5:40], 3, 8), (signal_N[:12], 12, 1)]
+    wanted = [x_N.clone().unfold(0, size, hop).clone() for x_N, size, hop in cuts]
+    cut = [lab.step(sliding_windows, *arguments) for arguments in cuts]
+    count = sum(len(windows_WK) for windows_WK in wanted)
+    lab.equal(
+        "01.windows", "Windows by strides are those of `unfold`.", cut, wanted, cases=count, unit="windows"
+    )
+    allocated = peak_bytes(lambda: sliding_windows(signal_N, 400, 160))
+    lab.bytes(
+        "01.windows-free",
+        "Cutting all windows allocates nothing.",
+        allocated,
+        want=0,
+        because="a view is a note, not data",
+    )
+
+
+def ten_numbers(x_MN: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut ten numbers out of x, as a slice and as a clone."""
     corner = x_MN[:1, :10]
     own = corner.clone()
     return corner, own
 
 
 def bytes_on_disk(tensor: Tensor) -> int:
-    """Save a tensor and count the bytes of the file.
-
-    `torch.save` writes the storage, not the view, so that tensors that share one still share it after loading. A small slice
-    therefore drags the whole storage into the file. The cure is to `clone` first.
-    """
+    """Save a tensor and count the bytes of the file."""
     file = io.BytesIO()
     torch.save(tensor, file)
     written = file.tell()
     return written
 
 
-def after_writing(view_of: Callable[[Tensor], Tensor], write: Write) -> list[float] | str:
-    """Write through a view and look at the five numbers underneath.
+def saved_slice(cfg: Config, lab: Lab) -> None:
+    """What does a saved slice cost?
 
-    The views below meet some element several times. torch refuses an in-place sum on an expanded tensor, because each
-    element would be hit several times; it lets `fill_`, `zero_` and an assignment pass, though they alias just the same.
-    Overlapping windows have no stride 0, and nothing warns: an element under three windows gets three additions.
+    You keep ten numbers of each of your thousand batches, and after a while the machine is out of memory. A
+    slice is a note on somebody's storage, and as long as the note lives, all of the storage has to.
+
+    `torch.save` is as faithful: it writes storages, so that two tensors which share one still share it after
+    loading. A small slice drags everything along. The cure is one word, `clone`, which copies the ten numbers
+    into a storage of their own.
     """
+    x_MN = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32).view(cfg.rows, cfg.cols)
+    lab.predict(
+        "01.slice-on-disk",
+        f"`x` is a float32 matrix of {cfg.rows} × {cfg.cols}. How large is the file after `torch.save(x[:1, "
+        ":10], file)`?",
+        {
+            "40 bytes": (
+                "That is ten times four bytes: what the numbers take, without anything that says what they "
+                "are."
+            ),
+            "1 to 2 KB": "That is what the clone takes: forty bytes in a zip archive of seven small records.",
+            f"more than {x_MN.nbytes:,} bytes": "**Yes.** The storage is saved, and a note that reads ten of its numbers.",
+        },
+        answer=f"more than {x_MN.nbytes:,} bytes",
+    )
+    corner, own = lab.step(ten_numbers, x_MN)
+    storages = {storage_of(tensor) for tensor in (x_MN, corner, own)}
+    sharing = "x and its slice share one, the clone has its own"
+    lab.count(
+        "01.clone", "x, its slice and the clone have two storages.", len(storages), want=2, because=sharing
+    )
+    whole, alone = lab.step(bytes_on_disk, corner), lab.step(bytes_on_disk, own)
+    lab.bytes(
+        "01.slice-on-disk",
+        "Saving a slice of ten numbers writes the whole storage.",
+        whole,
+        at_least=x_MN.nbytes,
+        at_most=x_MN.nbytes + 4096,
+        because=(
+            "M·N·4 bytes of storage, and a zip archive of 7 records whose headers and padding stay below 4 "
+            "KiB"
+        ),
+    )
+    zipped = "10·4 bytes, and a zip archive of 7 records whose headers and padding stay below 4 KiB"
+    lab.bytes(
+        "01.clone-on-disk",
+        "Saving a clone writes ten numbers.",
+        alone,
+        at_least=40,
+        at_most=40 + 4096,
+        because=zipped,
+    )
+
+
+REFUSED = "refused: more than one element of the written-to tensor refers to a single memory location"
+VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "expand(2, 5)": lambda base_N: base_N.expand(2, 5),
+    "unfold(0, 3, 1)": lambda base_N: base_N.unfold(0, 3, 1),
+    "as_strided": lambda base_N: base_N.as_strided((3, 3), (1, 1)),
+}
+WRITES: dict[str, Callable[[Tensor], object]] = {
+    "v.add_(1)": lambda view: view.add_(1),
+    "v.fill_(7)": lambda view: view.fill_(7),
+    "v.zero_()": lambda view: view.zero_(),
+    "v[0] = 7": lambda view: view.__setitem__(0, 7),
+}
+
+
+def after_writing(view: str, write: str) -> str:
+    """Write through a view of five ones, and look at the five numbers underneath."""
     base_N = torch.ones(5)
     try:
-        write(view_of(base_N))
+        WRITES[write](VIEWS[view](base_N))
     except RuntimeError as error:
-        return f"refused: {str(error).partition('.')[0]}"
-    left: list[float] = base_N.tolist()
+        reason = str(error).removeprefix("unsupported operation: ").partition(".")[0]
+        return f"refused: {reason}"
+    left = " ".join(f"{number:g}" for number in base_N.tolist())
     return left
 
 
-def expected_after_writing() -> dict[str, list[list[float] | str]]:
-    """Write down what the storage must hold, by counting how often each element is met.
+def writing(cfg: Config, lab: Lab) -> None:
+    """What happens when you write through a view?
 
-    Five elements, windows of three, one apart: element i lies under 1, 2, 3, 2, 1 windows.
+    A write through a view lands in the storage, so everybody who shares it sees the change. That is what
+    `x[:, 0] = 1` is for. It becomes treacherous when two elements of the view lie at *one* address: which of
+    them did you mean to write?
+
+    torch refuses `add_` on an expanded tensor, whose stride 0 gives it away. It lets `fill_`, `zero_` and an
+    assignment pass: they put the same number everywhere, so the order does not matter. Overlapping windows
+    have no stride 0, and there torch notices nothing. Element i of five lies under 1, 2, 3, 2, 1 windows of
+    three, and an addition reaches it that often.
     """
-    refused = "refused: unsupported operation: more than one element of the written-to tensor refers to a single memory location"
-    met = [1, 2, 3, 2, 1]
-    summed = [1.0 + times for times in met]
-    first_window = [7.0] * 3 + [1.0] * 2
-    windows: list[list[float] | str] = [summed, [7.0] * 5, [0.0] * 5, first_window]
-    return {"expand": [refused, [7.0] * 5, [0.0] * 5, [7.0] * 5], "unfold": windows, "as_strided": windows}
+    lab.predict(
+        "01.writes",
+        "`base = torch.ones(5)`, and `base.unfold(0, 3, 1).add_(1)` adds 1 to its three windows of three. "
+        "What is in `base`?",
+        {
+            "2 2 2 2 2": "So it would be, if the windows were copies that somebody merged afterwards.",
+            "2 3 4 3 2": "**Yes.** The middle element lies under three windows and gets three additions.",
+            "an error": "So torch does with an expanded tensor. Overlapping windows have no stride 0, and pass.",
+        },
+        answer="2 3 4 3 2",
+    )
+    left = {view: [lab.step(after_writing, view, write) for write in WRITES] for view in VIEWS}
+    shown = [(view, *(cell.partition(":")[0] for cell in row)) for view, row in left.items()]
+    lab.table("Five ones, after writing through a view", ["view", *WRITES], shown)
+    windows_row = ["2 3 4 3 2", "7 7 7 7 7", "0 0 0 0 0", "7 7 7 1 1"]
+    expected = [REFUSED, "7 7 7 7 7", "0 0 0 0 0", "7 7 7 7 7", *windows_row, *windows_row]
+    lab.equal(
+        "01.writes",
+        "An expanded tensor refuses a sum, and overlapping windows add to an element once for each window "
+        "over it.",
+        [cell for row in left.values() for cell in row],
+        expected,
+        unit="writes",
+        because="of five elements, windows of three meet 1, 2, 3, 2 and 1 times",
+    )
+    lab.say(
+        "Do not build on the second half of that sentence. torch promises nothing about writes to "
+        "overlapping memory, and a kernel that reads eight numbers before it writes one leaves something "
+        "else behind. Clone the view, then write."
+    )
 
 
 def walks(count: int) -> tuple[Tensor, Tensor]:
-    """Lay out two walks over equally many numbers: side by side, and one in each cache line.
-
-    Memory comes in lines of 64 bytes, 16 floats. The near walk uses all 16 of each line, the far walk one, so it moves 16
-    times the bytes for the same sum. A second price may come on top: those 16 times the bytes no longer fit into the cache.
-    Both tensors have the same shape; only the stride differs.
-    """
+    """Lay out two walks over equally many numbers: side by side, and one in each 64 bytes."""
     far = torch.ones(count * FLOATS_PER_LINE)[::FLOATS_PER_LINE]
     near = torch.ones(count)
     return near, far
 
 
 def seconds_per_element(count: int, strides: tuple[int, ...]) -> list[float]:
-    """Time the sum of equally many floats at growing strides, in nanoseconds per element.
-
-    Up to stride 16 each step to the right uses half as much of every line it pays for. Beyond that each element already has
-    a line to itself; what still grows is the number of memory pages touched.
-    """
+    """Time the sum of equally many floats at growing strides, in nanoseconds per element."""
     row = torch.ones(count * max(strides))
-    timers = [Timer("walk.sum()", globals={"walk": row[: count * stride : stride]}) for stride in strides]
+    rows = [row.as_strided((count,), (stride,)) for stride in strides]
+    timers = [Timer("walk.sum()", globals={"walk": row_N}) for row_N in rows]
     return [timer.blocked_autorange(min_run_time=0.05).median / count * 1e9 for timer in timers]
 
 
-def storage_of(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+def strided_walk(cfg: Config, lab: Lab) -> None:
+    """What does a stride cost in time?
 
+    Views are free to make. They are not always free to read. Memory does not hand out single numbers: it
+    comes in *cache lines* of 64 bytes, 16 floats (128 bytes on Apple's processors). A walk with stride 1 uses
+    all 16 of each line. A walk with stride 16 uses one, and moves 16 times the bytes for the same sum.
 
-def in_short(left: list[float] | str) -> str:
-    return left.partition(":")[0] if isinstance(left, str) else " ".join(f"{number:g}" for number in left)
-
-
-WRITES: dict[str, Write] = {
-    "v.add_(1)": lambda view: view.add_(1),
-    "v.fill_(7)": lambda view: view.fill_(7),
-    "v.zero_()": lambda view: view.zero_(),
-    "v[0] = 7": lambda view: view.__setitem__(0, 7),
-}
-VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
-    "expand": lambda base_N: base_N.expand(2, 5),
-    "unfold": lambda base_N: base_N.unfold(0, 3, 1),
-    "as_strided": lambda base_N: base_N.as_strided((3, 3), (1, 1)),
-}
+    A second price comes on top, and has nothing to do with memory. Numbers that lie side by side are added
+    eight or sixteen at a time by one instruction; numbers that lie apart are fetched one by one. The walk
+    with stride 0, which reads a single number again and again and so causes no traffic at all, pays this
+    second price alone.
+    """
+    near, far = lab.step(walks, cfg.walk)
+    lab.ratio(
+        "01.strided-walk",
+        "A sum over numbers 64 bytes apart is slower than one over neighbours.",
+        far.sum,
+        near.sum,
+        at_least=2,
+        because=(
+            "16 × the bytes; we require an eighth of that, since a cache may hold a part and prefetching "
+            "hides some"
+        ),
+    )
+    strides = (0, 1, 2, 4, 8, 16, 32)
+    price = lab.step(seconds_per_element, cfg.walk, strides)
+    lab.plot(
+        "The price of a stride", strides, {"sum": price}, x_label="stride, elements", y_label="ns per element"
+    )
+    lab.say(
+        f"Here an element costs {price[1]:.2g} ns at stride 1, {price[0]:.2g} ns at stride 0 (no traffic, no "
+        f"vector instructions) and {price[5]:.2g} ns at stride 16. Before a loop that reads a transposed "
+        "tensor many times, one `contiguous()` pays."
+    )
 
 
 def run(cfg: Config, lab: Lab) -> None:
-    x_MN = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32).view(cfg.rows, cfg.cols)
-    views = lab.step(views_of, x_MN)
-    notes = [
-        (name, list(t.shape), list(t.stride()), t.storage_offset())
-        for name, t in {"x": x_MN, **views}.items()
-    ]
-    lab.table("One storage, ten notes", ["tensor", "sizes", "strides", "offset"], notes)
-    storages = [storage_of(view) for view in views.values()]
-    lab.equal("01.shared", "all nine views lie in the storage of x", storages, [storage_of(x_MN)] * 9)
-    flatten = lambda: views["transpose"].view(-1)  # noqa: E731
-    lab.raises(
-        "01.view-transpose",
-        "`view` refuses the transpose",
-        flatten,
-        RuntimeError,
-        "spans across two contiguous subspaces",
-    )
-
-    by_address = torch.cat([lab.step(read_by_address, view).flatten() for view in views.values()])
-    by_torch = torch.cat([view.flatten() for view in views.values()])
-    lab.equal("01.address", "every element of every view stands where the formula says", by_address, by_torch)
-    stored = lab.step(pixel_by_pixel, torch.empty(2, 3, 5, 7))
-    kept, strides = (2, 3, 5, 7), (5 * 7 * 3, 1, 7 * 3, 3)
-    lab.equal(
-        "01.channels-last",
-        "`channels_last` keeps the shape and stores pixel by pixel",
-        (*stored.shape, *stored.stride()),
-        (*kept, *strides),
-    )
-
-    layouts = lab.step(random_layouts, cfg.layouts)
-    by_rule = [lab.step(view_is_legal, *layout) for layout in layouts]
-    answers = [lab.step(asked_of_torch, layout) for layout in layouts]
-    viewed, shared = [viewed for viewed, _ in answers], [shared for _, shared in answers]
-    counted = [("view granted", answers.count((True, True)), answers.count((True, False))),
-               ("view refused", answers.count((False, True)), answers.count((False, False)))]  # fmt: skip
-    lab.table("What torch said", ["", "reshape shares", "reshape copies"], counted)
-    lab.equal("01.rule", "the rule by hand and torch give the same answer", by_rule, viewed)
-    lab.equal("01.reshape", "`reshape` copies exactly where `view` refuses", shared, viewed)
-
-    signal_N = x_MN.flatten()
-    windows_WK = lab.step(sliding_windows, signal_N, 400, 160)
-    lab.equal("01.windows", "windows by strides equal `unfold`", windows_WK, signal_N.unfold(0, 400, 160))
-    allocated = peak_bytes(lambda: sliding_windows(signal_N, 400, 160))
-    lab.bytes(
-        "01.windows-free",
-        "making them allocates nothing",
-        allocated,
-        want=0,
-        because="a view is a note, not data",
-    )
-
-    corner, own = lab.step(ten_numbers, x_MN)
-    storages = list({storage_of(tensor) for tensor in (x_MN, corner, own)})
-    lab.count(
-        "01.clone",
-        "x, its slice and the clone need two storages",
-        len(storages),
-        want=2,
-        because="a slice shares, a clone does not",
-    )
-    lab.bytes("01.slice-on-disk", "saving ten numbers of x writes all of x", lab.step(bytes_on_disk, corner), at_least=x_MN.nbytes,
-              because="the storage is saved: M·N·4 bytes")  # fmt: skip
-    lab.bytes("01.clone-on-disk", "saving their clone writes ten numbers", lab.step(bytes_on_disk, own), at_most=40 + 4096,
-              because="10·4 bytes, and a zip archive of 6 records whose headers and padding stay below 4 KiB")  # fmt: skip
-
-    found = {
-        name: [lab.step(after_writing, view_of, write) for write in WRITES.values()]
-        for name, view_of in VIEWS.items()
-    }
-    lab.table(
-        "Five ones, after writing through a view",
-        ["view", *WRITES],
-        [(name, *map(in_short, row)) for name, row in found.items()],
-    )
-    outcomes, expected = list(chain(*found.values())), list(chain(*expected_after_writing().values()))
-    lab.equal("01.writes", "who is refused, and who hits shared elements several times", outcomes, expected)
-
-    near, far = lab.step(walks, cfg.walk)
-    lab.ratio("01.strided-walk", "a sum over strided numbers is slower", far.sum, near.sum, at_least=2,
-              because="16 times the bytes; we ask for an eighth of that, since caches and prefetching hide a part")  # fmt: skip
-    jumps = (1, 2, 4, 8, 16, 32)
-    price = {"sum": lab.step(seconds_per_element, cfg.walk, jumps)}
-    lab.plot(
-        "The price of a stride",
-        jumps,
-        price,
-        x_label="stride, elements",
-        y_label="ns per element",
-        log_x=True,
-    )
-
-
-MUTANTS = (
-    Mutant("copies the transpose", views_of, "x_MN.t()", "x_MN.t().contiguous()"),
-    Mutant("forgets the offset", read_by_address, "view.storage_offset()", "0"),
-    Mutant("forgets the strides", read_by_address, "+ stride *", "+"),
-    Mutant("stores channel by channel", pixel_by_pixel, "channels_last", "contiguous_format"),
-    Mutant(
-        "looks at strides but not at sizes", view_is_legal, "last_step == size * step", "last_step >= step"
-    ),
-    Mutant("lets dims of size 1 break a run", view_is_legal, "size == 1", "size == 0"),
-    Mutant("never refuses", view_is_legal, "legal and room % size == 0", "legal"),
-    Mutant(
-        "always copies",
-        asked_of_torch,
-        "tensor.reshape(layout.target)",
-        "tensor.clone().reshape(layout.target)",
-    ),
-    Mutant("copies the windows", sliding_windows, "(hop, 1))", "(hop, 1)).clone()"),
-    Mutant("starts every window one too early", sliding_windows, "(hop, 1)", "(hop - 1, 1)"),
-    Mutant("cuts out a clone that shares", ten_numbers, "corner.clone()", "corner.view_as(corner)"),
-    Mutant("saves a clone", bytes_on_disk, "torch.save(tensor, file)", "torch.save(tensor.clone(), file)"),
-    Mutant("writes into a copy", after_writing, "view_of(base_N)", "view_of(base_N).clone()"),
-    Mutant("loses the last window", sliding_windows, "// hop + 1", "// hop"),
-)
+    for part in (one_storage, new_shapes, other_order, windows, saved_slice, writing, strided_walk):
+        lab.part(part, cfg)
 
 
 if __name__ == "__main__":
