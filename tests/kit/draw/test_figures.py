@@ -32,10 +32,11 @@ def texts(root: ET.Element) -> str:
     return " ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text"))
 
 
-def test_a_picture_is_an_svg_with_title_and_labels_as_text(tmp_path: Path) -> None:
+def test_a_plot_is_an_svg_with_its_labels_as_text_and_its_title_beside_the_drawing(tmp_path: Path) -> None:
     root = drawn(price(), tmp_path)
     assert root.tag == f"{SVG}svg"
-    assert all(text in texts(root) for text in ("The price & more", "stride", "<ns>"))
+    assert all(text in texts(root) for text in ("stride", "<ns>"))
+    assert "The price &amp; more" in (tmp_path / "figures" / "price.svg").read_text(encoding="utf-8")
 
 
 def test_several_series_are_named_and_one_is_not(tmp_path: Path) -> None:
