@@ -2,7 +2,8 @@
 
 `make setup` and `make lock` call this, `make help` lists the choices.
 
-Any Python must be able to read this file, even 2.7: it is what tells a person that theirs is too old.
+Any Python must be able to read this file, even 2.7: it finds one that is new enough, which does the work in its place, or
+tells a person that theirs is too old.
 """
 
 import os
@@ -12,7 +13,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def oldest_python():
+def oldest_version():
     # type: () -> tuple[int, ...]
     with open(os.path.join(ROOT, "versions.env")) as versions:
         line = next(line for line in versions if line.startswith("PYTHON_MIN="))
@@ -21,7 +22,7 @@ def oldest_python():
 
 def find_python(oldest):
     # type: (tuple[int, ...]) -> str | None
-    """Look for a newer Python under names such as python3.12; the oldest that will do is the one that is tested most."""
+    """Look for a Python under names such as python3.12; the oldest that will do is the one that is tested most."""
     for minor in range(oldest[1], oldest[1] + 10):
         name = "python%d.%d" % (oldest[0], minor)
         try:
@@ -35,28 +36,31 @@ def find_python(oldest):
     return None
 
 
-def require_python():
+def choose_python(oldest, locks):
+    # type: (tuple[int, ...], bool) -> str | None
+    """Choose this Python if it is new enough, else a newer one; to lock, the oldest, whose pins suit every other."""
+    is_new_enough = tuple(sys.version_info[:2]) >= oldest
+    if is_new_enough and not locks:
+        return sys.executable
+    return find_python(oldest) or (sys.executable if is_new_enough else None)
+
+
+def main():
     # type: () -> None
-    """Go on under a Python that is new enough, or say in one sentence what to do."""
-    oldest = oldest_python()
-    if tuple(sys.version_info[:2]) >= oldest:
-        return
-    found = find_python(oldest)
-    if found:
-        os.execv(found, [found] + sys.argv)
-    came, needed = [".".join(str(part) for part in version) for version in (sys.version_info[:3], oldest)]
-    sys.stderr.write(
-        "set-up: this is Python %s (%s) but the labs need %s or newer: install one and run `make setup PYTHON=/path/to/it`.\n"
-        % (came, sys.executable, needed)
-    )
-    sys.exit(2)
+    """Hand over to the Python that does the work, or say in one sentence what to do."""
+    oldest = oldest_version()
+    python = choose_python(oldest, locks=sys.argv[1:] == ["lock"])
+    if python is None:
+        came, needed = [".".join(str(part) for part in version) for version in (sys.version_info[:3], oldest)]
+        sys.stderr.write(
+            "set-up: this is Python %s (%s) but the labs need %s or newer: install one and run `make setup PYTHON=/path/to/it`.\n"
+            % (came, sys.executable, needed)
+        )
+        sys.exit(2)
+    os.chdir(ROOT)  # where `-m` looks for `scripts`
+    os.environ.pop("PYTHONSAFEPATH", None)  # which would keep it from looking there
+    os.execv(python, [python, "-m", "scripts.environment"] + sys.argv[1:])
 
 
 if __name__ == "__main__":
-    require_python()
-    sys.path[0] = ROOT
-    if sys.argv[1:] == ["lock"]:
-        from scripts.environment.lock import main
-    else:
-        from scripts.environment.steps import main
-    sys.exit(main())
+    main()

@@ -1,7 +1,9 @@
 """Resolve all packages of pyproject.toml anew, beside versions.env's torch, and write constraints.txt. `make lock` calls this."""
 
+import platform
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,6 @@ from scripts.environment.install import read_project
 from scripts.environment.pip import Pip
 from scripts.environment.screen import Phase, SetupError, say
 from scripts.environment.torch_source import read_versions
-from scripts.setup import find_python
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,13 +27,12 @@ HEADER = """\
 def main() -> int:
     versions = read_versions(ROOT / "versions.env")
     oldest = versions["PYTHON_MIN"]
-    python = find_python(tuple(int(part) for part in oldest.split(".")))
     try:
-        if python is None or not runs(python, oldest):
+        if not platform.python_version().startswith(f"{oldest}."):
             raise SetupError(
                 f"pins that suit every Python are found with the oldest: install Python {oldest}."
             )
-        packages = resolve(python, names(versions))
+        packages = resolve(names(versions))
     except SetupError as error:
         say(f"lock: {error}")
         return 2
@@ -47,11 +47,6 @@ def main() -> int:
     return 0
 
 
-def runs(python: str, version: str) -> bool:
-    answer = subprocess.run([python, "--version"], capture_output=True, text=True)
-    return answer.stdout.startswith(f"Python {version}.")
-
-
 def names(versions: dict[str, str]) -> list[str]:
     """List all that set-up may install; both builds of onnxruntime too, since nothing is installed here."""
     project = read_project(ROOT)
@@ -64,10 +59,10 @@ def names(versions: dict[str, str]) -> list[str]:
     return sorted(pins.get(name, name) for name in wanted)
 
 
-def resolve(python: str, requirements: list[str]) -> list[dict[str, Any]]:
+def resolve(requirements: list[str]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         venv = Path(folder)
         with Phase("virtual environment"):
-            subprocess.run([python, "-m", "venv", str(venv)], check=True, capture_output=True)
+            subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, capture_output=True)
         with Phase("resolving") as phase:
             return Pip(venv).resolve(phase, *requirements)

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.environment import steps
+from scripts.environment import lock, steps
 from scripts.environment.install import require_disk
 from scripts.environment.screen import SetupError, duration
 
@@ -21,19 +22,20 @@ SETUP = Path(__file__).parents[2] / "scripts" / "setup.py"
 UNDER_AN_OLD_PYTHON = """
 import runpy, sys
 sys.version_info = (3, 6, 9, "final", 0)
-sys.argv = [sys.argv[1]]
+del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def set_up(checkout: Path, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "scripts/setup.py"], cwd=checkout, env=environ, capture_output=True, text=True
-    )
+def set_up(
+    folder: Path, environ: dict[str, str], *words: str, python: str = sys.executable
+) -> "subprocess.CompletedProcess[str]":
+    command = [python, *(words or ("scripts/setup.py",))]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 
-def under_an_old_python(path: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", UNDER_AN_OLD_PYTHON, str(SETUP)]
+def under_an_old_python(path: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", UNDER_AN_OLD_PYTHON, str(SETUP), *words]
     return subprocess.run(command, env=os.environ | {"PATH": str(path)}, capture_output=True, text=True)
 
 
@@ -49,15 +51,51 @@ def test_an_old_python_is_told_what_to_do(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def pythons(folder: Path, **bodies: str) -> Path:
+    """Make programs such as python3_12, named python3.12."""
+    for name, body in bodies.items():
+        program = folder / name.replace("_", ".")
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+    return folder
+
+
+MISSING, PRESENT = 'echo "not installed" >&2; exit 127', '[ "$1" = -c ] && echo "$0" || echo took over "$@"'
+
+
 def test_a_newer_python_under_another_name_takes_over(tmp_path: Path) -> None:
-    for name, body in {
-        "python3.11": 'echo "not installed" >&2; exit 127',
-        "python3.12": '[ "$1" = -c ] && echo "$0" || echo took over "$@"',
-    }.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / name).chmod(0o755)
-    done = under_an_old_python(tmp_path)
-    assert (done.returncode, done.stdout) == (0, f"took over {SETUP}\n")
+    done = under_an_old_python(pythons(tmp_path, python3_11=MISSING, python3_12=PRESENT))
+    assert (done.returncode, done.stdout) == (0, "took over -m scripts.environment\n")
+
+
+def test_pins_are_found_with_the_oldest_python(checkout: Path, offline: dict[str, str]) -> None:
+    oldest = {"PATH": str(pythons(checkout, python3_11=PRESENT))}
+    done = set_up(checkout, offline | oldest, "scripts/setup.py", "lock")
+    assert (done.returncode, done.stdout) == (0, "took over -m scripts.environment lock\n")
+
+
+def test_a_newer_python_finds_no_pins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(platform, "python_version", lambda: "3.110.1")
+    monkeypatch.setattr(lock, "resolve", lambda *_: pytest.fail("pins of another Python"))
+    assert lock.main() == 2
+    assert capsys.readouterr().err == (
+        "lock: pins that suit every Python are found with the oldest: install Python 3.11.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("my labs/scripts/setup.py",), ("-P", "my labs/scripts/setup.py"), ("-m", "scripts.setup")],
+    ids=["from another folder", "from a safe path", "as a module"],
+)
+def test_it_finds_its_own_checkout(checkout: Path, offline: dict[str, str], words: tuple[str, ...]) -> None:
+    folder = checkout if "-m" in words else checkout.parent
+    safe = {"PYTHONSAFEPATH": "1"} if "-P" in words else {}
+    done = set_up(folder, offline | safe | {"TORCH": "rocm"}, *words)
+    assert done.stderr.startswith("set-up: TORCH=rocm is no choice: take one of auto, cpu, cuda, cu130")
+    assert done.returncode == 2
 
 
 def test_a_wrong_torch_is_named(checkout: Path, offline: dict[str, str]) -> None:
