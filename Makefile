@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.stamp
 LABS := $(VENV)/bin/labs
-IMAGE_SCRIPT := $(VENV)/bin/python scripts/image.py
+SCRIPT := $(VENV)/bin/python -m scripts
 SETUP := scripts/setup.py $(wildcard scripts/environment/*.py scripts/torchvision_cpu/*.p*)
 FILES := labs scripts tests
 YAML_RULES := {extends: default, rules: {line-length: {max: 140}, document-start: disable, truthy: {check-keys: false}}}
@@ -100,32 +100,32 @@ fetch: $(STAMP)
 
 ##bundle: pack wheels, weights and data sets for machines without internet, into dist/
 bundle: $(STAMP)
-	@set -f; exec $(VENV)/bin/python scripts/bundle.py $$ARGS
+	@set -f; exec $(SCRIPT).bundle $$ARGS
 
 ##: Images
 ##image: build the image labs:cpu, or with TARGET=gpu labs:gpu
 image: $(STAMP)
-	@set -f; exec $(IMAGE_SCRIPT) build "$${TARGET:-cpu}" $$ARGS
+	@set -f; exec $(SCRIPT).images build "$${TARGET:-cpu}" $$ARGS
 
 ##image-save: write an image into FILE=, by default dist/labs-cpu.tar
 image-save: $(STAMP)
-	@exec $(IMAGE_SCRIPT) save "$${TARGET:-cpu}" "$$FILE"
+	@exec $(SCRIPT).images save "$${TARGET:-cpu}" "$$FILE"
 
 ##image-load: take an image from FILE=
 image-load: $(STAMP)
-	@exec $(IMAGE_SCRIPT) load "$$FILE"
+	@exec $(SCRIPT).images load "$$FILE"
 
 ##image-push: send an image to REGISTRY=
 image-push: $(STAMP)
-	@exec $(IMAGE_SCRIPT) push "$${TARGET:-cpu}" "$$REGISTRY"
+	@exec $(SCRIPT).images push "$${TARGET:-cpu}" "$$REGISTRY"
 
 ##image-unpack: unpack an image into DIR=, as RUNTIME=bwrap wants it
 image-unpack: $(STAMP)
-	@exec $(IMAGE_SCRIPT) unpack "$${TARGET:-cpu}" "$$DIR"
+	@exec $(SCRIPT).images unpack "$${TARGET:-cpu}" "$$DIR"
 
 ##pin-digests: write into versions.env which very images the bases' tags mean today
 pin-digests: $(STAMP)
-	@exec $(IMAGE_SCRIPT) pin
+	@exec $(SCRIPT).images pin
 
 ##: Development
 ##check: format, lint, types, import contracts: what CI checks
@@ -152,7 +152,7 @@ test-docker: $(STAMP)
 
 ##test-all: every lab by every launcher, and the image with CUDA; ARGS='local slurm' for some of it. Takes an hour or more
 test-all: $(STAMP)
-	@set -f; $(VENV)/bin/python scripts/test_all.py $$ARGS
+	@set -f; $(SCRIPT).test_all $$ARGS
 
 ##mutants: prove that the claims can fail; LAB=29 for one lab
 mutants: $(STAMP)
@@ -160,22 +160,22 @@ mutants: $(STAMP)
 
 ##bench: measure, and keep the results as files
 bench: $(STAMP)
-	@$(VENV)/bin/python scripts/bench.py
+	@$(SCRIPT).bench
 
 ##bench-slurm: lab 43 on a Slurm cluster of its own, beside a batch script by hand and TorchX
 bench-slurm: $(STAMP)
-	@set -f; $(VENV)/bin/python scripts/bench_slurm.py $$ARGS
+	@set -f; $(SCRIPT).bench.slurm $$ARGS
 
 ##readme: make the README's tables anew
 readme: $(STAMP)
-	@$(VENV)/bin/python scripts/readme.py
+	@$(SCRIPT).readme
 
 ##lock: resolve all packages anew and write constraints.txt
 lock:
 	@"$$PYTHON" scripts/setup.py lock
 
 ##: A real Slurm cluster on this machine
-CLUSTER := $(VENV)/bin/python -m scripts.slurm_cluster
+CLUSTER := $(SCRIPT).slurm_cluster
 
 ##slurm-up: start it, with NODES=3 GPUS=2 USERS=3; installs what is missing, and asks before (not with YES=1)
 slurm-up: $(STAMP)

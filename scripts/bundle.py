@@ -13,8 +13,6 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from scripts.environment.install import read_project
 from scripts.environment.pip import Pip
 from scripts.environment.screen import Phase, SetupError, say

@@ -1,6 +1,6 @@
 """Run all there is to test: every lab by every launcher, the image with CUDA, two hundred jobs on Slurm. It takes an hour or more.
 
-.venv/bin/python scripts/test_all.py [local] [docker] [slurm] [load]      all of them, if none is named
+.venv/bin/python -m scripts.test_all [local] [docker] [slurm] [load]      all of them, if none is named
 
 What came of it is kept in bench/, by lab and launcher. The first lines of what failed are in it too.
 """
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from labs import home
 from labs.kit.measure import machine
-from scripts.bench import ROOT, exit_with, keep
+from scripts.bench import results
+from scripts.bench.runner import ROOT
+from scripts.entry import exit_with
 
 # Make's target for each part, and what pytest is told there.
 PARTS = {
@@ -48,8 +48,7 @@ def main(names: list[str]) -> int:
             f"lab {int(lab):02d}  "
             + "  ".join(f"{name} {outcome} {seconds:.0f} s" for name, (outcome, seconds) in cells.items())
         )
-    path = keep(kept, "all-tests-")
-    print(f"kept in {path.parent.name}/{path.name}")
+    results.keep(kept, "all-tests")
     return int(any(statuses))
 
 
@@ -87,4 +86,4 @@ def outcome(case: ElementTree.Element) -> str:
 
 
 if __name__ == "__main__":
-    exit_with(main, sys.argv[1:])
+    exit_with(main)

@@ -99,7 +99,12 @@ def test_a_planned_lab_becomes_one_that_runs(labs: Labs, checkout: Path) -> None
 def test_the_new_files_are_clean_and_keep_the_contract(labs: Labs, checkout: Path) -> None:
     assert labs("new", "3").returncode == 0
     tests = ("conftest.py", "test_contract.py", "solutions.py", "kit/tiny_lab.py")
-    for name in ("pyproject.toml", "scripts/measure.py", *(f"tests/{test}" for test in tests)):
+    for name in (
+        "pyproject.toml",
+        "scripts/__init__.py",
+        "scripts/measure.py",
+        *(f"tests/{test}" for test in tests),
+    ):
         (checkout / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, checkout / name)
     made = ["labs/m1_tensors/lab03_some_thing_3.py", "tests/m1_tensors/test_lab03_some_thing_3.py"]

@@ -18,9 +18,9 @@ import pytest
 from labs.launch import engine as launch_engine
 from tests.images import engine as own_engine
 from tests.images import podman as own_podman
-from tests.images.stage import LIMIT_S, ROOT, Ended, Engine, Stage, ended
+from tests.images.stage import LIMIT_S, Ended, Engine, Stage, ended
 
-SCRIPT = [sys.executable, str(ROOT / "scripts" / "image.py")]
+SCRIPT = [sys.executable, "-m", "scripts.images"]
 CANARY = "canary-7f3a.invalid"  # lent to the build, and looked for in all that it made
 ANYBODY = (
     "--rm",
@@ -118,7 +118,7 @@ def build(harness: ModuleType, target: str) -> str:
 
 @pytest.fixture
 def script(harness: ModuleType) -> Script:
-    """`scripts/image.py` with a verb and its words."""
+    """`scripts.images` with a verb and its words."""
 
     def run(*words: str, **environment: str) -> Ended:
         done = subprocess.run(

@@ -21,7 +21,7 @@ from scripts.images import archive, pin
 from tests.images.conftest import SCRIPT
 from tests.images.programs import unpacked
 from tests.images.registry import Registry, registry
-from tests.images.stage import Engine
+from tests.images.stage import ROOT, Engine
 
 WHO = os.geteuid() or 20001  # root becomes somebody without rights
 # All that a package list needs to be read, of the labs' own image: a few megabytes that travel as the whole would.
@@ -109,7 +109,9 @@ def test_an_image_unpacked_runs_in_bwrap_and_belongs_to_who_unpacked_it(
     monkeypatch.setenv("LABS_HOME", str(folder_for_all / "home"))
     home.home().mkdir()
     root = folder_for_all / "root"
-    unpacked = as_person("/usr/bin/python3", *SCRIPT[1:], "unpack", "cpu", str(root))
+    unpacked = as_person(
+        "env", f"PYTHONPATH={ROOT}", "/usr/bin/python3", *SCRIPT[1:], "unpack", "cpu", str(root)
+    )
     assert unpacked.returncode == 0, unpacked.stderr
     assert f"run it with RUNTIME=bwrap IMAGE={root}" in unpacked.stderr
     assert {path.lstat().st_uid for path in root.rglob("*")} == {WHO}

@@ -1,4 +1,4 @@
-"""scripts/bench.py: what it measures is what a command really took; what it keeps names no host."""
+"""scripts/bench: what it measures is what a command really took; what it keeps names no host."""
 
 import json
 import re
@@ -15,8 +15,10 @@ import pytest
 
 from labs import catalog
 from labs.catalog import Entry
-from scripts import bench
-from scripts.bench import Bench, Figure
+from scripts.bench import __main__ as bench
+from scripts.bench import labs, results, runner
+from scripts.bench.figures import Figure
+from scripts.bench.runner import ROOT, Runner, Sample
 
 RECORD = {"git": "abc", "machine": {"cores": 2}, "versions": {"torch": "2.13.0"}, "more": 1}
 
@@ -25,12 +27,12 @@ def test_a_commands_time_memory_and_status(tmp_path: Path) -> None:
     program = "import sys, time; kept = b'x' * 64 * 2**20; time.sleep(0.2); print('talk'); sys.exit(3)"
     held = bytearray(600 * 2**20)  # by the process that measures, which must not count
     held[::4096] = b"x" * len(held[::4096])
-    sample = Bench(tmp_path, 1).run(sys.executable, "-c", program)
+    sample = Runner(tmp_path).run(sys.executable, "-c", program)
     assert 0.2 <= sample.seconds < 20
     assert 0 < sample.cpu_seconds < sample.seconds
     assert 64 <= sample.peak_mib < 512
     assert sample.status == 3
-    assert bench.failures([sample]) == "; exit status 3"
+    assert runner.failures([sample]) == "; exit status 3"
 
 
 def test_a_run_goes_to_a_home_of_its_own_and_not_to_makes_variables(
@@ -38,7 +40,7 @@ def test_a_run_goes_to_a_home_of_its_own_and_not_to_makes_variables(
 ) -> None:
     for name in ("MAKEFLAGS", "NODES", "TORCH", "PYTHON"):
         monkeypatch.setenv(name, "of make")
-    environ = Bench(tmp_path, 1).environ
+    environ = Runner(tmp_path).environ
     assert environ["LABS_HOME"] == str(tmp_path)
     assert "of make" not in environ.values()
     assert "PATH" in environ
@@ -47,7 +49,7 @@ def test_a_run_goes_to_a_home_of_its_own_and_not_to_makes_variables(
 def test_a_figure_is_the_median_of_its_samples() -> None:
     figure = Figure("labs list", "s", "≤ 0.3", [0.3, 0.1, 0.2])
     assert figure.value == 0.2
-    assert [cell.strip() for cell in bench.line(figure).split("|")] == [
+    assert [cell.strip() for cell in str(figure).split("|")] == [
         "",
         "labs list",
         "0.2 s",
@@ -59,7 +61,7 @@ def test_a_figure_is_the_median_of_its_samples() -> None:
 
 
 def test_the_commands_that_must_feel_instant(tmp_path: Path) -> None:
-    figures = list(Bench(tmp_path, 1).commands())
+    figures = list(labs.commands(Runner(tmp_path), rounds=1))
     assert [figure.what for figure in figures] == [
         "labs list",
         "labs show 1",
@@ -71,9 +73,10 @@ def test_the_commands_that_must_feel_instant(tmp_path: Path) -> None:
 
 
 def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "BENCH", tmp_path / "bench")
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "bench")
     figures = [Figure("labs list", "s", "≤ 0.3", [0.3, 0.1, 0.2])]
-    path = bench.keep(bench.document(figures, RECORD, [(0.5, 0.5, 0.5)]))
+    results.keep(results.document(figures, RECORD, [(0.5, 0.5, 0.5)]))
+    (path,) = (tmp_path / "bench").iterdir()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-[a-z]+-\w+-\d+-cores\.json", path.name)
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert list(kept) == ["date", "git", "machine", "versions", "load", "figures"]
@@ -88,7 +91,7 @@ def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kept_results_have_this_form_and_no_host_name() -> None:
-    for path in bench.BENCH.glob("*.json"):
+    for path in results.FOLDER.glob("*.json"):
         text = path.read_text(encoding="utf-8")
         assert socket.gethostname() not in text
         assert "/home/" not in text
@@ -104,9 +107,9 @@ def test_kept_results_have_this_form_and_no_host_name() -> None:
 def test_a_quick_run_shows_figures_and_keeps_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bench, "BENCH", tmp_path)
-    monkeypatch.setattr(bench, "figures", lambda *_: iter([Figure("labs list", "s", "≤ 0.3", [0.2])]))
-    monkeypatch.setattr(Bench, "record", lambda *_: RECORD)
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(labs, "figures", lambda *_, **__: iter([Figure("labs list", "s", "≤ 0.3", [0.2])]))
+    monkeypatch.setattr(Runner, "record", lambda *_: RECORD)
     assert bench.main(["--quick"]) == 0
     header, rule, first = capsys.readouterr().out.splitlines()
     assert header.startswith("| what ")
@@ -123,13 +126,13 @@ def test_only_some_labs_can_be_measured_and_are_kept_under_their_numbers(
 ) -> None:
     asked: list[int] = []
 
-    def figures(_: Bench, entries: list[Entry], quick: bool) -> Iterator[Figure]:
+    def figures(_: Runner, entries: list[Entry], *, rounds: int, quick: bool) -> Iterator[Figure]:
         asked.extend(entry.number for entry in entries)
         yield Figure("labs list", "s", "≤ 0.3", [0.2])
 
-    monkeypatch.setattr(bench, "BENCH", tmp_path)
-    monkeypatch.setattr(bench, "figures", figures)
-    monkeypatch.setattr(Bench, "record", lambda *_: RECORD)
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(labs, "figures", figures)
+    monkeypatch.setattr(Runner, "record", lambda *_: RECORD)
     assert bench.main(["1", "43"]) == 0
     assert asked == [1, 43]
     (kept,) = tmp_path.iterdir()
@@ -139,21 +142,36 @@ def test_only_some_labs_can_be_measured_and_are_kept_under_their_numbers(
 def test_a_lab_is_measured_as_a_person_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def run(self: Bench, *command: str) -> bench.Sample:
+    def run(self: Runner, *command: str) -> Sample:
         asked.append(command)
-        return bench.Sample(2.0, 1.5, 300.0, 0)
+        return Sample(2.0, 1.5, 300.0, 0)
 
-    monkeypatch.setattr(Bench, "run", run)
-    measured = Bench(tmp_path, 2)
-    lab = catalog.find("1")
-    assert [(figure.value, figure.unit) for figure in measured.lab(lab, "--smoke")] == [
-        (2.0, "s"),
-        (300.0, "MiB"),
-    ]
-    (figure,) = measured.overhead(lab, "--smoke", rounds=2)
+    monkeypatch.setattr(Runner, "run", run)
+    entry = catalog.find("1")
+    figures = labs.lab(Runner(tmp_path), entry, "--smoke")
+    assert [(figure.value, figure.unit) for figure in figures] == [(2.0, "s"), (300.0, "MiB")]
+    figure = labs.overhead(Runner(tmp_path), entry, "--smoke", rounds=2)
     assert (figure.value, figure.note) == (1.0, "1.000 × in processor time")
-    ours, plain = (str(bench.LABS), "run", "1", "--smoke"), (sys.executable, "-m", lab.import_name, "--smoke")
+    ours, plain = (runner.LABS, "run", "1", "--smoke"), (sys.executable, "-m", entry.import_name, "--smoke")
     assert asked == [ours, ours, plain, ours, plain]
+
+
+def test_a_distributed_lab_is_started_three_ways_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took = {"labs": 2.0, "torchrun": 3.0, "torchx": 5.0}
+    asked: list[str] = []
+
+    def run(self: Runner, *command: str) -> Sample:
+        asked.append(Path(command[0]).name)
+        return Sample(took[asked[-1]], 1.0, 300.0, status=int(asked[-1] == "torchx"))
+
+    monkeypatch.setattr(Runner, "run", run)
+    monkeypatch.setattr(Runner, "torchx", lambda _: "torchx")
+    torchrun, torchx = labs.starters(Runner(tmp_path), catalog.find("43"), rounds=2)
+    assert asked == ["labs", "torchrun", "torchx"] * 2
+    assert (torchrun.samples, torchrun.note) == ([0.6667, 0.6667], "1.0 s sooner")
+    assert (torchx.samples, torchx.note) == ([0.4, 0.4], "3.0 s sooner; exit status 1; exit status 1")
 
 
 def test_set_up_is_timed_only_where_it_has_nothing_to_do(
@@ -161,17 +179,17 @@ def test_set_up_is_timed_only_where_it_has_nothing_to_do(
 ) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def run(self: Bench, *command: str) -> bench.Sample:
+    def run(self: Runner, *command: str) -> Sample:
         asked.append(command)
-        return bench.Sample(0.01, 0.01, 2.0, status)
+        return Sample(0.01, 0.01, 2.0, status)
 
-    monkeypatch.setattr(Bench, "run", run)
+    monkeypatch.setattr(Runner, "run", run)
     status = 0
-    assert len(list(Bench(tmp_path, 2).set_up())) == 1
+    assert len(list(labs.set_up(Runner(tmp_path), rounds=2))) == 1
     assert asked == [("make", "--question", "setup"), *[("make", "--silent", "setup")] * 2]
     asked.clear()
     status = 1
-    assert list(Bench(tmp_path, 2).set_up()) == []
+    assert list(labs.set_up(Runner(tmp_path), rounds=2)) == []
     assert asked == [("make", "--question", "setup")]
 
 
@@ -179,9 +197,9 @@ def test_an_interrupted_measurement_leaves_nothing_running(tmp_path: Path) -> No
     command = [
         sys.executable,
         "-c",
-        f"from scripts.bench import Bench; from pathlib import Path; Bench(Path({str(tmp_path)!r}), 1).run('sleep', '371')",
+        f"from scripts.bench.runner import Runner; from pathlib import Path; Runner(Path({str(tmp_path)!r})).run('sleep', '371')",
     ]
-    with subprocess.Popen(command, cwd=bench.ROOT, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 30
         while not _sleepers() and time.monotonic() < until:
             time.sleep(0.02)

@@ -1,15 +1,12 @@
 """Build, save, load, push and unpack the labs' images, and pin what they stand on. `make image` and its siblings call this.
 
-.venv/bin/python scripts/image.py build gpu
+.venv/bin/python -m scripts.images build gpu
 """
 
 import argparse
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from labs.errors import UsageError
 from scripts.environment.screen import SetupError, say
@@ -30,9 +27,8 @@ VERBS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
 def main() -> int:
     """Do what was asked for; every failure is a sentence and exit status 2."""
     verb, arguments = parse()
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # what was lent to a build is taken back, however it ends
+    # What was lent to a build is taken back, however it ends.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         VERBS[verb][0](*arguments)
     except (UsageError, SetupError) as error:
@@ -50,7 +46,9 @@ def main() -> int:
 def parse() -> tuple[str, list[str]]:
     """Return the verb and its arguments. What `build` does not know itself goes to the engine, such as --network host."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.images",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
     for verb, (do, arguments) in VERBS.items():
