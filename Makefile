@@ -134,7 +134,7 @@ check: $(STAMP)
 	@$(VENV)/bin/ruff format --check $(FILES)
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
-	@$(VENV)/bin/shellcheck .ci/run $(wildcard scripts/*.sh docker/*.sh slurm/*.sh)
+	@$(VENV)/bin/shellcheck .ci/run $(wildcard scripts/*/*.sh docker/*.sh slurm/*.sh)
 	@$(VENV)/bin/yamllint --strict -d '$(YAML_RULES)' $(wildcard .github docker k8s slurm)
 
 ##format: format and mend what can be mended
@@ -146,7 +146,7 @@ format: $(STAMP)
 test: $(STAMP)
 	@set -f; $(VENV)/bin/pytest -n 2 $$ARGS
 
-##test-docker: images and the docker launcher on a real engine, one of its own where none is there
+##test-docker: images and the docker launcher on a real engine of its own; ARGS=--yes installs what is missing
 test-docker: $(STAMP)
 	@set -f; $(VENV)/bin/pytest tests/images $$ARGS
 
@@ -162,9 +162,9 @@ mutants: $(STAMP)
 bench: $(STAMP)
 	@$(SCRIPT).bench
 
-##bench-slurm: lab 43 on a Slurm cluster of its own, beside a batch script by hand and TorchX
+##bench-slurm: lab 43 on a Slurm cluster of its own, beside a batch script by hand and TorchX; asks before it installs (not with YES=1)
 bench-slurm: $(STAMP)
-	@set -f; $(SCRIPT).bench.slurm $$ARGS
+	@set -f; $(SCRIPT).bench.slurm $(if $(call on,YES),--yes) $$ARGS
 
 ##readme: make the README's tables anew
 readme: $(STAMP)

@@ -38,18 +38,21 @@ def down(wanted: argparse.Namespace) -> None:
 
 def shell(wanted: argparse.Namespace) -> NoReturn:
     """Become a shell on the login node."""
-    _become(
-        wanted.user, ["bash", "-c", "bash -i || true"]
-    )  # what a person did last in it is no failure of the shell
+    # What a person did last in it is no failure of the shell.
+    _become(wanted.user, ["bash", "-c", "bash -i || true"])
 
 
 def exec_(wanted: argparse.Namespace) -> NoReturn:
     """Become one command on the login node."""
+    if not wanted.command.strip():
+        raise ClusterError("CMD= says what to run there, such as: make slurm-exec CMD=sinfo")
     _become(wanted.user, ["bash", "-c", wanted.command])
 
 
 def node(wanted: argparse.Namespace) -> None:
     """Give a node bad luck, or end it."""
+    if wanted.action not in ACTIONS:
+        raise ClusterError(f"ACTION={wanted.action} is not possible; choose from: {', '.join(ACTIONS)}")
     cluster = Cluster()
     host = cluster.node(wanted.name)
     if wanted.action == "kill":
@@ -78,7 +81,7 @@ def _person(cluster: Cluster, name: str) -> Person:
 
 def parse(words: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="slurm_cluster", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m scripts.slurm_cluster", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     starts = verbs.add_parser("up")
     starts.add_argument("--nodes", type=int, default=3)
@@ -92,7 +95,7 @@ def parse(words: list[str]) -> argparse.Namespace:
         if verb == "exec":
             runs.add_argument("command")
     luck = verbs.add_parser("node")
-    luck.add_argument("action", choices=ACTIONS)
+    luck.add_argument("action", help=", ".join(ACTIONS))
     luck.add_argument("name")
     wanted = parser.parse_args(words)
     if wanted.verb == "up" and not (

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from scripts.slurm_cluster import accounting, cgroups, config, daemons, network
+from scripts.slurm_cluster import accounting, cgroups, config, daemons, network, packages
 from scripts.slurm_cluster.host import Host, inits, with_pid_gone
 from scripts.slurm_cluster.people import Person, people, write_accounts
 from scripts.slurm_cluster.trouble import ClusterError
@@ -80,10 +80,7 @@ class Cluster:
 
     def up(self, size: Size, owner: int = 0) -> None:
         """Start all of it. `owner`: the process whose end also ends its claim to the cluster, 0 for nobody's."""
-        if os.geteuid() != 0:
-            raise ClusterError(
-                "only root can make namespaces here\nbecome root, or use a machine of your own"
-            )
+        packages.require_root()
         with self._lock():
             self._refuse_a_second()
             self._clean()

@@ -1,6 +1,7 @@
 """What the cluster needs from Debian, installed on demand. No daemon of the machine is started by that."""
 
 import os
+import platform
 import shutil
 import stat
 import subprocess
@@ -32,6 +33,14 @@ def missing() -> list[str]:
     return [name for name, shown_by in NEEDED.items() if not any(Path("/").glob(shown_by.lstrip("/")))]
 
 
+def require_root() -> None:
+    """Refuse where nobody could make the hosts of a cluster."""
+    if platform.system() != "Linux":
+        raise ClusterError(f"a cluster is made of Linux's namespaces, and this is {platform.system()}")
+    if os.geteuid() != 0:
+        raise ClusterError("only root can make a cluster: say the same with sudo, on a machine of your own")
+
+
 def install(*, yes: bool) -> None:
     """Install what is missing, after saying so, and asking where nobody has agreed beforehand."""
     wanted = missing()
@@ -41,21 +50,20 @@ def install(*, yes: bool) -> None:
         raise ClusterError(
             f"these programs are missing: {', '.join(NEEDED[name] for name in wanted)}\ninstall them as your system does"
         )
+    require_root()
     print(f"to be installed by apt-get, and not started: {' '.join(wanted)}", file=sys.stderr)
     if not yes and not _agreed():
         raise ClusterError("nothing was installed; say YES=1 to install without being asked")
     with _nothing_starts():
-        for words in (["update", "-qq"], ["install", "-qq", "--yes", "--no-install-recommends", *wanted]):
-            done = subprocess.run(
-                ["apt-get", *words],
-                stdout=sys.stderr,
-                env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-                check=False,
-            )
-            if done.returncode:
-                raise ClusterError(
-                    f"apt-get {words[0]} ended with status {done.returncode}; its own words are above"
-                )
+        _apt_get("update", "-qq")
+        _apt_get("install", "-qq", "--yes", "--no-install-recommends", *wanted)
+
+
+def _apt_get(verb: str, *words: str) -> None:
+    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(["apt-get", verb, *words], stdout=sys.stderr, env=environ, check=False)
+    if done.returncode:
+        raise ClusterError(f"apt-get {verb} ended with status {done.returncode}; its own words are above")
 
 
 def _agreed() -> bool:

@@ -1,6 +1,7 @@
 """Clusters for the tests of this folder, which only `make test-slurm` runs: one that cannot start is a failure, not a skip."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,27 +10,32 @@ import pytest
 from scripts.slurm_cluster import packages
 from scripts.slurm_cluster.cluster import Cluster, Size
 from scripts.slurm_cluster.trouble import ClusterError
+from tests import asked
 from tests.cluster.desk import Desk, until
 
 NODES = 3
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    asked.watch(config, "cluster")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave this folder out unless it is asked for by name: it needs root, and ten minutes."""
-    return None if any("cluster" in word for word in config.args) else True
+    return None if asked.by_name(config, "cluster") else True
 
 
-def pytest_collection(session: pytest.Session) -> None:
-    """Install what a cluster needs before any test runs, and once where tests run side by side."""
-    if (
-        "PYTEST_XDIST_WORKER" not in os.environ
-        and not session.config.option.collectonly
-        and any("cluster" in word for word in session.config.args)
-    ):
-        try:
-            packages.install(yes=True)
-        except ClusterError as error:
-            pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Install what a cluster needs before any test runs, and once where tests run side by side; end where it cannot be had."""
+    if not (asked.by_name(config, "cluster") and asked.is_about_to_run(config)):
+        return None
+    try:
+        packages.require_root()
+        packages.install(yes=True)
+    except ClusterError as error:
+        print(error, file=sys.stderr)
+        return asked.STATUS
+    return None
 
 
 @pytest.fixture(scope="session")

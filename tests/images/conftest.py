@@ -1,7 +1,7 @@
 """A real engine, an image built by `make image`'s own script, and runs of the docker launcher on it.
 
 These tests run when they are asked for by name (`make test-docker`): they take minutes, gigabytes and an engine. Where none can be had
-they fail in CI, and are skipped on a person's machine.
+they end with the reason, and not with success.
 """
 
 import os
@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
 
 import pytest
 
 from labs.launch import engine as launch_engine
+from tests import asked
 from tests.images import engine as own_engine
 from tests.images import podman as own_podman
 from tests.images.stage import LIMIT_S, Ended, Engine, Stage, ended
@@ -41,21 +41,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--gpu", action="store_true", help="build the image with CUDA too: 12 GB more")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    asked.watch(config, "images")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    asked = any("images" in Path(argument.partition("::")[0]).parts for argument in config.args)
-    return None if asked else True
+    return None if asked.by_name(config, "images") else True
 
 
 Script = Callable[..., Ended]
-
-
-def missing(why: str) -> NoReturn:
-    """Fail in CI, where everything must run; skip on a person's machine, and say why."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
-
-
-def may_install(config: pytest.Config) -> bool:
-    return bool(config.getoption("--yes") or os.environ.get("CI"))
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +57,9 @@ def harness(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     """An engine of our own. What the tests made in it goes with it, if they started it."""
     ours = not own_engine.SOCKET.exists()
     try:
-        os.environ.update(own_engine.up(install=may_install(request.config)))
+        os.environ.update(own_engine.up(install=request.config.getoption("--yes")))
     except own_engine.EngineError as error:
-        missing(str(error))
+        asked.lacks(str(error))
     yield own_engine
     if ours:
         own_engine.down()
@@ -165,9 +159,9 @@ def podman(request: pytest.FixtureRequest, image: str) -> Iterator[dict[str, str
     """The environment in which podman runs the launcher's containers."""
     builder = launch_engine.Engine.find(building=True).client
     try:
-        environment = own_podman.up(builder, image, install=may_install(request.config))
+        environment = own_podman.up(builder, image, install=request.config.getoption("--yes"))
     except own_engine.EngineError as error:
-        missing(f"podman cannot run here: {error}")
+        asked.lacks(f"podman cannot run here: {error}")
     yield environment
     own_podman.down(environment)
 

@@ -56,6 +56,8 @@ def up(*, install: bool) -> dict[str, str]:
     if answers(environment):
         return environment
     require_programs(install=install)
+    if os.geteuid():
+        raise EngineError("only root can start an engine for tests: say `sudo make test-docker`")
     HERE.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(HERE).free / 1e9
     if free < NEEDED_GB:
@@ -105,14 +107,18 @@ def require_programs(*, install: bool) -> None:
 
 def install_packages(packages: Sequence[str], *, allowed: bool) -> None:
     """Install what is missing, or say how."""
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if not shutil.which("apt-get"):
+        raise EngineError(f"there is no {packages[0]}, and no apt-get to install it: take Debian or Ubuntu")
     if not allowed or os.geteuid():
         raise EngineError(
-            f"{packages[0]} is missing here: say `{' '.join(command)}` as root, or `make test-docker ARGS=--yes`"
+            f"there is no {packages[0]}: as root, `make test-docker ARGS=--yes` installs {', '.join(packages)}"
         )
     print(f"installing {', '.join(packages)}", file=sys.stderr)
     run(["apt-get", "update"])
-    run(command, DEBIAN_FRONTEND="noninteractive")
+    run(
+        ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+        DEBIAN_FRONTEND="noninteractive",
+    )
 
 
 def down() -> None:
