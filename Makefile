@@ -150,7 +150,7 @@ test: $(STAMP)
 test-docker: $(STAMP)
 	@set -f; $(VENV)/bin/pytest tests/images $$ARGS
 
-##test-all: every lab by every launcher, and the image with CUDA; ARGS='local slurm' for some of it. Takes an hour or more
+##test-all: every lab by every launcher, the image with CUDA, and systematic mistakes; ARGS='local slurm' for some of it. Takes hours
 test-all: $(STAMP)
 	@set -f; $(SCRIPT).test_all $$ARGS
 
