@@ -10,6 +10,9 @@ import typer
 
 from labs import catalog, launch
 
+NOTHING = launch.Request()
+PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}  # to the lab itself
+
 
 def complete_lab(incomplete: str) -> list[str]:
     """Offer the numbers of the labs that are there, for the shell."""

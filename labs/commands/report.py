@@ -1,4 +1,4 @@
-"""The command `labs report`."""
+"""The commands that show what runs left: as pages, and in TensorBoard."""
 
 import getpass
 import os
@@ -34,6 +34,18 @@ def report(
     print(path)
     if open_:
         show(path)
+
+
+@app.command()
+def tensorboard(
+    port: Annotated[
+        str, typer.Option(help="where it listens, on this machine alone; PORT= with make")
+    ] = "6006",
+) -> None:
+    """Show all runs in TensorBoard: the series of their figures, and their claims."""
+    from labs.tensorboard import serve
+
+    serve(port)
 
 
 def _page(which: str) -> Path:

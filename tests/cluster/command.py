@@ -4,7 +4,7 @@ import json
 import sys
 
 from labs import home
-from labs.commands.submit import start
+from labs.commands.run import start
 from labs.errors import UsageError
 from labs.launch import Request, RunSpec
 

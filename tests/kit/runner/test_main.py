@@ -1,4 +1,4 @@
-"""The command line of a lab's own file, in this process; tests/test_cli.py starts real ones."""
+"""The command line of a lab's own file, in this process; tests/commands starts real ones."""
 
 import json
 import sys

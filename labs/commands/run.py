@@ -1,12 +1,40 @@
-"""From what was typed to a run: sizes and launcher are chosen, the place is looked at, and the lab is started."""
+"""From what was typed to a run: sizes and launcher are chosen, the folder is looked at, and the lab is started."""
 
 import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import typer
+
 from labs import catalog, home, launch
+from labs.commands.options import (
+    NOTHING,
+    PASS_ON,
+    DryRun,
+    Gpus,
+    LabNumber,
+    LauncherName,
+    Nodes,
+    Procs,
+    Smoke,
+    with_request,
+)
+from labs.commands.output import end_with
 from labs.errors import UsageError
+
+app = typer.Typer()
+
+
+@app.command(context_settings=PASS_ON)
+@with_request
+def run(
+    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto",
+    launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False, request: launch.Request = NOTHING,
+) -> None:  # fmt: skip
+    """Run a lab. Flags that are not listed here go to the lab itself; `labs run N -- --help` lists those."""
+    spec = spec_of(lab, nodes, procs, gpus, launcher, request, smoke, context.args)
+    end_with(start(spec, asked=bool(launcher), dry_run=dry_run))
 
 
 def spec_of(

@@ -1,0 +1,126 @@
+"""The commands for a learner: write a lab's steps, have them judged, ask for a hint or the solution, begin anew."""
+
+from pathlib import Path
+
+import typer
+
+from labs import catalog, home, launch
+from labs.commands.options import (
+    NOTHING,
+    PASS_ON,
+    DryRun,
+    ExerciseNumber,
+    Gpus,
+    LabNumber,
+    LauncherName,
+    Nodes,
+    Procs,
+    Smoke,
+    with_request,
+)
+from labs.commands.output import end_with, near
+from labs.commands.run import spec_of, start
+from labs.errors import UsageError
+
+app = typer.Typer()
+
+
+@app.command()
+def exercise(lab: LabNumber) -> None:
+    """Write work/labNN.py, where you write the lab's steps yourself. An existing file is left alone."""
+    from labs.exercises import Source, begin
+
+    source = Source(catalog.find_ready(lab))
+    number = source.entry.number
+    path, new = begin(source)
+    print(f"{'made' if new else 'already there, left as it is:'} {near(path)}")
+    for entry in source.exercises:
+        print(f"  {entry.id}  {entry.step}")
+    print(
+        f"write the bodies, then: labs check {number}   stuck? labs hint {number}   anew: labs reset {number}"
+    )
+
+
+@app.command(context_settings=PASS_ON)
+@with_request
+def check(
+    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto",
+    launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False, request: launch.Request = NOTHING,
+) -> None:  # fmt: skip
+    """Run a lab with your steps in the place of its own: its claims are the judge."""
+    entry = catalog.find_ready(lab)
+    path = home.work_file(entry.number)
+    if not path.exists():
+        raise UsageError(f"there is no {near(path)} to check\nmake it with: labs exercise {entry.number}")
+    spec = spec_of(lab, nodes, procs, gpus, launcher, request, smoke, context.args, path)
+    status = start(spec, asked=bool(launcher), dry_run=dry_run)
+    _note_passes(spec.folder)
+    end_with(status)
+
+
+@app.command()
+def hint(which: ExerciseNumber) -> None:
+    """Give the next hint of the first exercise that you have not passed, or of the one you name."""
+    from labs.exercises import Progress, Source, select
+
+    source = Source(catalog.find_ready(which.partition(".")[0]))
+    done = Progress()
+    open_ones = [exercise for exercise in select(source, which) if not done.passed(exercise.id)]
+    if not open_ones:
+        print("all passed; there is nothing to hint at")
+        return
+    wanted = open_ones[0]
+    seen = done.of(wanted.id)
+    seen["hints"] = min(seen["hints"] + 1, len(wanted.hints))
+    done.save()
+    print(f"exercise {wanted.id}, {wanted.step}")
+    for place, text in enumerate(wanted.hints[: seen["hints"]], 1):
+        print(f"  hint {place} of {len(wanted.hints)}: {text}")
+
+
+@app.command()
+def solution(which: ExerciseNumber) -> int:
+    """Show the lab's own steps: after you passed, or when you ask a second time."""
+    from labs.exercises import Progress, Source, select
+
+    source = Source(catalog.find_ready(which.partition(".")[0]))
+    wanted = select(source, which)
+    done = Progress()
+    early = [
+        exercise.id
+        for exercise in wanted
+        if not done.passed(exercise.id) and not done.of(exercise.id)["asked"]
+    ]
+    for exercise in wanted:
+        done.of(exercise.id)["asked"] += 1
+    done.save()
+    if early:
+        print(
+            f"not passed yet: {', '.join(early)}; to see the solution all the same, ask again\na hint first? labs hint {early[0]}"
+        )
+        return 1
+    print("\n\n\n".join(f"# exercise {exercise.id}\n{exercise.solution}" for exercise in wanted))
+    return 0
+
+
+@app.command()
+def reset(lab: LabNumber) -> None:
+    """Set your steps aside, under another name, and start with fresh stubs."""
+    from labs.exercises import Source, begin, set_aside
+
+    source = Source(catalog.find_ready(lab))
+    kept = set_aside(source.entry.number)
+    path, _ = begin(source)
+    print(f"{near(path)} is fresh" + (f"; what you had is in {near(kept)}" if kept else ""))
+
+
+def _note_passes(folder: Path | None) -> None:
+    from labs.exercises import Progress
+
+    if folder is None or not (folder / "run.json").exists():
+        return
+    done = Progress()
+    for exercise in home.read_json(folder / "run.json").get("exercises", []):
+        if exercise["judgement"] == "passed":
+            done.note_pass(exercise["id"])
+    done.save()
