@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from string import Template
 
-from labs import catalog, home
+from labs import catalog
 from labs.catalog import Entry
 from labs.errors import UsageError
+from labs.files import write_whole
 
 TEMPLATES = catalog.PACKAGE / "templates"
 LONGEST = 60  # characters of a title, so that the header is one line
@@ -109,7 +110,7 @@ def _write(files: dict[Path, str], planned: str | None) -> None:
                 made.append(path)
                 file.write(text)
         if planned is not None:
-            home.write_whole(catalog.PLANNED, planned)
+            write_whole(catalog.PLANNED, planned)
     except BaseException as error:
         _remove(made)
         if isinstance(error, OSError):

@@ -21,6 +21,7 @@ from labs import home
 from labs.doctor import machine, packages, report
 from labs.doctor import programs as programs_module
 from labs.doctor.check import Check
+from labs.home import Home
 
 ROOT = Path(__file__).parents[1]
 BASE = ("annotated_types", "annotated_doc", "markdown_it", "mdurl", "psutil", "pydantic", "pydantic_core", "pygments", "rich",
@@ -299,8 +300,7 @@ def test_little_memory_and_little_disk(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert machine.memory().verdict == "missing"
     assert machine.memory().found.endswith("its cgroup allows 1.0")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20, total=2**26))
-    monkeypatch.setenv("LABS_HOME", str(tmp_path / "not" / "yet"))
-    assert (machine.disk().verdict, machine.shared_memory(tmp_path).found) == (
+    assert (machine.disk(Home(tmp_path / "not" / "yet")).verdict, machine.shared_memory(tmp_path).found) == (
         "missing",
         f"64 MiB in {tmp_path}",
     )
@@ -308,10 +308,9 @@ def test_little_memory_and_little_disk(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert not (tmp_path / "not").exists()
 
 
-def test_a_file_in_the_place_of_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_home(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("LABS_HOME", str(tmp_path / "file" / "labs"))
-    assert machine.disk().verdict == "broken"
+    assert machine.disk(Home(tmp_path / "file" / "labs")).verdict == "broken"
 
 
 @pytest.mark.parametrize(("system", "verdict"), [("linux", "missing"), ("darwin", "ok")])

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from labs import catalog, home, scaffold
+from labs import catalog, scaffold
 from labs.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -192,7 +192,8 @@ def test_a_write_that_fails_undoes_those_before_it(monkeypatch: pytest.MonkeyPat
     def full_disk(path: Path, text: str) -> None:
         raise UsageError(f"cannot write {path}: No space left on device")
 
-    monkeypatch.setattr(home, "write_whole", full_disk)
+    monkeypatch.setattr(scaffold, "write_whole", full_disk)
+    monkeypatch.setattr(catalog, "PLANNED", tmp_path / "planned.csv")
     with pytest.raises(UsageError, match="No space left"):
         scaffold._write({tmp_path / "a" / "x.py": "x", tmp_path / "b" / "c" / "y.py": "y"}, "number\n")
     assert not [path for path in tmp_path.iterdir() if path.name in "ab"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from labs import catalog, home, launch
+from labs import catalog, launch
 from labs.commands.options import (
     NOTHING,
     PASS_ON,
@@ -21,6 +21,8 @@ from labs.commands.options import (
 from labs.commands.output import end_with, near
 from labs.commands.run import spec_of, start
 from labs.errors import UsageError
+from labs.files import read_json
+from labs.home import Home
 
 app = typer.Typer()
 
@@ -48,11 +50,11 @@ def check(
     launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False, request: launch.Request = NOTHING,
 ) -> None:  # fmt: skip
     """Run a lab with your steps in the place of its own: its claims are the judge."""
-    entry = catalog.find_ready(lab)
+    home, entry = Home.from_environment(), catalog.find_ready(lab)
     path = home.work_file(entry.number)
     if not path.exists():
         raise UsageError(f"there is no {near(path)} to check\nmake it with: labs exercise {entry.number}")
-    spec = spec_of(lab, nodes, procs, gpus, launcher, request, smoke, context.args, path)
+    spec = spec_of(home, lab, nodes, procs, gpus, launcher, request, smoke, context.args, path)
     status = start(spec, asked=bool(launcher), dry_run=dry_run)
     _note_passes(spec.folder)
     end_with(status)
@@ -120,7 +122,7 @@ def _note_passes(folder: Path | None) -> None:
     if folder is None or not (folder / "run.json").exists():
         return
     done = Progress()
-    for exercise in home.read_json(folder / "run.json").get("exercises", []):
+    for exercise in read_json(folder / "run.json").get("exercises", []):
         if exercise["judgement"] == "passed":
             done.note_pass(exercise["id"])
     done.save()

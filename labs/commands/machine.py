@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from labs import home, launch
+from labs import launch
 from labs.commands.options import NOTHING, DryRun, Gpus, LauncherName, Nodes, Procs, with_request
 from labs.commands.output import end_with
 from labs.commands.run import start
+from labs.files import unused
+from labs.home import Home
 
 app = typer.Typer()
 
@@ -36,7 +38,7 @@ def preflight(
         launch.gpu_count(gpus),
     )
     place = launch.choose(launcher)
-    folder = home.unused(home.home() / "runs" / f".preflight-{os.getpid()}")
+    folder = unused(Home.from_environment().runs / f".preflight-{os.getpid()}")
     spec = launch.RunSpec(
         0,
         "labs.kit.distributed.preflight",

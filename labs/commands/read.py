@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
-from labs import catalog, home, launch
+from labs import catalog, launch
 from labs.catalog import Entry
 from labs.commands.options import LabNumber, Language
 from labs.commands.output import indented, near
+from labs.files import read_json
+from labs.home import Home
 
 app = typer.Typer()
 
@@ -16,12 +18,12 @@ app = typer.Typer()
 def list_labs(lang: Language = "en") -> None:
     """Show all labs: which are there, which are planned, how each one's last run ended."""
     launch.one_of("--lang", lang, ("en", "pl"))
-    module = ""
+    home, module = Home.from_environment(), ""
     for entry in catalog.all_labs().values():
         if entry.module != module:
             module = entry.module
             print(f"\n{module} · {catalog.MODULES[module]}")
-        state = _last_verdict(entry) if entry.ready else "planned"
+        state = _last_verdict(home, entry) if entry.ready else "planned"
         print(f"  {entry.number:02d}  {_title(entry, lang):<38} {state}")
     print("\nread one: labs show N · run one: labs run N, or make lab-NN")
 
@@ -62,12 +64,12 @@ def notebooks(
         print(f"made {near(path)}")
 
 
-def _last_verdict(entry: Entry) -> str:
+def _last_verdict(home: Home, entry: Entry) -> str:
     """Return how a lab's newest run ended, in one word, or an empty string."""
     runs = sorted(home.runs_folder(entry.number).glob("*/*.json"))
     if runs and runs[-1].name == "job.json":  # a job that has not begun, or was cancelled before
-        return f"waits as job {home.read_json(runs[-1])['id']}, or was cancelled: labs status {entry.number}"
-    return str(home.read_json(runs[-1]).get("status", "")) if runs else "not run yet"
+        return f"waits as job {read_json(runs[-1])['id']}, or was cancelled: labs status {entry.number}"
+    return str(read_json(runs[-1]).get("status", "")) if runs else "not run yet"
 
 
 def _title(entry: Entry, lang: str) -> str:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from labs import home
 from labs.errors import UsageError
+from labs.home import Home
 
 app = typer.Typer()
 NEWEST = "last"
@@ -30,7 +30,7 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
 ) -> None:
     """Make the page of one run anew, or the page that leads to all of them."""
-    path = _page(which) if which else _index()
+    path = _page(Home.from_environment(), which) if which else _index()
     print(path)
     if open_:
         show(path)
@@ -48,10 +48,10 @@ def tensorboard(
     serve(port)
 
 
-def _page(which: str) -> Path:
+def _page(home: Home, which: str) -> Path:
     from labs.report import page
 
-    folder = _newest() if which == NEWEST else home.find_run(which)
+    folder = _newest(home) if which == NEWEST else home.find_run(which)
     try:
         return page.write(folder)
     except FileNotFoundError:
@@ -74,10 +74,10 @@ def _index() -> Path:
     return path
 
 
-def _newest() -> Path:
-    runs = [path.parent for path in (home.home() / "runs").glob("lab*/*/run.json")]
+def _newest(home: Home) -> Path:
+    runs = [path.parent for path in home.runs.glob("lab*/*/run.json")]
     if not runs:
-        raise UsageError(f"there is no run yet under {home.home() / 'runs'}\nmake one: labs run 1")
+        raise UsageError(f"there is no run yet under {home.runs}\nmake one: labs run 1")
     return max(runs, key=lambda folder: folder.name)
 
 

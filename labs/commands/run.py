@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from labs import catalog, home, launch
+from labs import catalog, launch
 from labs.commands.options import (
     NOTHING,
     PASS_ON,
@@ -22,6 +22,8 @@ from labs.commands.options import (
 )
 from labs.commands.output import end_with
 from labs.errors import UsageError
+from labs.files import check_place, read_json, write_whole
+from labs.home import Home
 
 app = typer.Typer()
 
@@ -33,12 +35,12 @@ def run(
     launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False, request: launch.Request = NOTHING,
 ) -> None:  # fmt: skip
     """Run a lab. Flags that are not listed here go to the lab itself; `labs run N -- --help` lists those."""
-    spec = spec_of(lab, nodes, procs, gpus, launcher, request, smoke, context.args)
+    spec = spec_of(Home.from_environment(), lab, nodes, procs, gpus, launcher, request, smoke, context.args)
     end_with(start(spec, asked=bool(launcher), dry_run=dry_run))
 
 
 def spec_of(
-    lab: str, nodes: str, procs: str | None, gpus: str, launcher: str | None, request: launch.Request,
+    home: Home, lab: str, nodes: str, procs: str | None, gpus: str, launcher: str | None, request: launch.Request,
     smoke: bool, flags: list[str], attempt: Path | None = None,
 ) -> launch.RunSpec:  # fmt: skip
     """Turn what was typed into a run. Raises UsageError for what no launcher could do."""
@@ -71,7 +73,7 @@ def start(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
     if dry_run:
         print(place.render(spec), end="")
         return 0
-    home.check_place(spec.folder)
+    check_place(spec.folder)
     print(f"launcher: {place.name} ({'as asked' if asked else place.why()})", file=sys.stderr)
     status = place.submit(spec)
     _close(spec.folder, status)
@@ -82,8 +84,8 @@ def _close(folder: Path, status: int) -> None:
     """Say in the record of a run that could not say so itself, because rank 0 was killed, how it ended."""
     from labs.report import page
 
-    notes = home.read_json(folder / "run.json")
+    notes = read_json(folder / "run.json")
     if notes.get("status") == "running":
         notes |= {"status": "broke", "error": f"ended with status {status} before it could say why"}
-        home.write_whole(folder / "run.json", json.dumps(notes, indent=2) + "\n")
+        write_whole(folder / "run.json", json.dumps(notes, indent=2) + "\n")
         page.leave(folder)

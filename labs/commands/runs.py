@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from labs import home, launch
+from labs import launch
 from labs.commands.options import RunName
 from labs.errors import UsageError
+from labs.home import Home
 
 app = typer.Typer()
 
@@ -15,6 +16,7 @@ app = typer.Typer()
 @app.command()
 def status(which: RunName = "") -> None:
     """Say how runs are doing, and why those wait that wait: all that have not ended, or one."""
+    home = Home.from_environment()
     folders = [home.find_run(which)] if which else home.found_runs("lab*/*/job.json")
     shown = 0
     for folder in (path.parent if path.is_file() else path for path in folders):
@@ -33,7 +35,7 @@ def logs(
     which: RunName, rank: Annotated[str, typer.Argument(metavar="[RANK]", help="one rank's own output")] = ""
 ) -> int:
     """Show what a run printed, and go on with it while it lasts; or what one rank printed."""
-    folder = home.find_run(which)
+    folder = Home.from_environment().find_run(which)
     if not rank:
         return _launcher_of(folder).follow(folder)
     path = folder / ("log.txt" if rank == "0" else f"rank{rank}.log")
@@ -47,7 +49,7 @@ def logs(
 @app.command()
 def cancel(which: RunName) -> None:
     """End a run that goes on by itself, on a cluster."""
-    folder = home.find_run(which)
+    folder = Home.from_environment().find_run(which)
     place = _launcher_of(folder)
     if place.state(folder).ended:
         raise UsageError(f"{folder.parent.name}/{folder.name} has ended already; there is nothing to cancel")

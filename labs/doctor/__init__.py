@@ -8,10 +8,10 @@ from itertools import groupby
 from rich.console import Console
 from rich.markup import escape
 
-from labs import home
 from labs.doctor import machine, packages, places
 from labs.doctor.check import Check
 from labs.doctor.programs import Programs
+from labs.home import CHECKOUT, Home
 
 REQUIRED = ("Python", "torch", "matplotlib", "disk")
 SIGNS = {"ok": "[green]✔[/]", "missing": "[yellow]–[/]", "broken": "[bold red]✘[/]"}
@@ -45,7 +45,8 @@ def examine() -> list[Check]:
                 *(pool.submit(packages.package, name, facts) for name in packages.PACKAGES),
                 pool.submit(machine.processors),
                 pool.submit(machine.gpu, programs, facts),
-                *(pool.submit(look) for look in (machine.memory, machine.shared_memory, machine.disk)),
+                *(pool.submit(look) for look in (machine.memory, machine.shared_memory)),
+                pool.submit(machine.disk, Home.from_environment()),
                 pool.submit(places.compiler, programs),
                 *(pool.submit(places.tool, programs, name) for name in places.TOOLS),
                 *(pool.submit(places.engine, programs, name) for name in ("docker", "podman")),
@@ -74,5 +75,5 @@ def _last_line(blockers: list[Check]) -> str:
     if blockers:
         what = ", ".join(f"{check.name} is {check.verdict}" for check in blockers)
         return f"\n[bold red]labs cannot run here:[/] {escape(what)} · next: {escape(blockers[0].get)}"
-    command = "make lab-01" if (home.CHECKOUT / "Makefile").exists() else "labs run 1"
+    command = "make lab-01" if (CHECKOUT / "Makefile").exists() else "labs run 1"
     return f"\n[bold green]labs can run here[/] · next: {command}"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from labs import home
 from labs.doctor.check import Check
 from labs.doctor.packages import Facts
 from labs.doctor.programs import Programs
+from labs.files import MIN_FREE_BYTES
+from labs.home import Home
 
 MIB, GIB = 2**20, 2**30
 MEMORY_BYTES = 4 * GIB  # what the largest lab may take at its default size
@@ -112,9 +113,9 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Check:
     )
 
 
-def disk() -> Check:
+def disk(home: Home) -> Check:
     """Look at the folder that will hold runs/ and work/, without making it."""
-    folder = home.home()
+    folder = home.root
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free
     found = f"{free / GIB:.1f} GiB free for runs/ and work/ in {folder}"
@@ -127,7 +128,7 @@ def disk() -> Check:
             "all labs",
             "choose another place: LABS_HOME=/some/folder",
         )
-    if free < home.MIN_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         return Check(
             "disk",
             "Machine",

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from labs import home
 from labs.errors import UsageError
 from labs.fetch.assets import READ_BYTES, Asset, Source
+from labs.files import writable
 
 PATIENCE_S = 30.0
 PARTIAL, BEYOND_THE_END = 206, 416  # HTTP: the rest as asked for; there is no rest
@@ -23,7 +23,7 @@ def get(asset: Asset, origin: str, progress: Progress) -> None:
     `origin`: a folder or the address of a mirror that holds the files under their names; empty for their own addresses.
     Raises UsageError where a file cannot be had, or is not what it should be.
     """
-    place = home.writable(asset.place())
+    place = writable(asset.place())
     for source in asset.sources():
         if not source.fits(place / source.name):
             _get(source, place, origin, progress)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from labs import home
 from labs.errors import UsageError
+from labs.files import writable
 from labs.launch import devices, image, local
 from labs.launch.engine import CLIENTS, Engine
 from labs.launch.file_follower import FileFollower, pump
@@ -79,7 +80,7 @@ class Docker:
         assert spec.folder is not None
         engine, run = Engine.find(), f"labs-{secrets.token_hex(4)}"
         image.check(engine, image_of(spec))
-        home.writable(spec.folder)
+        writable(spec.folder)
         note_job(spec, run)
         with _made(engine, spec, run), ProcessGroup(BY_ITSELF, CONTAINERS_GRACE_S) as group:
             for node in reversed(range(spec.nodes)):

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from labs import home
 from labs.errors import UsageError
+from labs.files import read_json
 from labs.launch.file_follower import FileFollower, pump
 from labs.launch.process_group import GRACE_S, ProcessGroup
 from labs.launch.spec import RunSpec, State, node_starter
@@ -52,7 +52,7 @@ class Local:
         return _here(spec) if spec.nodes * spec.procs == 1 else _beside(spec)
 
     def state(self, folder: Path) -> State:
-        noted = home.read_json(folder / "run.json")
+        noted = read_json(folder / "run.json")
         word = str(noted.get("status", "unknown"))
         return State("", word, str(noted.get("error", "")), ended=word != "running")
 

@@ -18,8 +18,8 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import NoReturn
 
-from labs import home
 from labs.errors import UsageError
+from labs.files import writable
 from labs.launch.output import Output
 from labs.launch.process_group import ENDING, ORDINARY, ProcessGroup
 
@@ -162,7 +162,7 @@ def main() -> NoReturn:
             check_port(node)
         check_master(node)
         if node.logs:
-            home.writable(node.logs)
+            writable(node.logs)
         status = run(node)
     except UsageError as error:
         print(error, file=sys.stderr)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from labs import home
 from labs.errors import UsageError
+from labs.files import read_json, write_whole
 
 LONGEST_NUMBER = 6  # digits
 
@@ -163,9 +163,9 @@ def note_job(spec: RunSpec, id_: str) -> None:
         "procs": spec.procs,
         "smoke": spec.smoke,
     }
-    home.write_whole(spec.folder / "job.json", json.dumps(noted, indent=2) + "\n")
+    write_whole(spec.folder / "job.json", json.dumps(noted, indent=2) + "\n")
 
 
 def noted_job(folder: Path) -> dict[str, Any]:
     """Return what `note_job` noted, or an empty dict."""
-    return home.read_json(folder / "job.json")
+    return read_json(folder / "job.json")

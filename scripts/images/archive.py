@@ -7,6 +7,8 @@ from pathlib import Path
 
 from labs import home
 from labs.errors import UsageError
+from labs.files import write_whole
+from labs.home import Home
 from labs.launch import image
 from labs.launch.engine import Engine, require_room
 from scripts.environment.screen import say
@@ -27,7 +29,7 @@ def save(target: str, file: str) -> None:
         path.with_suffix(".packages.txt"),
     )
     engine.write(path, "save", name)
-    home.write_whole(listed, packages)
+    write_whole(listed, packages)
     say(f"image: {name} is in {path}, {path.stat().st_size / GB:.2f} GB; its packages are in {listed}")
 
 
@@ -71,8 +73,9 @@ def unpack(target: str, folder: str) -> None:
     except BaseException:  # half an image is none
         shutil.rmtree(root)
         raise
-    for place in (home.CHECKOUT, home.home()):  # bwrap can make no mount points in a root that is read-only
-        (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
+    # bwrap can make no mount points in a root that is read-only.
+    for seen in (home.CHECKOUT, Home.from_environment().root):
+        (root / seen.relative_to("/")).mkdir(parents=True, exist_ok=True)
     say(f"image: {name} is unpacked; run it with RUNTIME=bwrap IMAGE={root.resolve()}")
 
 

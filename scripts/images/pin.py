@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from labs import home
 from labs.errors import UsageError
+from labs.files import write_whole
 from labs.launch.engine import Engine
 from scripts.environment.screen import say
 from scripts.environment.torch_source import read_versions
@@ -22,7 +22,7 @@ def pin(file: Path = VERSIONS) -> None:
     for name, pinned in found.items():
         text = re.sub(rf"^{name}=.*$", f"{name}={pinned}", text, flags=re.MULTILINE)
         say(f"image: {name} {'was' if versions[name] == pinned else 'is now'} {pinned}")
-    home.write_whole(file, text)
+    write_whole(file, text)
 
 
 def digest(engine: Engine, tag: str) -> str:

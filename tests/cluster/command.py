@@ -3,9 +3,9 @@
 import json
 import sys
 
-from labs import home
 from labs.commands.run import start
 from labs.errors import UsageError
+from labs.home import Home
 from labs.launch import Request, RunSpec
 
 sizes, wishes, verb = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
@@ -13,7 +13,7 @@ spec = RunSpec(
     99,
     "tests.launch.stand_in",
     "slurm",
-    home.run_folder(99, "slurm"),
+    Home.from_environment().run_folder(99, "slurm"),
     **sizes,
     flags=(verb,),
     request=Request(**wishes),

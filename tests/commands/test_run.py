@@ -111,7 +111,7 @@ def test_a_reader_that_goes_away_gets_no_traceback(tiny_checkout: Path) -> None:
 
 def test_a_disk_that_fills_up_during_a_run_is_refused(tiny_checkout: Path, full_disk: Path) -> None:
     lab = "labs.m7_bonus.lab99_tiny_things"
-    program = f"import runpy, labs.home; labs.home.MIN_FREE_BYTES = 0; runpy.run_module('{lab}', run_name='__main__', alter_sys=True)"
+    program = f"import runpy, labs.files; labs.files.MIN_FREE_BYTES = 0; runpy.run_module('{lab}', run_name='__main__', alter_sys=True)"
     (full_disk / "filler").write_bytes(b"x" * (2**20 - 3 * 4096))
     command = [sys.executable, "-c", program, "--smoke", "--loud"]
     ended = subprocess.run(

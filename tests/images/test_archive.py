@@ -12,8 +12,8 @@ from types import ModuleType
 
 import pytest
 
-from labs import home
 from labs.errors import UsageError
+from labs.home import Home
 from labs.launch import Request, RunSpec
 from labs.launch import engine as engines
 from labs.launch.slurm import runtime
@@ -107,7 +107,7 @@ def test_an_image_unpacked_runs_in_bwrap_and_belongs_to_who_unpacked_it(
     """As a person without rights, where root tests: they too could unpack it and run it."""
     assert shutil.which("bwrap"), "the harness installs bubblewrap"
     monkeypatch.setenv("LABS_HOME", str(folder_for_all / "home"))
-    home.home().mkdir()
+    Home.from_environment().root.mkdir()
     root = folder_for_all / "root"
     unpacked = as_person(
         "env", f"PYTHONPATH={ROOT}", "/usr/bin/python3", *SCRIPT[1:], "unpack", "cpu", str(root)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from labs import home
 from labs.errors import UsageError
+from labs.files import writable
 from labs.launch.slurm import cluster, limits, runtime
 from labs.launch.slurm.live import follow
 from labs.launch.slurm.script import job_folder, script
@@ -119,7 +119,7 @@ def _submitted(spec: RunSpec) -> str:
         def _make_submission_file_text(self, command: str, uid: str) -> str:
             return script(spec)
 
-    folder = home.writable(job_folder(spec))
+    folder = writable(job_folder(spec))
     executor = Executor(str(folder))
     executor.update_parameters(nodes=spec.nodes, ntasks_per_node=1)
     try:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from labs import home
+from labs.files import read_json
 from labs.launch.file_follower import FileFollower, pump
 from labs.launch.slurm import cluster
 from labs.launch.slurm.cluster import Job
@@ -80,9 +80,7 @@ class _Watch:
 
 
 def _notes(folder: Path) -> list[dict[str, Any]]:
-    found = [
-        home.read_json(path) | {"node": path.stem} for path in sorted((folder / "slurm").glob("node*.json"))
-    ]
+    found = [read_json(path) | {"node": path.stem} for path in sorted((folder / "slurm").glob("node*.json"))]
     return [note for note in found if "status" in note]
 
 

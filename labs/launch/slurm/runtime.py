@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from labs import home
 from labs.errors import UsageError
+from labs.home import Home
 from labs.launch.image import PYTHON, surroundings
 from labs.launch.spec import RunSpec, one_of
 
@@ -100,7 +101,7 @@ def wrapped(spec: RunSpec, starter: Callable[[str], list[str]]) -> list[str]:
 
 def _shared() -> list[str]:
     """The folders that a container must see at the same place: the labs, and where runs are kept."""
-    return list(dict.fromkeys([str(home.CHECKOUT), str(home.home())]))
+    return list(dict.fromkeys([str(home.CHECKOUT), str(Home.from_environment().root)]))
 
 
 def _kind_of_image(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import submitit
 
-from labs import home
+from labs.files import write_whole
 from labs.launch.slurm import runtime
 from labs.launch.slurm.script import job_folder
 from labs.launch.spec import RunSpec, node_starter
@@ -35,7 +35,7 @@ class NodeTask:
         note.unlink(missing_ok=True)  # of an attempt before a requeue
         command = self.command(str(here.node), here.hostnames[0], port_of(here.job_id))
         status = self._run(command, folder / f"node{here.node}")
-        home.write_whole(note, json.dumps({"host": here.hostname, "status": status, "ended": time.time()}))
+        write_whole(note, json.dumps({"host": here.hostname, "status": status, "ended": time.time()}))
         if status:
             time.sleep(AFTER_FAILURE_S)
         sys.exit(status)
