@@ -76,8 +76,8 @@ def hint(which: ExerciseNumber) -> None:
     seen["hints"] = min(seen["hints"] + 1, len(wanted.hints))
     done.save()
     print(f"exercise {wanted.id}, {wanted.step}")
-    for place, text in enumerate(wanted.hints[: seen["hints"]], 1):
-        print(f"  hint {place} of {len(wanted.hints)}: {text}")
+    for number, text in enumerate(wanted.hints[: seen["hints"]], 1):
+        print(f"  hint {number} of {len(wanted.hints)}: {text}")
 
 
 @app.command()
@@ -111,9 +111,9 @@ def reset(lab: LabNumber) -> None:
     from labs.exercises import Source, begin, set_aside
 
     source = Source(catalog.find_ready(lab))
-    kept = set_aside(source.entry.number)
+    moved_to = set_aside(source.entry.number)
     path, _ = begin(source)
-    print(f"{near(path)} is fresh" + (f"; what you had is in {near(kept)}" if kept else ""))
+    print(f"{near(path)} is fresh" + (f"; what you had is in {near(moved_to)}" if moved_to else ""))
 
 
 def _note_passes(folder: Path | None) -> None:

@@ -37,12 +37,12 @@ def preflight(
         launch.whole_number("PROCS", procs or "1"),
         launch.gpu_count(gpus),
     )
-    place = launch.choose(launcher)
+    chosen = launch.choose(launcher)
     folder = unused(Home.from_environment().runs / f".preflight-{os.getpid()}")
     spec = launch.RunSpec(
         0,
         "labs.kit.distributed.preflight",
-        place.name,
+        chosen.name,
         folder,
         *sizes,
         flags=("--json",) if json_ else (),

@@ -64,8 +64,8 @@ def with_request(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(**values, request=request)
 
     own = inspect.signature(command, eval_str=True)
-    kept = [parameter for parameter in own.parameters.values() if parameter.name != "request"]
-    wrapped.__signature__ = own.replace(parameters=[*kept, *map(_option, fields(launch.Request))])  # type: ignore[attr-defined]
+    others = [parameter for parameter in own.parameters.values() if parameter.name != "request"]
+    wrapped.__signature__ = own.replace(parameters=[*others, *map(_option, fields(launch.Request))])  # type: ignore[attr-defined]
     return wrapped
 
 

@@ -52,30 +52,30 @@ def spec_of(
         raise UsageError(
             f"lab {entry.number:02d} runs in one process, and {asked}\nleave NODES and PROCS out, or set them to 1"
         )
-    place = launch.choose(launcher)
+    chosen = launch.choose(launcher)
     if (
-        place.shares_nodes and not request.memory
+        chosen.shares_nodes and not request.memory
     ):  # what a queue gives by default may be less than the lab needs
         request = replace(request, memory=f"{entry.memory_gib or 2}G")
-    folder = home.run_folder(entry.number, place.name)
+    folder = home.run_folder(entry.number, chosen.name)
     sizes = node_count, proc_count, launch.gpu_count(gpus)
     return launch.RunSpec(
-        entry.number, entry.import_name, place.name, folder, *sizes, smoke, tuple(flags), attempt, request
+        entry.number, entry.import_name, chosen.name, folder, *sizes, smoke, tuple(flags), attempt, request
     )
 
 
 def start(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
     """Say where the lab runs and why, run it there, and return its exit status."""
-    place = launch.LAUNCHERS[spec.launcher]
-    spec.request.check(place.name, place.takes)
-    place.check(spec)
+    launcher = launch.LAUNCHERS[spec.launcher]
+    spec.request.check(launcher.name, launcher.takes)
+    launcher.check(spec)
     assert spec.folder is not None
     if dry_run:
-        print(place.render(spec), end="")
+        print(launcher.render(spec), end="")
         return 0
     check_place(spec.folder)
-    print(f"launcher: {place.name} ({'as asked' if asked else place.why()})", file=sys.stderr)
-    status = place.submit(spec)
+    print(f"launcher: {launcher.name} ({'as asked' if asked else launcher.why()})", file=sys.stderr)
+    status = launcher.submit(spec)
     _close(spec.folder, status)
     return status
 

@@ -40,8 +40,8 @@ def logs(
         return _launcher_of(folder).follow(folder)
     path = folder / ("log.txt" if rank == "0" else f"rank{rank}.log")
     if not path.exists():
-        kept = ["0", *sorted((log.stem.removeprefix("rank") for log in folder.glob("rank*.log")), key=int)]
-        raise UsageError(f"{folder.name} keeps no output of rank {rank}; choose from: {', '.join(kept)}")
+        ranks = ["0", *sorted((log.stem.removeprefix("rank") for log in folder.glob("rank*.log")), key=int)]
+        raise UsageError(f"{folder.name} keeps no output of rank {rank}; choose from: {', '.join(ranks)}")
     print(path.read_text(encoding="utf-8", errors="replace"), end="")
     return 0
 
@@ -50,10 +50,10 @@ def logs(
 def cancel(which: RunName) -> None:
     """End a run that goes on by itself, on a cluster."""
     folder = Home.from_environment().find_run(which)
-    place = _launcher_of(folder)
-    if place.state(folder).ended:
+    launcher = _launcher_of(folder)
+    if launcher.state(folder).ended:
         raise UsageError(f"{folder.parent.name}/{folder.name} has ended already; there is nothing to cancel")
-    place.cancel(folder)
+    launcher.cancel(folder)
     print(f"{folder.parent.name}/{folder.name} is cancelled")
 
 

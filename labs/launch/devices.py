@@ -23,8 +23,8 @@ def of_node(spec: RunSpec, node: int) -> list[int]:
 def check(spec: RunSpec) -> None:
     """Raise UsageError for more GPUs than there are."""
     if spec.gpus != "auto" and int(spec.gpus) * spec.nodes > there():
-        said = f"GPUS={spec.gpus} on {spec.nodes} nodes is more than the {there()} that this machine has"
-        raise UsageError(f"{said}\nleave GPUS out, or say GPUS=0")
+        asked = f"GPUS={spec.gpus} on {spec.nodes} nodes is more than the {there()} that this machine has"
+        raise UsageError(f"{asked}\nleave GPUS out, or say GPUS=0")
 
 
 def options(spec: RunSpec, client: str, node: int) -> list[str]:

@@ -141,8 +141,8 @@ def _container(spec: RunSpec, client: str, run: str, node: int) -> list[str]:
 
 def _user(client: str) -> list[str]:
     """Files belong to the person who runs it. podman without root maps that person to root inside, unless told otherwise."""
-    kept = ["--userns", "keep-id"] if Path(client).name == "podman" and os.getuid() else []
-    return ["--user", f"{os.getuid()}:{os.getgid()}", *kept]
+    mapped = ["--userns", "keep-id"] if Path(client).name == "podman" and os.getuid() else []
+    return ["--user", f"{os.getuid()}:{os.getgid()}", *mapped]
 
 
 def _limits(spec: RunSpec) -> list[str]:
@@ -159,7 +159,7 @@ def _mounts(spec: RunSpec) -> list[str]:
     read = [home.CHECKOUT / "labs", spec.attempt, Path(_passed_on().get("TORCH_HOME", "/"))]
     mounts = [f"type=bind,source={spec.folder},target={spec.folder}"]
     mounts += [
-        f"type=bind,source={place},target={place},readonly" for place in read if place and place != Path("/")
+        f"type=bind,source={path},target={path},readonly" for path in read if path and path != Path("/")
     ]
     # Labels of SELinux would have to be changed for a container to read a person's files: leave them.
     return [*(word for mount in mounts for word in ("--mount", mount)), "--security-opt", "label=disable"]

@@ -12,17 +12,17 @@ class FileFollower:
     """Copies what is new in a file to a descriptor, such as 1 for stdout. A file that is not there yet is empty."""
 
     def __init__(self, path: Path, to: int) -> None:
-        self.path, self.to, self.place = path, to, 0
+        self.path, self.to, self.offset = path, to, 0
 
     def pump(self) -> bool:
         """Copy what is new; tell whether there was any."""
         try:
             with self.path.open("rb") as file:
-                file.seek(self.place)
+                file.seek(self.offset)
                 new = file.read(AT_ONCE)
         except FileNotFoundError:
             return False
-        self.place += len(new)
+        self.offset += len(new)
         rest = memoryview(new)
         with suppress(BrokenPipeError):  # a reader that went away is no reason to lose the run
             while rest:

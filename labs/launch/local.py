@@ -70,8 +70,8 @@ def check_size(spec: RunSpec) -> None:
     """Raise UsageError for more processes than this machine could bear."""
     asked, bearable = spec.nodes * spec.procs, PROCESSES_PER_CORE * (os.cpu_count() or 1)
     if asked > bearable:
-        said = f"NODES={spec.nodes} PROCS={spec.procs} asks for {asked} processes on one machine with {os.cpu_count()} cores"
-        raise UsageError(f"{said}\nask for {bearable} at the most, or for a cluster with LAUNCHER=")
+        problem = f"NODES={spec.nodes} PROCS={spec.procs} asks for {asked} processes on one machine with {os.cpu_count()} cores"
+        raise UsageError(f"{problem}\nask for {bearable} at the most, or for a cluster with LAUNCHER=")
 
 
 def _here(spec: RunSpec) -> int:

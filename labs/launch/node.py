@@ -119,14 +119,14 @@ def check_port(node: Node) -> None:
 
 def check_master(node: Node) -> None:
     """Wait until the master's name resolves, and see that it does not lead back to this very node."""
-    found = _addresses(node)
+    addresses = _addresses(node)
     if (
         node.node > 0
         and not node.one_machine
-        and all(ipaddress.ip_address(address).is_loopback for address in found)
+        and all(ipaddress.ip_address(address).is_loopback for address in addresses)
     ):
         raise UsageError(
-            f"on {node} the master's name {node.master} resolves to {found[0]}, which is this node itself, and not node 0\n"
+            f"on {node} the master's name {node.master} resolves to {addresses[0]}, which is this node itself, and not node 0\n"
             "name node 0 by its address on the network, or mend /etc/hosts here (Debian writes 127.0.1.1 there)\n"
             "where all nodes are meant to be on one machine, say --one-machine"
         )
@@ -172,11 +172,11 @@ def main() -> NoReturn:
 
 def _addresses(node: Node) -> list[str]:
     """Return the master's addresses. Raises UsageError when the time is over, also while a look-up still hangs."""
-    found: Queue[list[str]] = Queue()
+    answer: Queue[list[str]] = Queue()
     trouble = ["no name server answers"]
-    Thread(target=_look_up, args=(node.master, found, trouble), daemon=True).start()
+    Thread(target=_look_up, args=(node.master, answer, trouble), daemon=True).start()
     try:
-        return found.get(timeout=node.timeout)
+        return answer.get(timeout=node.timeout)
     except Empty:
         raise UsageError(
             f"on {node} the master's name {node.master} did not resolve within {node.timeout:g} s: {trouble[-1]}\n"
@@ -184,10 +184,12 @@ def _addresses(node: Node) -> list[str]:
         ) from None
 
 
-def _look_up(name: str, found: Queue[list[str]], trouble: list[str]) -> None:
+def _look_up(name: str, answer: Queue[list[str]], trouble: list[str]) -> None:
     while True:
         try:
-            found.put([str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)])
+            answer.put(
+                [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+            )
             return
         except (
             OSError,

@@ -66,8 +66,8 @@ class RunSpec:
     def arguments(self) -> list[str]:
         """Return the command line of the lab's own file."""
         attempt = ["--attempt", str(self.attempt)] if self.attempt else []
-        kept = ["--launcher", self.launcher, "--folder", str(self.folder)] if self.folder else []
-        return [*(["--smoke"] if self.smoke else []), *attempt, *kept, *self.flags]
+        record = ["--launcher", self.launcher, "--folder", str(self.folder)] if self.folder else []
+        return [*(["--smoke"] if self.smoke else []), *attempt, *record, *self.flags]
 
 
 class Launcher(Protocol):
@@ -101,7 +101,7 @@ class Launcher(Protocol):
 
 def node_starter(spec: RunSpec, python: str, node: str, master: str, port: str, *more: str) -> list[str]:
     """Return the command that starts one node's ranks. It is the same everywhere; see labs.launch.node."""
-    place = [
+    size = [
         "--nodes",
         str(spec.nodes),
         "--node",
@@ -114,7 +114,7 @@ def node_starter(spec: RunSpec, python: str, node: str, master: str, port: str, 
         port,
     ]
     logs = ["--logs", str(spec.folder)] if spec.folder else []
-    return [python, "-m", "labs.launch.node", *place, *more, *logs, "--", spec.module, *spec.arguments]
+    return [python, "-m", "labs.launch.node", *size, *more, *logs, "--", spec.module, *spec.arguments]
 
 
 def whole_number(name: str, text: str) -> int:

@@ -128,11 +128,11 @@ def _submitted(spec: RunSpec) -> str:
     except FailedJobError as error:
         shutil.rmtree(folder)
         folder.parent.rmdir()
-        said = [line for line in str(error).splitlines() if line.startswith("sbatch:")] or str(
+        reasons = [line for line in str(error).splitlines() if line.startswith("sbatch:")] or str(
             error
         ).splitlines()
         raise UsageError(
-            f"Slurm refused the job: {said[-1].removeprefix('sbatch: error: ')}\nnothing was submitted"
+            f"Slurm refused the job: {reasons[-1].removeprefix('sbatch: error: ')}\nnothing was submitted"
         ) from None
 
 

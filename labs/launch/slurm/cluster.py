@@ -96,8 +96,10 @@ def ask(*words: str, patience_s: float = ANSWER_S) -> str:
             f"{words[0]} failed: {why}\nSlurm's commands must work here; or say LAUNCHER=local"
         ) from None
     if ended.returncode:
-        said = (ended.stderr.strip() or ended.stdout.strip() or f"status {ended.returncode}").splitlines()[0]
-        raise UsageError(f"{words[0]} failed: {said}")
+        reason = (ended.stderr.strip() or ended.stdout.strip() or f"status {ended.returncode}").splitlines()[
+            0
+        ]
+        raise UsageError(f"{words[0]} failed: {reason}")
     return ended.stdout
 
 
@@ -106,25 +108,25 @@ def why_not() -> str:
     if not shutil.which("sbatch"):
         return "there is no Slurm here: no sbatch on the PATH"
     try:
-        said = ask("scontrol", "ping", patience_s=5.0)
+        answer = ask("scontrol", "ping", patience_s=5.0)
     except UsageError as error:
         return f"sbatch is here, but no controller answers: {str(error).splitlines()[0]}"
-    return "" if " UP" in said else f"sbatch is here, but no controller answers: {said.strip()}"
+    return "" if " UP" in answer else f"sbatch is here, but no controller answers: {answer.strip()}"
 
 
 def job(id_: str) -> Job | None:
     """Return what is known of a job: from the controller, and for long ended ones from the accounting. None where nobody answers."""
     try:
-        said = ask("scontrol", "show", "job", id_, "--oneliner")
+        answer = ask("scontrol", "show", "job", id_, "--oneliner")
     except UsageError as error:
         return _long_ended(id_) if "nvalid job id" in str(error) else None
-    found = _pairs(said)
+    fields = _pairs(answer)
     return Job(
         id_,
-        found.get("JobState", "UNKNOWN"),
-        found.get("Reason", ""),
-        found.get("NodeList", ""),
-        int(found.get("Restarts", 0)),
+        fields.get("JobState", "UNKNOWN"),
+        fields.get("Reason", ""),
+        fields.get("NodeList", ""),
+        int(fields.get("Restarts", 0)),
     )
 
 
@@ -134,8 +136,8 @@ def _long_ended(id_: str) -> Job:
     except UsageError:  # no accounting
         lines = []
     state, _, nodes = lines[-1].partition("|") if lines else ("", "", "")
-    found = Job(id_, (state.split() or [LOST])[0], nodes=nodes)
-    return found if found.ended else Job(id_, LOST, nodes=nodes)  # the accounting was not told of its end
+    last = Job(id_, (state.split() or [LOST])[0], nodes=nodes)
+    return last if last.ended else Job(id_, LOST, nodes=nodes)  # the accounting was not told of its end
 
 
 def dead(nodes: str) -> str:
@@ -154,21 +156,21 @@ def dead(nodes: str) -> str:
 def partitions() -> dict[str, Partition]:
     """Return the partitions by name."""
     nodes = _nodes()
-    found = [
+    described = [
         _pairs(line)
         for line in ask("scontrol", "show", "partition", "--oneliner").splitlines()
         if line.startswith("PartitionName=")
     ]
     return {
-        one["PartitionName"]: _partition(one, nodes.get(one["PartitionName"], (0, 0, 0))) for one in found
+        one["PartitionName"]: _partition(one, nodes.get(one["PartitionName"], (0, 0, 0))) for one in described
     }
 
 
-def _partition(found: dict[str, str], node: tuple[int, int, int]) -> Partition:
-    most = found.get("MaxNodes", "UNLIMITED")
+def _partition(fields: dict[str, str], node: tuple[int, int, int]) -> Partition:
+    most = fields.get("MaxNodes", "UNLIMITED")
     return Partition(
-        found["PartitionName"], int(found.get("TotalNodes", 0)), int(most) if most.isdecimal() else None,
-        minutes(found.get("MaxTime", "UNLIMITED")), found.get("Default") == "YES", *node,
+        fields["PartitionName"], int(fields.get("TotalNodes", 0)), int(most) if most.isdecimal() else None,
+        minutes(fields.get("MaxTime", "UNLIMITED")), fields.get("Default") == "YES", *node,
     )  # fmt: skip
 
 
@@ -185,10 +187,10 @@ def _nodes() -> dict[str, tuple[int, int, int]]:
 
 def minutes(limit: str) -> int | None:
     """Read a time limit as Slurm writes it, such as 1-00:00:00, and return whole minutes; None for no limit."""
-    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit)
-    if not found:
+    parts = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit)
+    if not parts:
         return None
-    days, hours, minutes_, seconds = (int(part or 0) for part in found.groups())
+    days, hours, minutes_, seconds = (int(part or 0) for part in parts.groups())
     return (days * 24 + hours) * 60 + minutes_ + (seconds > 0)
 
 

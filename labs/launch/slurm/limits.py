@@ -37,10 +37,10 @@ def check(spec: RunSpec) -> None:
 
 def resolved(spec: RunSpec) -> RunSpec:
     """Return the run with its time limit, cores and GPUs filled in from what the partition has."""
-    place = _partition(spec)
-    limit = minutes_of(spec) or min(USUAL_MINUTES, place.most_minutes or USUAL_MINUTES)
-    gpus = str(min(spec.procs, place.gpus_of_node)) if spec.gpus == "auto" else spec.gpus
-    cpus = spec.request.cpus or str(min(spec.procs, place.cores_of_node))
+    partition = _partition(spec)
+    limit = minutes_of(spec) or min(USUAL_MINUTES, partition.most_minutes or USUAL_MINUTES)
+    gpus = str(min(spec.procs, partition.gpus_of_node)) if spec.gpus == "auto" else spec.gpus
+    cpus = spec.request.cpus or str(min(spec.procs, partition.cores_of_node))
     return replace(spec, gpus=gpus, request=replace(spec.request, time=str(limit), cpus=cpus))
 
 
@@ -74,31 +74,35 @@ def _partition(spec: RunSpec) -> Partition:
     return chosen
 
 
-def _fits(spec: RunSpec, place: Partition) -> None:
-    most_nodes = min(place.nodes, place.most_nodes or place.nodes)
+def _fits(spec: RunSpec, partition: Partition) -> None:
+    most_nodes = min(partition.nodes, partition.most_nodes or partition.nodes)
     asked_memory = MEMORY.fullmatch(spec.request.memory)
     memory = float(asked_memory[1]) * MIB[asked_memory[2].upper()] if asked_memory else 0
     limits = {
         f"NODES={spec.nodes}": (spec.nodes, most_nodes, "nodes"),
         f"GPUS={spec.gpus}": (
             0 if spec.gpus == "auto" else int(spec.gpus),
-            place.gpus_of_node,
+            partition.gpus_of_node,
             "GPUs on a node",
         ),
-        f"CPUS={spec.request.cpus}": (int(spec.request.cpus or 0), place.cores_of_node, "cores on a node"),
-        f"MEMORY={spec.request.memory}": (memory, place.memory_of_node, "MiB of memory on a node"),
-        f"TIME={spec.request.time}": (minutes_of(spec), place.most_minutes, "minutes for a job"),
+        f"CPUS={spec.request.cpus}": (
+            int(spec.request.cpus or 0),
+            partition.cores_of_node,
+            "cores on a node",
+        ),
+        f"MEMORY={spec.request.memory}": (memory, partition.memory_of_node, "MiB of memory on a node"),
+        f"TIME={spec.request.time}": (minutes_of(spec), partition.most_minutes, "minutes for a job"),
     }
     for asked, (value, most, of_what) in limits.items():
         if most is not None and value > most:
             raise UsageError(
-                f"{asked} is more than partition {place.name} has: {most} {of_what}\nask for less, or for another PARTITION="
+                f"{asked} is more than partition {partition.name} has: {most} {of_what}\nask for less, or for another PARTITION="
             )
 
 
 def _is_shared(folder: Path) -> None:
     """Refuse a folder that lies in this node's own memory: Slurm would fail without a word, since not even its log could be written."""
-    above = next(place for place in (folder, *folder.parents) if place.exists()).resolve()
+    above = next(parent for parent in (folder, *folder.parents) if parent.exists()).resolve()
     kind, mounted = _file_system(above)
     if kind in OWN_OF_A_NODE:
         raise UsageError(
@@ -106,12 +110,12 @@ def _is_shared(folder: Path) -> None:
         )
 
 
-def _file_system(place: Path) -> tuple[str, str]:
+def _file_system(path: Path) -> tuple[str, str]:
     """Return type and mount point of the file system on which a place lies; empty where the system does not say."""
     try:
         lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     except OSError:
         return "", ""
     mounts = {line.split()[1].replace("\\040", " "): line.split()[2] for line in lines}
-    holds = max((mount for mount in mounts if place.is_relative_to(mount)), key=len, default="")
+    holds = max((mount for mount in mounts if path.is_relative_to(mount)), key=len, default="")
     return mounts.get(holds, ""), holds

@@ -44,7 +44,7 @@ class _Watch:
     """Asks the controller about a job, often at first and seldom later, and says what has changed."""
 
     def __init__(self, id_: str) -> None:
-        self.id, self.begun, self.next, self.lost_since, self.said = id_, time.monotonic(), 0.0, 0.0, ""
+        self.id, self.begun, self.next, self.lost_since, self.last_words = id_, time.monotonic(), 0.0, 0.0, ""
         self.job = Job(id_, "PENDING", "None")
 
     def look(self, *, done: bool) -> None:
@@ -74,14 +74,14 @@ class _Watch:
             )
         words = f"waits: {job.waits}" if job.state == "PENDING" and job.reason not in ("", "None") else ""
         words = words or (f"runs on {job.nodes}" if job.state == "RUNNING" else "")
-        if words and words != self.said:
-            self.said = words
+        if words and words != self.last_words:
+            self.last_words = words
             print(f"job {self.id} {words}", file=sys.stderr)
 
 
 def _notes(folder: Path) -> list[dict[str, Any]]:
-    found = [read_json(path) | {"node": path.stem} for path in sorted((folder / "slurm").glob("node*.json"))]
-    return [note for note in found if "status" in note]
+    notes = [read_json(path) | {"node": path.stem} for path in sorted((folder / "slurm").glob("node*.json"))]
+    return [note for note in notes if "status" in note]
 
 
 def verdict(folder: Path, job: Job) -> tuple[int, str]:
@@ -122,11 +122,11 @@ def _cause_first(note: dict[str, Any]) -> tuple[bool, float]:
 def _seen_by_srun(folder: Path, job: Job) -> tuple[str, str]:
     """Return where a node's own task was ended from outside, and how; empty where none was. It could not note that itself."""
     for path in (folder / "slurm").glob(f"{job.id}_0_log.err"):
-        found = re.search(
+        ended = re.search(
             r"srun: error: (\S+): tasks? (\d+)\S*: (Killed|Out Of Memory)", path.read_text(errors="replace")
         )
-        if found:
-            return f"node{found[2]} (host {found[1]})", found[3]
+        if ended:
+            return f"node{ended[2]} (host {ended[1]})", ended[3]
     return "", ""
 
 

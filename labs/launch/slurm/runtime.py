@@ -19,7 +19,7 @@ def _none(spec: RunSpec, command: list[str]) -> list[str]:
 
 def _bwrap(spec: RunSpec, command: list[str]) -> list[str]:
     """An unpacked image, with no daemon and no root: its files read-only, the node's devices, and the folders of the run."""
-    binds = [word for place in _shared() for word in ("--bind", place, place)]
+    binds = [word for folder in _shared() for word in ("--bind", folder, folder)]
     system = ["--dev-bind", "/dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys", "--tmpfs", "/tmp"]
     files = ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf", "--ro-bind", "/etc/hosts", "/etc/hosts"]
     # --die-with-parent: nothing is left when the task is killed; a process group of its own would escape signals.
@@ -56,7 +56,7 @@ def _apptainer(spec: RunSpec, command: list[str]) -> list[str]:
 
 def _pyxis(spec: RunSpec, command: list[str]) -> list[str]:
     """A step inside the task's own node, since only srun knows Pyxis' options."""
-    mounts = ",".join(f"{place}:{place}" for place in _shared())
+    mounts = ",".join(f"{folder}:{folder}" for folder in _shared())
     here = [
         "--overlap",
         "--nodes=1",
