@@ -2,7 +2,6 @@
 
 import os
 import runpy
-import shlex
 import signal
 import socket
 import sys
@@ -13,7 +12,7 @@ from labs.errors import UsageError
 from labs.files import read_json
 from labs.launch.file_follower import FileFollower, pump
 from labs.launch.process_group import GRACE_S, ProcessGroup
-from labs.launch.spec import RunSpec, State, node_starter
+from labs.launch.spec import RunSpec, State, Variable, node_starter, shell_line
 
 LOOPBACK = "127.0.0.1"
 STDOUT = 1
@@ -39,11 +38,9 @@ class Local:
     def render(self, spec: RunSpec) -> str:
         hidden = "CUDA_VISIBLE_DEVICES= " if spec.gpus == "0" else ""
         if spec.nodes * spec.procs == 1:
-            return f"{hidden}{shlex.join([sys.executable, '-m', spec.module, *spec.arguments])}\n"
-        nodes = [
-            hidden + shlex.join(_starter(spec, node, "$PORT")).replace("'$PORT'", "$PORT")
-            for node in _order(spec)
-        ]
+            return f"{hidden}{shell_line([sys.executable, '-m', spec.module, *spec.arguments])}\n"
+        port = Variable("$PORT")
+        nodes = [hidden + shell_line(_starter(spec, node, port)) for node in _order(spec)]
         return "PORT=29500  # or any that is free: each run looks for one\n" + " &\n".join(nodes) + "\n"
 
     def submit(self, spec: RunSpec) -> int:

@@ -1,6 +1,7 @@
 """What is to be run, said once and handed to any launcher. Nothing here knows labs or torch."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -97,6 +98,15 @@ class Launcher(Protocol):
 
     def follow(self, folder: Path) -> int:
         """Show what a run prints, until it ends, and return its exit status."""
+
+
+class Variable(str):
+    """A word such as $PORT, which the shell that runs a rendered command is to fill in."""
+
+
+def shell_line(words: Sequence[str]) -> str:
+    """Return words as a shell needs them: all are quoted but its variables."""
+    return " ".join(word if isinstance(word, Variable) else shlex.quote(word) for word in words)
 
 
 def node_starter(spec: RunSpec, python: str, node: str, master: str, port: str, *more: str) -> list[str]:

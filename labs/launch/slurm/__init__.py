@@ -1,6 +1,5 @@
 """Run a lab on Slurm, through submitit: one task on each node, which starts that node's ranks in the run's runtime."""
 
-import shlex
 import shutil
 import signal
 import sys
@@ -15,7 +14,7 @@ from labs.files import writable
 from labs.launch.slurm import cluster, limits, runtime
 from labs.launch.slurm.live import follow
 from labs.launch.slurm.script import job_folder, script
-from labs.launch.spec import RunSpec, State, node_starter, note_job, noted_job
+from labs.launch.spec import RunSpec, State, Variable, node_starter, note_job, noted_job, shell_line
 
 GONE_S = 15.0  # how long a cancelled job may take to be gone
 
@@ -49,16 +48,9 @@ class Slurm:
 
     def render(self, spec: RunSpec) -> str:
         spec = limits.resolved(spec)
-        task = runtime.wrapped(
-            spec, lambda python: node_starter(spec, python, "$SLURM_NODEID", "$FIRST_NODE", "$PORT")
-        )
-        shown = (
-            shlex.join(task)
-            .replace("'$", "$")
-            .replace("ID'", "ID")
-            .replace("NODE'", "NODE")
-            .replace("PORT'", "PORT")
-        )
+        here = [Variable(name) for name in ("$SLURM_NODEID", "$FIRST_NODE", "$PORT")]
+        task = runtime.wrapped(spec, lambda python: node_starter(spec, python, *here))
+        shown = shell_line(task).replace("\n", "\n# ")  # a flag may have several lines
         return f"{script(spec)}\n# each node's task then starts:\n# {shown}\n"
 
     def submit(self, spec: RunSpec) -> int:
