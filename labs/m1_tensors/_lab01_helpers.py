@@ -1,4 +1,4 @@
-"""What lab 01 needs beside its lesson: layouts to try a rule on, and the picture of a walk through a storage."""
+"""What lab 01 needs beside its lesson: layouts to try a rule on, and the picture of a walk through it."""
 
 import math
 import random
@@ -48,7 +48,7 @@ def storage_of(tensor: Tensor) -> int:
 
 
 def walked(name: str, view: Tensor) -> Cells:
-    """Draw the storage 0, 1, 2 … as cells, and each step from one element of a view to the next as an arrow."""
+    """Draw the storage 0, 1, 2 … as cells, and each step of a view to its next element as an arrow."""
     addresses = view.flatten().tolist()
     steps = [
         Arrow(0, start, end, f"{end - start:+d}", tone=WARN if end < start else 1)

@@ -23,11 +23,11 @@ Builds on:
 
 Remember:
     A tensor is a storage, and sizes, strides and an offset that say how to read it; all of them count
-    elements, not bytes. Transposing, slicing and expanding write a new note and move nothing. `view` succeeds
-    exactly when a note for the new shape exists, and `reshape` copies where none does: use `view` where a copy
-    would be a mistake. Clone a small slice before you save or keep it, and clone an overlapping view before
-    you write through it. This lab does not show what a GPU makes of strides. Next comes lab 02, in which a
-    stride of 0 does most of the work.
+    elements, not bytes. Transposing, slicing and expanding write a new note and move nothing. `view`
+    succeeds exactly when a note for the new shape exists, and `reshape` copies where none does: use `view`
+    where a copy would be a mistake. Clone a small slice before you save or keep it, and clone an
+    overlapping view before you write through it. This lab does not show what a GPU makes of strides. Next
+    comes lab 02, in which a stride of 0 does most of the work.
 
 Sources:
     - PyTorch documentation, Tensor Views: https://docs.pytorch.org/docs/stable/tensor_view.html
@@ -54,7 +54,7 @@ from labs.kit import Lab, exercise, main
 from labs.kit.measure.memory import peak_bytes
 from labs.m1_tensors._lab01_helpers import Layout, random_layouts, storage_of, walked
 
-# Shape letters: M rows, N columns or elements, W windows, K elements of a window;
+# Shape letters: M rows, N columns or elements, F windows (frames), K elements of a window;
 # B C H W images, channels, height, width.
 
 FLOATS_PER_LINE = 16  # 64 bytes of 4-byte floats: a cache line of most processors, half a line of Apple's
@@ -243,7 +243,7 @@ VIEW_GUESSES = {
         "everywhere else a step of 1."
     ),
     "`y.view(6, 4)`": "No. The six rows would begin at 0, 12, 4, 16, 8, 20: steps of +12 and −8.",
-    "`y.view(3, 2, 2, 2)`": "**Yes.** It splits the last dim and merges nothing: the strides (4, 12, 2, 1) do it.",
+    "`y.view(3, 2, 2, 2)`": "**Yes.** It splits the last dim and merges nothing: strides (4, 12, 2, 1).",
     "none of them": "Splitting a dim is always possible, and the third view does only that.",
 }
 
@@ -348,7 +348,7 @@ def other_order(cfg: Config, lab: Lab) -> None:
     "one.",
     contract="""
         `x_N` is contiguous, may begin anywhere in its storage, and stays as it is; `size` ≤ N and `hop` ≥ 1.
-        Return all windows of `size` elements, one at each `hop`, as a view of shape (W, K) that copies
+        Return all windows of `size` elements, one at each `hop`, as a view of shape (F, K) that copies
         nothing. A rest that fills no whole window is left out.
 
         >>> sliding_windows(torch.arange(6), 3, 2)
@@ -361,13 +361,13 @@ def other_order(cfg: Config, lab: Lab) -> None:
     ),
 )
 def sliding_windows(x_N: Tensor, size: int, hop: int) -> Tensor:
-    """Cut a signal into overlapping windows (W, K) without copying one number.
+    """Cut a signal into overlapping windows (F, K) without copying one number.
 
     W = ⌊(N − K)/hop⌋ + 1
     """
     count = (len(x_N) - size) // hop + 1
-    windows_WK = x_N.as_strided((count, size), (hop, 1))
-    return windows_WK
+    windows_FK = x_N.as_strided((count, size), (hop, 1))
+    return windows_FK
 
 
 def windows(cfg: Config, lab: Lab) -> None:
@@ -385,7 +385,7 @@ def windows(cfg: Config, lab: Lab) -> None:
     cuts = [(signal_N, 400, 160), (signal_N[7:100], 9, 4), (signal_N[5:40], 3, 8), (signal_N[:12], 12, 1)]
     wanted = [x_N.clone().unfold(0, size, hop).clone() for x_N, size, hop in cuts]
     cut = [lab.step(sliding_windows, *arguments) for arguments in cuts]
-    count = sum(len(windows_WK) for windows_WK in wanted)
+    count = sum(len(windows_FK) for windows_FK in wanted)
     lab.equal(
         "01.windows", "Windows by strides are those of `unfold`.", cut, wanted, cases=count, unit="windows"
     )
@@ -414,6 +414,13 @@ def bytes_on_disk(tensor: Tensor) -> int:
     return written
 
 
+FILE_GUESSES = {
+    "40 bytes": "That is ten times four bytes: what the numbers take, without a word of what they are.",
+    "1 to 2 KB": "That is what the clone takes: forty bytes in a zip archive of seven small records.",
+    "a little more than all of x": "**Yes.** The storage is saved, and a note that reads ten of its numbers.",
+}
+
+
 def saved_slice(cfg: Config, lab: Lab) -> None:
     """What does a saved slice cost?
 
@@ -425,25 +432,19 @@ def saved_slice(cfg: Config, lab: Lab) -> None:
     into a storage of their own.
     """
     x_MN = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32).view(cfg.rows, cfg.cols)
-    lab.predict(
-        "01.slice-on-disk",
-        f"`x` is a float32 matrix of {cfg.rows} × {cfg.cols}. How large is the file after `torch.save(x[:1, "
-        ":10], file)`?",
-        {
-            "40 bytes": (
-                "That is ten times four bytes: what the numbers take, without anything that says what they "
-                "are."
-            ),
-            "1 to 2 KB": "That is what the clone takes: forty bytes in a zip archive of seven small records.",
-            f"more than {x_MN.nbytes:,} bytes": "**Yes.** The storage is saved, and a note that reads ten of its numbers.",
-        },
-        answer=f"more than {x_MN.nbytes:,} bytes",
+    question = (
+        f"`x` is a float32 matrix of {cfg.rows} × {cfg.cols}. How large is a file with `x[:1, :10]` in it?"
     )
+    lab.predict("01.slice-on-disk", question, FILE_GUESSES, answer="a little more than all of x")
     corner, own = lab.step(ten_numbers, x_MN)
-    storages = {storage_of(tensor) for tensor in (x_MN, corner, own)}
     sharing = "x and its slice share one, the clone has its own"
+    storages = {storage_of(tensor) for tensor in (x_MN, corner, own)}
     lab.count(
-        "01.clone", "x, its slice and the clone have two storages.", len(storages), want=2, because=sharing
+        "01.clone",
+        "A slice lies in the storage of x, its clone does not.",
+        len(storages),
+        want=2,
+        because=sharing,
     )
     whole, alone = lab.step(bytes_on_disk, corner), lab.step(bytes_on_disk, own)
     lab.bytes(
@@ -513,7 +514,7 @@ def writing(cfg: Config, lab: Lab) -> None:
         {
             "2 2 2 2 2": "So it would be, if the windows were copies that somebody merged afterwards.",
             "2 3 4 3 2": "**Yes.** The middle element lies under three windows and gets three additions.",
-            "an error": "So torch does with an expanded tensor. Overlapping windows have no stride 0, and pass.",
+            "an error": "So torch answers for an expanded tensor. Overlapping windows have no stride 0.",
         },
         answer="2 3 4 3 2",
     )
