@@ -9,20 +9,31 @@ from labs.kit.topics.compiling import missing_compiler
 
 Check = Callable[[World, str], bool]
 
+# N stands for a number, NAME for a package as it is imported.
 NEEDS: dict[str, Check] = {
-    r"(\d+) processes": lambda world, count: world.size >= int(count),
-    r"(\d+) processes or fewer": lambda world, count: world.size <= int(count),
-    r"(\d+) nodes": lambda world, count: world.nodes >= int(count),
-    r"cuda()": lambda world, _: world.device.type == "cuda",
-    r"a C\+\+ compiler()": lambda world, _: not missing_compiler(world.device),
-    r"the package ([\w.]+)": lambda world, name: find_spec(name) is not None,
+    "N processes": lambda world, count: world.size >= int(count),
+    "N processes or fewer": lambda world, count: world.size <= int(count),
+    "N nodes": lambda world, count: world.nodes >= int(count),
+    "cuda": lambda world, _: world.device.type == "cuda",
+    "a C++ compiler": lambda world, _: not missing_compiler(world.device),
+    "the package NAME": lambda _, name: _installed(name),
 }
 
 
 def met(need: str, world: World) -> bool:
     """Tell whether every process of the run has what is needed. Raises ValueError for a need that is not on the list."""
-    for pattern, check in NEEDS.items():
-        if found := re.fullmatch(pattern, need):
-            return all(world.gather(f"need {need}", check(world, found[1])))
-    known = ", ".join(pattern.replace("\\", "").replace("()", "") for pattern in NEEDS)
-    raise ValueError(f"{need!r} is no known need; the list in needs.py has: {known}")
+    for form, check in NEEDS.items():
+        if found := re.fullmatch(_pattern(form), need):
+            return all(world.gather(f"need {need}", check(world, "".join(found.groups()))))
+    raise ValueError(f"{need!r} is no known need; the list in needs.py has: {', '.join(NEEDS)}")
+
+
+def _pattern(form: str) -> str:
+    return re.sub(r"\bN\b", r"(\\d+)", re.sub(r"\bNAME\b", r"([\\w.]+)", re.escape(form)))
+
+
+def _installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that `name` would be a part of
+        return False
