@@ -11,18 +11,23 @@ BAR_WIDTH = 40
 
 
 def inline(text: str) -> str:
-    """Turn `code` and *stress* into markup and leave every other character as it is."""
+    """Turn `code`, *stress* and **strong** words into markup and leave every other character as it is."""
     parts = re.split(r"`([^`]+)`", escape(text))
-    stressed = [
-        re.sub(r"(?<![\w*])\*(\w[^*\n]*)\*(?!\w)", r"[stress]\1[/stress]", part) for part in parts[::2]
-    ]
+    words = [_stressed(part) for part in parts[::2]]
     code = [f"[code]{part}[/code]" for part in parts[1::2]]
-    return "".join(chain.from_iterable(zip_longest(stressed, code, fillvalue="")))
+    return "".join(chain.from_iterable(zip_longest(words, code, fillvalue="")))
+
+
+def _stressed(text: str) -> str:
+    text = re.sub(r"(?<![\w*])\*\*(\w[^*\n]*)\*\*(?![\w*])", r"[strong]\1[/strong]", text)
+    return re.sub(r"(?<![\w*])\*(\w[^*\n]*)\*(?![\w*])", r"[stress]\1[/stress]", text)
 
 
 def plain(markup: str) -> str:
     """Put the backticks and stars of `inline` back, for output that has no colours."""
-    return re.sub(r"\[/?stress\]", "*", re.sub(r"\[/?code\]", "`", markup))
+    for name, mark in (("code", "`"), ("strong", "**"), ("stress", "*")):
+        markup = re.sub(rf"(?<!\\)\[/?{name}\]", mark, markup)
+    return markup
 
 
 def paragraphs(prose: str) -> Iterator[tuple[str, int]]:

@@ -21,13 +21,13 @@ PLAIN_WIDTH = 120
 READING_WIDTH = 100
 PATIENCE_S = 2.0  # anything longer shows that it is alive
 SIGNS = {"held": "[green]✔[/]", "failed": "[bold red]✘[/]", "not measured here": "[yellow]–[/]"}
-THEME = Theme({"code": "cyan", "stress": "italic"})
+THEME = Theme({"code": "cyan", "stress": "italic", "strong": "bold"})
 
 
 class Screen:
     """Shows a run while it happens, and copies it as plain text to `log`.
 
-    `quiet` shows nothing; `only` shows the steps of these names alone.
+    `quiet` shows nothing; `only` shows the steps of these names alone, with what follows them and the claims that judge them.
     """
 
     def __init__(
@@ -59,14 +59,22 @@ class Screen:
     def part(self, part: record.Part) -> None:
         """Show a part's heading and its argument, before it runs."""
         self.muted = self.only is not None
+        if self.muted:
+            return
         self.show(f"\n[bold cyan]{part.number}[/] [bold]{inline(part.title)}[/]")
-        for paragraph, indent in paragraphs(part.prose) if not self.muted else ():
+        above: int | None = None
+        for paragraph, indent in paragraphs(part.prose):
+            if above is not None and not (above and indent):  # the lines of a formula stand together
+                self.show("")
             self.show(paragraph, indent=2 + indent)
+            above = indent
+        if above is not None:
             self.show("")
 
     def step(self, step: record.Step) -> None:
         """Say what is done, before it runs."""
-        if self.only is not None and step.name not in self.only:
+        self.muted = self.only is not None and step.name not in self.only
+        if self.muted:
             return
         badge = f"  [magenta]exercise {step.exercise}[/]" if step.exercise else ""
         badge += "  [magenta](yours)[/]" if step.by == "learner" else ""
