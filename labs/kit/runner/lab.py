@@ -3,6 +3,7 @@
 import inspect
 import random
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar, cast
@@ -18,7 +19,7 @@ from labs.kit.runner.judging import Judging
 from labs.kit.runner.lesson import Lesson, title_and_prose
 from labs.kit.runner.marks import marks_of
 from labs.kit.runner.reading import callees_of, sentences
-from labs.kit.runner.step_cache import identical
+from labs.kit.runner.step_cache import ONCE, identical
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,12 +41,12 @@ class Lab(Judging):
         self._context = context
         self._screen = context.screen
         self._part: record.Part | None = None
-        self._calls: dict[tuple[str, str], int] = {}  # of each step in each part
+        self._calls: Counter[tuple[str, str]] = Counter()  # of each step in each part
         self._once: list[tuple[Function, tuple[Any, ...], Any]] = []
         self._needs: dict[str, bool] = {}
         self._judged: list[str] = []  # the steps that the next claim judges …
         self._judged_before = (
-            False  # … unless a claim stands between it and them: the next step starts a new list
+            False  # … and whether a claim judged them already: the next step starts a new list
         )
 
     # Parts ------------------------------------------------------------------------------------------------------------
@@ -66,21 +67,18 @@ class Lab(Judging):
 
     def _enter_part(self, part: Function) -> record.Part:
         title, prose = title_and_prose(part)
-        source = inspect.getsource(inspect.unwrap(part))
-        number = (
-            list(self._lesson.parts).index(part.__name__) + 1 if part.__name__ in self._lesson.parts else 0
-        )
+        names = list(self._lesson.parts)
         entered = record.Part(
-            number=number or len(self.notes.parts) + 1,
+            number=names.index(part.__name__) + 1 if part.__name__ in names else len(self.notes.parts) + 1,
             name=part.__name__,
             title=title,
             prose=prose,
-            source=source,
+            source=inspect.getsource(inspect.unwrap(part)),
             needs=marks_of(part).needs,
         )
         self.notes.parts.append(entered)
         self._part, self._judged, self._judged_before = entered, [], False
-        self.world.reach(part.__name__)
+        self.world.reach(f"part {part.__name__}")
         self._screen.part(entered)
         self._describe_helpers([part.__name__])
         return entered
@@ -95,20 +93,7 @@ class Lab(Judging):
 
     def step(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a step and return what it returns. Randomness starts from a seed of its own, in each part anew."""
-        step = self._enter_step(function)
-        key = self._part.name if self._part else "", step.name
-        call = self._calls.get(key, 0)
-        self._calls[key] = call + 1
-        seed = zlib.crc32(f"{' '.join(key)} {call}".encode()) + int(self.notes.config.get("seed", 0))
-        torch.manual_seed(seed)
-        random.seed(seed)
-        step.calls += 1
-        with self._screen.waiting(step.title):
-            begun = perf_counter()
-            cache = self._context.cache
-            result = cache((*key, call), function, args, kwargs) if cache else function(*args, **kwargs)
-            step.seconds += perf_counter() - begun
-        return cast(T, result)
+        return cast(T, self._called(self._part.name if self._part else "", function, args, kwargs))
 
     def once(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a step, or return what it returned when another part of this run called it with the same arguments."""
@@ -116,9 +101,29 @@ class Lab(Judging):
             if known is function and identical(seen, (args, kwargs)):
                 self._enter_step(function)
                 return cast(T, result)
-        result = self.step(function, *args, **kwargs)
+        result = self._called(ONCE, function, args, kwargs)
         self._once.append((function, (args, kwargs), result))
+        return cast(T, result)
+
+    def _called(self, part: str, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a step for a part, or for all of them, from a seed that does not hang on which other parts are run."""
+        step = self._enter_step(function)
+        call = self._calls[part, step.name]
+        self._calls[part, step.name] += 1
+        self._seed(f"{part} {step.name} {0 if part == ONCE else call}")
+        step.calls += 1
+        with self._screen.waiting(step.title):
+            begun = perf_counter()
+            cache = self._context.cache
+            key = part, step.name, call
+            result = cache(key, function, args, kwargs) if cache else function(*args, **kwargs)
+            step.seconds += perf_counter() - begun
         return result
+
+    def _seed(self, place: str) -> None:
+        seed = zlib.crc32(place.encode()) + int(self.notes.config.get("seed", 0))
+        torch.manual_seed(seed)
+        random.seed(seed)
 
     def step_on_first(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a step on rank 0 alone, while the others wait, and return on every rank what it returned there."""
@@ -137,7 +142,7 @@ class Lab(Judging):
 
     def _enter_step(self, function: Function) -> record.Step:
         name = function.__name__
-        self.world.reach(name)
+        self.world.reach(f"step {name}")
         known = next((step for step in self.notes.steps if step.name == name), None)
         if known is None or known.helper:
             self._describe_helpers([name])
