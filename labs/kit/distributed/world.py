@@ -40,7 +40,7 @@ class World:
     store: dist.Store | None = None
     agree_s: float = AGREE_S
     collective_s: float = COLLECTIVE_S
-    place: str = ""  # the step that this process has reached
+    place: str = ""  # the part or step that this process has reached
     _rounds: Counter[str] = field(default_factory=Counter)
 
     @classmethod

@@ -83,11 +83,11 @@ def describe_machine(notes: record.Run) -> None:
 
 
 def _named(error: Exception, notes: record.Run, world: World) -> str:
-    step = world.place
-    where = f" in step {step}" if step else ""
+    place = world.place
+    where = f" in {place}" if place else ""
     line = traceback.extract_tb(error.__traceback__)[-1]
     first = _plain(str(error))
-    others = "".join(f"; rank {rank} was in step {other}" for rank, other in world.ranks_not_at(step).items())
+    others = "".join(f"; rank {rank} was in {other}" for rank, other in world.ranks_not_at(place).items())
     return f"lab {notes.lab:02d} broke{where}: {type(error).__name__}: {first} ({Path(line.filename).name}:{line.lineno}){others}"
 
 
