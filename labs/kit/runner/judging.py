@@ -152,6 +152,12 @@ class Judging(Showing):
     def _judges_noisy(self) -> bool:
         return self._context.timer is not None or not self.notes.smoke
 
+    @property
+    def _judges(self) -> list[str]:
+        """Return the steps that the next claim judges, and those that they call, by way of a class too."""
+        called = callees_of(self._judged, self._lesson.code)
+        return [*self._judged, *(name for name in called if name in self._lesson.steps)]
+
     def _claim(
         self, id_: str, text: str, kind: record.Kind, because: str, needs: str, judge: Callable[[], Outcome]
     ) -> bool:
@@ -179,7 +185,7 @@ class Judging(Showing):
                 samples=outcome.samples,
                 device=str(self.world.device),
                 part=self._part.number if self._part else 0,
-                judges=[*self._judged, *callees_of(self._judged, self._lesson.steps)],
+                judges=self._judges,
             )
         )
         return verdict == "held"

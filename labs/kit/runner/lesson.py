@@ -67,13 +67,24 @@ class Lesson:
         """Return the id of a step's exercise, `1.2`, or an empty string."""
         return next((id_ for id_, name in self.exercises.items() if name == step), "")
 
+    @property
+    def code(self) -> dict[str, Function]:
+        """Return all that the lab defines and that can call, or be called, by name."""
+        return {**self.steps, **self.classes, **self.parts}
+
+    def reached_from(self, step: str) -> frozenset[str]:
+        """Return the names of what an edit of a step can reach: the step, and all from whose code it can be reached."""
+        return callers_of(step, self.code)
+
     def parts_that_reach(self, step: str) -> frozenset[str]:
         """Return the names of the parts from whose code a step can be reached."""
-        return callers_of(step, {**self.steps, **self.classes, **self.parts}) & self.parts.keys()
+        return self.reached_from(step) & self.parts.keys()
 
     @contextmanager
     def replaced(self, replacements: Mapping[str, Function]) -> Iterator[None]:
         """Put other functions in the place of steps, for every caller in the lab's files, and take them out again."""
+        if unknown := replacements.keys() - self.steps.keys():
+            raise KeyError(f"{self.title} has no steps {', '.join(sorted(unknown))}")
         originals = [
             (namespace, name, namespace[name])
             for namespace in self.namespaces
@@ -113,7 +124,10 @@ def read(run: Function, config: type) -> Lesson:
 
 def title_and_prose(function: Function) -> tuple[str, str]:
     """Split a docstring into its first line, without the full stop, and the rest."""
-    first, _, rest = (inspect.getdoc(function) or function.__name__).partition("\n")
+    told = inspect.cleandoc(
+        function.__doc__ or function.__name__
+    )  # its own: getdoc would take that of a base class
+    first, _, rest = told.partition("\n")
     return first.rstrip("."), rest.strip("\n")
 
 

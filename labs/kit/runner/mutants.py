@@ -18,7 +18,6 @@ from labs.kit.runner import lesson as lessons
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.marks import Mutant, marks_of
-from labs.kit.runner.reading import callers_of
 from labs.kit.runner.session import rehearse
 from labs.kit.runner.step_cache import StepCache
 
@@ -80,12 +79,12 @@ def matrix(
     for mutant in lesson.mutants:
         progress(mutant.name)
         trials.append(bench.trial(mutant, notes))
-    timed = frozenset(notes.parts_named(claim.part for claim in notes.claims if claim.kind == "ratio"))
+    held = [claim for claim in notes.claims if claim.verdict == "held"]
+    timed = frozenset(notes.parts_named(claim.part for claim in held if claim.kind == "ratio"))
     if timed:
         progress("both arms the same")
         trials.append(_verdict("both arms the same", "(timing)", notes, bench.with_same_arms(timed)))
     unmeasured = {claim.id: claim.reason for claim in notes.claims if claim.verdict == "not measured here"}
-    held = [claim for claim in notes.claims if claim.verdict == "held"]
     judges = {claim.id: tuple(claim.judges) for claim in held}
     return Matrix(lesson.entry.number, tuple(claim.id for claim in held), unmeasured, tuple(trials), judges)
 
@@ -126,7 +125,7 @@ class _Bench:
 
     def with_step(self, name: str, function: Function) -> record.Run:
         """Run the parts that a step can reach with another function in its place."""
-        cache = StepCache(self.memory, callers_of(name, self.lesson.steps))
+        cache = StepCache(self.memory, self.lesson.reached_from(name))
         only = self.lesson.parts_that_reach(name)
         return self._run(
             RunContext(timer=distinct_arms, cache=cache, replacements={name: function}, only=only)

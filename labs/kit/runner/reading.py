@@ -27,32 +27,30 @@ class Sentence(NamedTuple):
 
 def sentences(part: Function) -> list[Sentence]:
     """Return the claims that a part makes, in the order of its source. Raises ValueError where one cannot be read."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(part))))
-    return [sentence for _, sentence in sorted(_sentences(tree))]
-
-
-def _sentences(tree: ast.AST) -> Iterator[tuple[int, Sentence]]:
-    for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and ast.unparse(call.func) in {f"lab.{name}" for name in KINDS}:
-            words = [argument.value for argument in call.args[:2] if isinstance(argument, ast.Constant)]
-            if len(words) != 2 or not all(isinstance(word, str) for word in words):
-                raise ValueError(
-                    f"line {call.lineno}: a claim's id and text are written out: {ast.unparse(call)[:80]}"
-                )
-            yield call.lineno, Sentence(str(words[0]), str(words[1]), KINDS[ast.unparse(call.func)[4:]])
+    making = {f"lab.{name}": kind for name, kind in KINDS.items()}
+    return [Sentence(*_words(call, part), making[name]) for name, call in _calls(part) if name in making]
 
 
 def stepped(part: Function) -> set[str]:
     """Return the names of the functions that a part hands to `lab.step`, `lab.once` or `lab.step_on_first`."""
+    handed = [call.args[0] for name, call in _calls(part) if name in STEPPING and call.args]
+    return {function.id for function in handed if isinstance(function, ast.Name)}
+
+
+def _calls(part: Function) -> Iterator[tuple[str, ast.Call]]:
+    """Yield what a part calls, by name, in the order of its source."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(part))))
-    return {
-        call.args[0].id
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call)
-        and ast.unparse(call.func) in STEPPING
-        and call.args
-        and isinstance(call.args[0], ast.Name)
-    }
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
+        yield ast.unparse(call.func), call
+
+
+def _words(call: ast.Call, part: Function) -> tuple[str, str]:
+    """Return a claim's id and text. Raises ValueError where they are not written out."""
+    words = [argument.value for argument in call.args[:2] if isinstance(argument, ast.Constant)]
+    if len(words) != 2 or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"{part.__name__}: a claim's id and text are written out: {ast.unparse(call)[:80]}")
+    return str(words[0]), str(words[1])
 
 
 def callers_of(name: str, functions: dict[str, Function]) -> frozenset[str]:
@@ -66,16 +64,12 @@ def callers_of(name: str, functions: dict[str, Function]) -> frozenset[str]:
 
 def callees_of(names: list[str], functions: dict[str, Function]) -> list[str]:
     """Return those of the functions that can be reached from the code of these, in their own order, without these."""
-    reached = set(names)
-    todo = list(names)
+    reached, todo = set(names), list(names)
     while todo:
-        found = (
-            (names_in(functions[name]) & functions.keys()) - reached
-            if (name := todo.pop()) in functions
-            else set()
-        )
+        name = todo.pop()
+        found = names_in(functions[name]) & functions.keys() if name in functions else set()
+        todo += found - reached
         reached |= found
-        todo += found
     return [name for name in functions if name in reached and name not in names]
 
 
@@ -83,13 +77,17 @@ def names_in(function: Function) -> set[str]:
     """Return the names that a function's, or a class's, code mentions."""
     function = inspect.unwrap(function)
     if isinstance(function, type):
-        methods = [
-            method
-            for method in vars(function).values()
-            if hasattr(method, "__code__") or hasattr(method, "__func__")
-        ]
-        return set().union(*(names_in(getattr(method, "__func__", method)) for method in methods))
+        bases = {base.__name__ for base in function.__bases__}
+        return bases.union(*(names_in(method) for method in _methods(function)))
     return _names(function.__code__) if hasattr(function, "__code__") else set()
+
+
+def _methods(class_: type) -> Iterator[Function]:
+    """Yield the functions that a class defines, those behind properties, class methods and static ones too."""
+    for thing in vars(class_).values():
+        for method in (thing, *(getattr(thing, name, None) for name in ("__func__", "fget", "fset", "func"))):
+            if hasattr(method, "__code__"):
+                yield method
 
 
 def _names(code: CodeType) -> set[str]:
