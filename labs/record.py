@@ -298,27 +298,36 @@ def brief(folder: Path) -> Brief:
 def load(folder: Path) -> Run:
     """Read the record of a run folder, of whichever version. Raises ValueError where it is not of this form."""
     found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    return Run.model_validate(_of_today(found) if isinstance(found, dict) else found)
+    if not isinstance(found, dict) or found.get("schema_version") != 1:
+        return Run.model_validate(found)
+    try:
+        return Run.model_validate(_of_today(found))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no record of version 1: {error!r}") from None
 
 
 def _of_today(found: dict[str, Any]) -> dict[str, Any]:
     """Return a record of version 1 in today's form: each of its steps was what a part is now."""
-    if found.get("schema_version") != 1:
-        return found
-    claims = [_claim_of_today(dict(claim)) for claim in found.get("claims", [])]
-    steps = [dict(step) for step in found.get("steps", [])]
-    parts = [
-        {
-            "number": step["number"], "name": step["name"], "title": step["title"], "seconds": step.get("seconds", 0.0),
-            "content": [{"type": "step", "name": step["name"]}, *step.pop("content", [])],
-        }
-        for step in steps
-    ]  # fmt: skip
-    steps = [{**step, "part": step["number"]} for step in steps]
-    for step in steps:
-        del step["number"]
-    return {**found, "schema_version": 2, "claims": claims, "parts": parts, "steps": steps}
+    steps = found.get("steps", [])
+    changed = {
+        "schema_version": 2,
+        "claims": [_claim_of_today(claim) for claim in found.get("claims", [])],
+        "parts": [_part_of_today(step) for step in steps],
+        "steps": [_without(step, "number", "content") | {"part": step["number"]} for step in steps],
+    }
+    return {**found, **changed}
 
 
 def _claim_of_today(claim: dict[str, Any]) -> dict[str, Any]:
-    return {**claim, "part": claim.pop("step", 0), "bound": {"text": claim.pop("bound", "")}}
+    bound = {"text": claim.get("bound", "")}
+    return _without(claim, "step") | {"part": claim.get("step", 0), "bound": bound}
+
+
+def _part_of_today(step: dict[str, Any]) -> dict[str, Any]:
+    content = [{"type": "step", "name": step["name"]}, *step.get("content", [])]
+    kept = {name: step[name] for name in ("number", "name", "title", "seconds") if name in step}
+    return kept | {"content": content}
+
+
+def _without(thing: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in thing.items() if name not in names}
