@@ -66,9 +66,16 @@ def equal(got: Any, want: Any, cases: int | None = None, unit: str = "") -> Outc
     differ = _differences(got_items, want_items)
     if differ:
         first = differ[0]
-        where = f"{len(differ):,} of {cases:,} {unit} differ, the first at {first}: " if cases > 1 else ""
+        counted = (
+            len(got_items) == cases
+        )  # else the lab counts, and which of its cases differ is not known here
+        where = (
+            f"{len(differ):,} of {cases:,} {unit} differ, the first at {first}: "
+            if counted and cases > 1
+            else ""
+        )
         reason = f"{where}got {_short(got_items[first])}, want {_short(want_items[first])}"
-        return Outcome(False, cases - len(differ), reason, bound, unit, reason, cases)
+        return Outcome(False, cases - len(differ) if counted else None, reason, bound, unit, reason, cases)
     shown = f"{cases:,} of {cases:,} {unit}" if cases > 1 else f"{_short(got_items[0])}"
     return Outcome(True, cases, shown, bound, unit, cases=cases)
 
@@ -90,7 +97,7 @@ def close(got: Any, want: Any, within: Tolerance) -> Outcome:
     over = f" over {cases:,} numbers" if cases > 1 else ""
     shown = f"{what} {error:.2g}{over}, {bound_in_words(bound)}"
     value = error if math.isfinite(error) else str(error)
-    return Outcome(held, value, shown, bound, what, "" if held else shown, cases)
+    return Outcome(held, value, shown, bound, reason="" if held else shown, cases=cases)
 
 
 def number(
