@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from labs import home, record
+from labs import home, record, wording
 from labs.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
@@ -48,7 +48,7 @@ def write(folder: Path) -> bool:
     try:
         run = record.load(folder)
         begun = datetime.fromisoformat(run.started).timestamp()
-    except ValueError:  # of another version, or damaged: nothing to draw
+    except ValueError:  # damaged: nothing to draw
         return False
     if run.status == "running":  # its figures are not there yet
         return False
@@ -66,7 +66,8 @@ def _scalars(run: record.Run) -> list[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    figures = [thing for step in run.steps for thing in step.content if isinstance(thing, record.Figure)]
+    contents = [run.opening, *(part.content for part in run.parts)]
+    figures = [thing for content in contents for thing in content if isinstance(thing, record.Figure)]
     return [
         Event(
             step=step,
@@ -87,7 +88,7 @@ def _claims(run: record.Run) -> Any:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.plugins.text.summary_v2 import text_pb
 
-    rows = [_row(claim.verdict, claim.text, claim.shown or claim.reason) for claim in run.claims]
+    rows = [_row(claim.verdict, claim.text, wording.detail(claim)) for claim in run.claims]
     table = "\n".join(["| verdict | claim | measured |", "| --- | --- | --- |", *rows])
     return Event(step=0, summary=text_pb("claims", table))
 

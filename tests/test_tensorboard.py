@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -31,10 +32,11 @@ def kept(folder: Path) -> Path:
         x=[1, 2, 4],
         series={"near": [1.0, 2.0, 3.5], "far": [2.0, 2.0, 2.0]},
     )
-    step = record.Step(number=1, name="s", title="Step", prose="", source="", content=[figure])
+    part = record.Part(number=1, name="p", title="Part", content=[record.StepHere(name="s"), figure])
+    opening = [figure.model_copy(update={"title": "Opening", "series": {"near": [1.0, 2.0, 3.0]}})]
     folder.mkdir(parents=True)
     claim = record.Claim(id="01.shared", text="t", kind="exact", verdict="held")
-    record.Run(**LEAST, steps=[step], claims=[claim]).save(folder)
+    record.Run(**LEAST, opening=opening, parts=[part], claims=[claim]).save(folder)
     return folder
 
 
@@ -45,11 +47,32 @@ def test_series_become_scalars_and_claims_a_table(tmp_path: Path) -> None:
     found = EventAccumulator(str(folder / "tensorboard")).Reload()
     assert {
         tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in found.Tags()["scalars"]
-    } == {"Price/near": [(1, 1.0), (2, 2.0), (4, 3.5)], "Price/far": [(1, 2.0), (2, 2.0), (4, 2.0)]}
+    } == {
+        "Opening/near": [(1, 1.0), (2, 2.0), (4, 3.0)],
+        "Price/near": [(1, 1.0), (2, 2.0), (4, 3.5)],
+        "Price/far": [(1, 2.0), (2, 2.0), (4, 2.0)],
+    }
     assert {event.wall_time for event in found.Scalars("Price/near")} == {
         datetime.fromisoformat(LEAST["started"]).timestamp()
     }
     assert found.Tags()["tensors"] == ["claims/text_summary"] or found.Tags()["tensors"] == ["claims"]
+
+
+def test_an_old_run_has_its_curves_too(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).with_name("run_of_version_1.json"), tmp_path / "run.json")
+    assert tensorboard.write(tmp_path)
+    found = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in found.Scalars("Price/near")] == [(1, 3.0), (2, 4.0)]
+
+
+def test_a_claim_says_what_was_measured_or_why_it_was_not(tmp_path: Path) -> None:
+    measured = record.Claim(id="01.a", text="t", kind="exact", verdict="held", shown="9 of 9 layouts")
+    noisy = record.Claim(
+        id="01.b", text="t", kind="ratio", verdict="not measured here", shown="2 ×", reason="smoke; here 2 ×"
+    )
+    table = str(tensorboard._claims(record.Run(**LEAST, claims=[measured, noisy])))
+    assert "| held | t | 9 of 9 layouts |" in table
+    assert "smoke; here 2" in table
 
 
 def test_whole_numbers_are_steps_and_others_are_counted() -> None:
