@@ -39,9 +39,22 @@ class TestWritable:
         file = tmp_path / "file"
         file.touch()
         with pytest.raises(
-            UsageError, match=r"cannot make the folder .*\nchoose another place with LABS_HOME="
+            UsageError,
+            match=r"cannot make the folder .* is not a folder\nchoose another place with LABS_HOME=",
         ):
             writable(file / "inside" if inside else file)
+
+    def test_a_folder_that_cannot_be_made_after_all_is_said(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(path: Path, **_: Any) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        monkeypatch.setattr(Path, "mkdir", fails)
+        with pytest.raises(
+            UsageError, match=r"cannot make the folder .*: Read-only file system\nchoose another"
+        ):
+            writable(tmp_path / "labs")
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
     def test_a_folder_of_someone_else_is_refused(self, tmp_path: Path) -> None:

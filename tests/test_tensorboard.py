@@ -99,14 +99,14 @@ def test_a_damaged_record_is_left_out(tmp_path: Path, content: str) -> None:
 
 @pytest.mark.parametrize("port", ["0", "x", "65536", "-1", ""])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
-    with pytest.raises(UsageError, match="PORT="):
+    with pytest.raises(UsageError, match="is not possible; give a number from 1 to 65535, such as PORT=6006"):
         tensorboard.serve(port)
 
 
 def test_a_port_in_use_is_named(labs_home: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        pytest.raises(UsageError, match="is in use on this machine"),
+        pytest.raises(UsageError, match="is in use on this machine\nname another, such as PORT="),
     ):
         tensorboard.serve(str(server.getsockname()[1]))
 

@@ -35,6 +35,14 @@ BAD: dict[str, tuple[list[str], str]] = {
     "negative nodes": (["run", "1", "--nodes=-1"], "NODES=-1 is not possible"),
     "very many nodes": (["run", "1", "--nodes", MANY_DIGITS], "NODES="),
     "no processes": (["run", "1", "--procs", "0"], "PROCS=0 is not possible"),
+    "nodes for a lab of one process": (
+        ["run", "1", "--nodes", "2"],
+        "lab 01 runs in one process, and NODES=2 PROCS=1",
+    ),
+    "more processes than the machine could bear": (
+        ["run", "43", "--procs", "99999"],
+        "asks for 99999 processes on one machine",
+    ),
     "launcher": (["run", "1", "--launcher", "nope"], "choose from: local"),
     "gpus": (["run", "1", "--gpus", "many"], "GPUS=many is not possible"),
     "option": (["list", "--colour"], "--colour"),
@@ -160,7 +168,7 @@ def test_help_comes_for_both_of_its_flags(labs: Command, words: list[str]) -> No
 def test_versions_are_said(labs: Command) -> None:
     said = labs("--version").stdout
     versions = metadata.version("pytorch-deep-dive-labs"), metadata.version("torch")
-    assert said == f"labs {versions[0]}, torch {versions[1]}, revision {revision()}\n"
+    assert said == f"labs {versions[0]}, torch {versions[1]}, revision {revision() or 'unknown'}\n"
 
 
 def test_on_a_login_node_without_torch_the_version_says_so(

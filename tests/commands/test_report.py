@@ -49,15 +49,25 @@ def test_the_newest_run_of_all(run_folder: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == f"{run_folder / 'report.html'}\n"
 
 
-@pytest.mark.parametrize(("which", "content"), [("last", None), ("77", None), ("1", ""), ("1", "{")])
-def test_what_is_not_there_is_said_in_two_lines(labs_home: Path, which: str, content: str | None) -> None:
+@pytest.mark.parametrize(
+    ("which", "content", "said"),
+    [
+        ("last", None, "there is no run yet under"),
+        ("77", None, "there is no run 77 under"),
+        ("then", "", "holds no run.json; a job that waits has none yet"),
+        ("1", "{", "run.json is damaged, or of another version of the labs"),
+    ],
+)
+def test_what_is_not_there_is_said_in_two_lines(
+    labs_home: Path, which: str, content: str | None, said: str
+) -> None:
     if content is not None:
         folder = labs_home / "runs" / "lab01" / "then"
         folder.mkdir(parents=True)
-        if content:
-            (folder / "run.json").write_text(content)
+        (folder / ("run.json" if content else "job.json")).write_text(content)
     with pytest.raises(UsageError) as caught:
         report(which)
+    assert said in str(caught.value)
     assert len(str(caught.value).splitlines()) == 2
 
 

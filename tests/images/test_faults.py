@@ -78,7 +78,7 @@ def test_a_dry_run_needs_no_engine(stage: Stage) -> None:
     [
         (("build", "tpu"), "TARGET=tpu is not there; choose from: cpu, gpu"),
         (("save", "tpu", ""), "TARGET=tpu is not there"),
-        (("load", ""), "FILE= is no file"),
+        (("load", ""), "FILE= is no file: name one that `make image-save` wrote"),
         (("load", "/no/file.tar"), "FILE=/no/file.tar is no file"),
         (("push", "cpu", ""), "REGISTRY= says where to"),
         (("unpack", "cpu", ""), "DIR= is not possible"),

@@ -1,13 +1,14 @@
 """What the docker launcher would say to an engine, as text. On a real engine: tests/images."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from labs import home
 from labs.errors import UsageError
-from labs.launch import LAUNCHERS, Request, RunSpec, devices, docker, engine
+from labs.launch import LAUNCHERS, Request, RunSpec, devices, docker
 from labs.launch.spec import Launcher
 
 
@@ -93,43 +94,6 @@ def test_nodes_share_the_gpus_and_none_is_given_twice(place: Launcher) -> None:
     ]
 
 
-def test_without_any_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(UsageError, match="there is no container engine here: install docker or podman"):
-        engine.Engine.find()
-
-
-def test_podman_by_the_name_of_docker_is_taken_by_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the package podman-docker makes it. Its options are podman's, not docker's."""
-    for name in ("docker", "podman"):
-        (tmp_path / name).write_text("#!/bin/sh\necho host:\n", encoding="utf-8")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(engine, "CLIENTS", ("docker", "podman"))
-    assert engine.Engine.find().client == str(tmp_path / "podman")
-    (tmp_path / "podman").unlink()
-    with pytest.raises(
-        UsageError,
-        match="docker is another name for podman here, and podman itself is not found: install podman",
-    ):
-        engine.Engine.find()
-
-
-def test_an_engine_that_breaks_off_leaves_the_file_that_was_there(tmp_path: Path) -> None:
-    client, file = tmp_path / "docker", tmp_path / "labs.tar"
-    client.write_text("#!/bin/sh\necho a part of it\necho the disk is gone >&2\nexit $1\n", encoding="utf-8")
-    client.chmod(0o755)
-    file.write_text("of yesterday", encoding="utf-8")
-    with pytest.raises(UsageError, match="`docker 1` failed: the disk is gone"):
-        engine.Engine(str(client)).write(file, "1")
-    assert file.read_text(encoding="utf-8") == "of yesterday"
-    assert sorted(tmp_path.iterdir()) == [client, file]
-    engine.Engine(str(client)).write(file, "0")
-    assert file.read_text(encoding="utf-8") == "a part of it\n"
-
-
 def test_what_podman_does_not_know_is_not_said_to_it() -> None:
     by_podman, by_docker = (
         docker._network(spec(nodes=2), client, "x")[0] for client in ("/usr/bin/podman", "docker")
@@ -140,10 +104,27 @@ def test_what_podman_does_not_know_is_not_said_to_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"memory": "lots"}, "MEMORY=lots is not possible; give a number with k, m or g, such as MEMORY=2g"),
+        ({"shm": "1x"}, "SHM=1x is not possible; give a number with k, m or g, such as SHM=2g"),
+        ({"cpus": "9999"}, "CPUS=9999 is more than this machine has\nask for"),
+    ],
+    ids=str,
+)
+def test_a_wish_that_cannot_be_met_is_refused(place: Launcher, wish: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        place.check(replace(spec(), request=Request(**wish)))
+
+
 @pytest.mark.usefixtures("gpus")
 def test_no_gpu_where_none_is_wanted(place: Launcher) -> None:
     (words,) = containers(place.render(spec(gpus="0")))
     assert "--gpus" not in words
     assert docker.image_of(spec(gpus="0")) == "labs:cpu"
-    with pytest.raises(UsageError, match="GPUS=3 on 2 nodes is more than the 4 that this machine has"):
+    with pytest.raises(
+        UsageError,
+        match="GPUS=3 on 2 nodes is more than the 4 that this machine has\nleave GPUS out, or say GPUS=0",
+    ):
         place.check(spec(nodes=2, gpus="3"))
