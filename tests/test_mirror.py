@@ -1,31 +1,92 @@
-"""Tests mirror the package: each module has a test of its name in the folder of its name, and each such test a module."""
+"""Tests mirror the package: each module has a test of its name in a folder of its name, and each such test has a module."""
 
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 
 LABS, TESTS = ROOT / "labs", ROOT / "tests"
-WHOLE = {
-    "cluster",
-    "images",
-    "scripts",
-}  # folders of tests of the whole, on real clusters and engines, and of what is no package
+# Tests of the whole, on real clusters and engines, and of scripts, which are no package.
+OF_THE_WHOLE = {"cluster", "images", "scripts"}
 
-# Modules without a test of their name, and what tests them instead. A folder's name stands for all that is in it.
-TESTED_ELSEWHERE: dict[str, str] = {}
-# Tests that are of no one module.
-OF_NO_MODULE: dict[str, str] = {}
+# Where the tests of a module, or of a whole folder, stand that has none of its own name, and why.
+STAND_IN = {
+    "doctor/": "test_doctor.py: the parts are seen through the doctor, over made-up programs and trees of cgroups",
+    "fetch/assets": "fetch/test_get.py: an asset is what is fetched",
+    "kit/distributed/restart": "m6_production/test_interrupted_training.py, in a run that is started again",
+    "kit/distributed/subgroup": "kit/distributed/test_shards.py, whose ranks are started by it and note what they see",
+    "kit/measure/traffic": "kit/distributed/test_shards.py: only between ranks there is traffic",
+    "kit/runner/context": "kit/runner/test_lab.py: it only carries values",
+    "kit/topics/tasks": "test_contract.py: only what labs compute with it can tell whether a task is learnt",
+    "launch/devices": "launch/test_docker.py: which GPUs a container gets is seen in its command",
+    "launch/orphan_guard": "launch/test_node.py, with real processes that lose their parent",
+    "launch/output": "launch/test_node.py, with ranks that really speak",
+    "launch/slurm/task": "launch/slurm/test_script.py: the task is what the script starts",
+    "m2_autograd/lab10_custom_autograd_function": "test_contract.py; a file of its own is owed",
+    "m6_production/lab43_ddp_concepts": "test_contract.py, and kit/distributed with its ranks",
+    "m6_production/sharded_training": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
+    "m6_production/zero_stages": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
+}
+# Tests that are of no one module, and of what they are.
+OF_MANY = {
+    "contract": "what every lab must do",
+    "kit/distributed/troubles": "ranks that die or hang",
+    "launch/rendering": "every launcher",
+    "mirror": "this file",
+    "raises": "every sentence that refuses a user",
+    "report/style": "the pages' style sheet",
+}
 
 
-def modules() -> dict[str, Path]:
-    """Return the modules with something to test, each by its path without the suffix."""
-    files = [path for path in LABS.rglob("*.py") if not path.name.startswith("_")]
-    return {str(path.relative_to(LABS).with_suffix("")): path for path in files}
-
-
-def tests() -> set[str]:
-    """Return what the tests are of, by their own names: `launch/local` for launch/test_local.py."""
-    files = [path.relative_to(TESTS) for path in TESTS.rglob("test_*.py")]
+def modules() -> set[str]:
+    """Return the modules by their paths without the suffix, such as `launch/local`."""
     return {
-        str(path.with_name(path.stem.removeprefix("test_"))) for path in files if path.parts[0] not in WHOLE
+        str(path.relative_to(LABS).with_suffix(""))
+        for path in LABS.rglob("*.py")
+        if not path.name.startswith("_")
     }
+
+
+def packages() -> set[str]:
+    return {str(path.parent.relative_to(LABS)) for path in LABS.rglob("__init__.py")}
+
+
+def subjects() -> set[str]:
+    """Return what there are tests of: `launch/local` for launch/test_local.py."""
+    files = {path.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    return {
+        str(path.with_name(path.stem.removeprefix("test_")))
+        for path in files
+        if path.parts[0] not in OF_THE_WHOLE
+    }
+
+
+def listed(module: str) -> bool:
+    return module in STAND_IN or any(module.startswith(name) for name in STAND_IN if name.endswith("/"))
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_a_module_has_its_test(module: str) -> None:
+    folder, _, name = module.rpartition("/")
+    wanted = Path("tests", folder, f"test_{name}.py")
+    assert module in subjects() or listed(module), f"there is no {wanted}, and no reason why not in STAND_IN"
+
+
+@pytest.mark.parametrize("module", sorted(subjects()))
+def test_a_test_has_its_module(module: str) -> None:
+    assert module in modules() | packages() | set(OF_MANY), (
+        f"labs/{module}.py is not there, and it is not in OF_MANY"
+    )
+
+
+@pytest.mark.parametrize("name", STAND_IN)
+def test_what_is_listed_is_there_and_has_no_test_of_its_own(name: str) -> None:
+    where = STAND_IN[name].split(maxsplit=1)[0].rstrip(":,;")
+    assert (TESTS / where).exists(), f"tests/{where} is not there"
+    assert name not in subjects(), f"{name} has a test of its own now: take it from the list"
+    assert (LABS / name).is_dir() if name.endswith("/") else name in modules()
+
+
+def test_what_is_of_many_is_there() -> None:
+    assert set(OF_MANY) <= subjects()
