@@ -7,6 +7,7 @@ What came of it is kept in bench/, by lab and part. The first lines of what fail
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -106,11 +107,15 @@ def run_systematic_mutants() -> Iterator[Case]:
         command = [LABS, "mutants", str(number), "--systematic"]
         done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         outcome = "failed" if done.returncode else "passed"
-        last = ((done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"])[-1]
-        print(f"lab {number:02d}  systematic {outcome}: {last}", flush=True)
-        yield Case(
-            f"labs mutants {number} --systematic", str(number), outcome, time.monotonic() - begun, last
-        )
+        verdict = last_sentence(done.stdout or done.stderr)
+        print(f"lab {number:02d}  systematic {outcome}: {verdict}", flush=True)
+        name = f"labs mutants {number} --systematic"
+        yield Case(name, str(number), outcome, time.monotonic() - begun, verdict)
+
+
+def last_sentence(text: str) -> str:
+    """Return the last line that has words in it: a frame may come after it."""
+    return next((line.strip(" │") for line in reversed(text.splitlines()) if re.search(r"\w", line)), "")
 
 
 def add(kept: dict[str, Any], name: str, status: int, cases: list[Case]) -> None:

@@ -56,7 +56,7 @@ def test_systematic_mistakes_are_kept_by_lab(tmp_path: Path, capsys: pytest.Capt
         "1": "passed",
         "2": "failed",
     }
-    assert kept["failed"] == {"mutants 2 --systematic": "1 claim cannot fail"}
+    assert kept["failed"] == {"labs mutants 2 --systematic": "1 claim cannot fail"}
     assert kept["parts"]["systematic"].items() >= {"status": 1, "passed": 1, "failed": 1}.items()
     assert "lab 01  systematic passed: all claims can fail" in capsys.readouterr().out
 
