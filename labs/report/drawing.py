@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from markupsafe import Markup
 
-from labs.record import Figure, Picture, Table
+from labs.record import Diagram, Figure, Picture, Table
 
 ALLOWED = {
     "circle",
@@ -27,15 +27,18 @@ ALLOWED = {
     "tspan",
     "use",
 }
-OWN_INK = (  # matplotlib draws in black on white: let the page decide
+PIXELS = 96  # an image of so few is shown pixel by pixel
+OWN_INK = (  # matplotlib draws in black on white, and the kit in a paper and a warning colour of its own: let the page decide
     (re.compile(r"#000000|\bblack\b"), "currentColor"),
+    (re.compile(r"#a3231b"), "var(--failed)"),
+    (re.compile(r"#fdfcf9"), "var(--paper)"),
     (re.compile(r"fill: #ffffff(; stroke: #ffffff)?(?=;|$)"), "fill: none"),
     (re.compile(r"font-family:[^;]*;? ?"), ""),
 )
 
 
-def drawing(thing: Figure | Picture, folder: Path, name: str) -> Markup:
-    """Return a figure or picture as an element of the page, its ids beginning with `name`; empty where its file cannot be read."""
+def drawing(thing: Figure | Picture | Diagram, folder: Path, name: str) -> Markup:
+    """Return a drawing as an element of the page, its ids beginning with `name`; empty where its file cannot be read."""
     path = (folder / thing.path).resolve()
     if not path.is_relative_to(folder.resolve()):
         return Markup()
@@ -63,6 +66,8 @@ def _clean(parent: Element, name: str) -> Iterator[Element]:
         copy.text = child.text if tag in ("text", "tspan") else None
         copy.tail = child.tail if tag == "tspan" else None
         copy.extend(_clean(child, name))
+        if tag == "image" and float(child.get("width", "0")) <= PIXELS:
+            copy.set("class", "pixels")
         yield copy
 
 
@@ -85,8 +90,10 @@ def _in_the_pages_ink(value: str) -> str:
     return value
 
 
-def description(thing: Figure | Picture) -> str:
-    """Say in words what a figure or picture shows."""
+def description(thing: Figure | Picture | Diagram) -> str:
+    """Say in words what a drawing shows."""
+    if isinstance(thing, Diagram):
+        return thing.description
     if isinstance(thing, Picture):
         return f"Images in rows: {', '.join(thing.rows)}; and columns: {', '.join(thing.columns)}."
     curves = [

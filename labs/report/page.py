@@ -10,14 +10,19 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from labs import home, record
-from labs.catalog import MODULES
-from labs.record import Claim, Run
-from labs.report import drawing, prose
+from labs import catalog, home, record, wording
+from labs.catalog import MODULES, Entry
+from labs.record import Claim, Run, Table
+from labs.report import chapter, drawing, prose, source
 
 NAME = "report.html"
 TEMPLATES = Path(__file__).parent
-SIGNS = {"held": "✔", "failed": "✘", "not measured here": "–"}
+SIGNS = {
+    "held": "M2 9l4 4L14 3",
+    "failed": "M3 3l10 10M13 3L3 13",
+    "not measured here": "M2 8h12",
+}  # drawn: few fonts have them
+NARROW = 42  # characters side by side on a page of 400 pixels
 KINDS = {"not measured here": "unmeasured"}  # verdicts as CSS knows them
 
 
@@ -49,6 +54,8 @@ def html(run: Run, folder: Path) -> str:
             claims={claim.id: claim for claim in run.claims},
             exercises={exercise.id: exercise for exercise in run.exercises},
             again=again(run),
+            sections=chapter.sections(run),
+            next_lab=next_lab(run.lab),
             machine=list(machine(run)),
             summary=summary(run),
             module=MODULES.get(run.module.split(".")[1] if "." in run.module else "", ""),
@@ -67,8 +74,9 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {
-        "inline": prose.inline, "blocks": prose.blocks, "bare": prose.bare, "highlighted": prose.highlighted,
+        "inline": prose.inline, "blocks": prose.blocks, "linked": prose.linked, "bare": source.bare, "highlighted": prose.highlighted,
         "drawing": drawing.drawing, "numbers": drawing.numbers, "duration": duration, "moment": moment, "detail": detail, "sizes": sizes,
+        "is_wide": is_wide,
     }  # fmt: skip
     found.globals |= {
         "style": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
@@ -79,14 +87,30 @@ def templates() -> Environment:
 
 
 def detail(claim: Claim) -> list[str]:
-    """Return what was measured, the bound it is held against, and why it was not judged as held, each said once."""
-    measured = claim.shown or ("" if claim.value is None else f"{claim.value} {claim.unit}".strip())
-    lines = [claim.reason if claim.verdict == "not measured here" else measured]
-    if claim.bound and claim.bound not in lines[0]:
-        lines.append(f"bound: {claim.bound}")
+    """Return what was measured, the bound it is held against, and why it failed, each said once."""
+    lines = [wording.detail(claim)]
+    bound = wording.bound_in_words(claim.bound, claim.unit)
+    proved = claim.verdict == "held" and claim.bound.want is not None  # the value is the bound
+    if bound not in lines[0] and not proved:
+        lines.append(f"bound: {bound}")
     if claim.verdict == "failed" and claim.reason not in lines[0]:
         lines.append(claim.reason)
     return [line for line in lines if line]
+
+
+def is_wide(table: Table) -> bool:
+    """Tell whether a table does not fit on a narrow page even where its cells are broken between words."""
+    columns = zip(table.columns, *table.rows, strict=True)
+    return (
+        sum(2 + max((len(word) for cell in column for word in cell.split()), default=0) for column in columns)
+        > NARROW
+    )
+
+
+def next_lab(number: int) -> Entry | None:
+    """Return the lab that comes next among those that can be run."""
+    later = [entry for entry in catalog.all_labs().values() if entry.ready and entry.number > number]
+    return min(later, key=lambda entry: entry.number, default=None)
 
 
 def summary(run: Run) -> str:

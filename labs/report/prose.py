@@ -1,6 +1,5 @@
-"""From a lab's own text to HTML: paragraphs, lists, `code`, *stress*, formulas in Unicode or in LaTeX, and highlighted source."""
+"""From a lab's own text to HTML: paragraphs, lists, `code`, *stress*, **strong** words, formulas, links, and highlighted source."""
 
-import ast
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -9,13 +8,19 @@ from xml.etree.ElementTree import Element, tostring
 
 from markupsafe import Markup, escape
 
-SPAN = re.compile(r"`(?P<code>[^`]+)`|(?<![\w*])\*(?P<em>\w[^*\n]*)\*(?!\w)")
+SPAN = re.compile(
+    r"`(?P<code>[^`]+)`|(?<![\w*])\*\*(?P<strong>\w[^*\n]*)\*\*(?![\w*])|(?<![\w*])\*(?P<em>\w[^*\n]*)\*(?![\w*])"
+)
+ADDRESS = re.compile(
+    r"(?P<url>https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]])|\barXiv:\s?(?P<arxiv>\d{4}\.\d{4,5}(?:v\d+)?)|\b(?:doi|DOI):\s?(?P<doi>10\.\d{4,9}/[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]])"
+)
+PLACES = {"url": "", "arxiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
 NO_MATHEMATICS = {"class", "href", "id", "style"}
 LATEX = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 
 
 def inline(text: str) -> Markup:
-    """Turn `code` and *stress* into elements and escape everything else."""
+    """Turn `code`, *stress* and **strong** words into elements and escape everything else."""
     parts, end = [], 0
     for found in SPAN.finditer(text):
         parts += [
@@ -24,6 +29,16 @@ def inline(text: str) -> Markup:
         ]
         end = found.end()
     return Markup("").join([*parts, escape(text[end:])])
+
+
+def linked(html: Markup) -> Markup:
+    """Turn addresses, DOIs and names of papers on arXiv into links, in text that is HTML already."""
+
+    def link(found: re.Match[str]) -> str:
+        kind = found.lastgroup or "url"
+        return f'<a href="{PLACES[kind]}{found[kind]}">{found[0]}</a>'
+
+    return Markup(ADDRESS.sub(link, str(html)))
 
 
 def blocks(text: str) -> Markup:
@@ -77,30 +92,22 @@ def _formula_alone(element: Element) -> Element:
     return element
 
 
-def bare(source: str) -> str:
-    """Return a step's source without its docstring, which stands above it as prose, and without the hints of its exercise."""
-    try:
-        step = ast.parse(source).body[0]
-    except (SyntaxError, IndexError):
-        return source
-    if not isinstance(step, ast.FunctionDef):
-        return source
-    lines, first = source.splitlines(), step.lineno - 1
-    told = step.body[0] if ast.get_docstring(step) is not None and len(step.body) > 1 else None
-    if told is None:
-        return "\n".join(lines[first:])
-    return "\n".join([*lines[first : told.lineno - 1], *lines[told.end_lineno :]])
-
-
 def highlighted(source: str, language: str = "python") -> Markup:
-    """Return source with its tokens marked. A language that Pygments does not know is plain text."""
+    """Return source with its tokens marked, each line an element that knows its indent, so that a narrow page can break it well.
+
+    A language that Pygments does not know is plain text.
+    """
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound
 
     try:
-        lexer = get_lexer_by_name(language)
+        lexer = get_lexer_by_name(language, stripnl=False)
     except ClassNotFound:
-        lexer = get_lexer_by_name("text")
-    return Markup(highlight(source.rstrip(), lexer, HtmlFormatter(nowrap=True)).rstrip("\n"))
+        lexer = get_lexer_by_name("text", stripnl=False)
+    source = source.strip("\n").expandtabs(4)
+    marked = highlight(source, lexer, HtmlFormatter(nowrap=True)).removesuffix("\n").split("\n")
+    indents = [len(line) - len(line.lstrip(" ")) for line in source.split("\n")]
+    line = '<span class="line" style="--indent: {}ch">{}\n</span>'
+    return Markup("".join(line.format(indent, text) for indent, text in zip(indents, marked, strict=True)))

@@ -33,6 +33,7 @@ import torch
 from torch import Tensor
 
 from labs.kit import Lab, Tolerance, exercise, fresh, main, needs
+from labs.kit.draw.diagrams import WARN, Arrow, Bars, Cell, Cells, Edge, Graph, Node, Row, Span, Timeline
 
 # Shape letters: N numbers.
 
@@ -138,6 +139,36 @@ def arithmetic(cfg: Config, lab: Lab) -> None:
         lab.plot(
             "Twice as much", x_N.tolist(), {"twice": twice_N.tolist()}, x_label="number", y_label="twice"
         )
+        many = {"once": [2.0**n for n in range(12)], "twice": [2.0 ** (n + 1) for n in range(12)]}
+        sizes = [1024.0 * 2**n for n in range(12)]
+        lab.plot("Doubling", sizes, many, x_label="bytes", y_label="numbers", log_x=True, log_y=True)
+        wide = ["number", "its double", "its square", "written in words", "in a hurry, roughly"]
+        lab.table(
+            "More of `x`",
+            wide,
+            [(3, 6, 9, "three, or a little more", 3.14159), (12, 24, 144, "a dozen", 12.0)],
+        )
+        lab.picture(
+            "Grey", [[x_N.reshape(1, -1) / cfg.count] * 2] * 2, columns=["left", "right"], rows=["up", "down"]
+        )
+        steps = [Arrow(0, 0, 1, "+1"), Arrow(0, 1, 3, "+2", tone=1), Arrow(0, 3, 0, "−3", tone=WARN)]
+        storage = Row("storage", [Cell(f"{x:g}", tone=int(x) % 3) for x in x_N.tolist()])
+        lab.diagram("The walk", Cells([storage], steps, legend={1: "one third", 2: "another third"}))
+        spans = [Span(0, 2, "forward"), Span(2, 5, "backward", tone=2), Span(5, 5.2, "late", tone=WARN)]
+        parts = {
+            "float32": {"weights": 4096, "gradients": 4096},
+            "bfloat16": {"weights": 2048, "gradients": 2048},
+        }
+        lab.diagram("Time and room", Timeline({"rank 0": spans, "rank 1": spans[1:]}), Bars(parts))
+        boxes = {"x": Node(0, 0, "x"), "w": Node(0, 1, "w"), "mul": Node(1, 0.5, "mul", tone=1)}
+        edges = [Edge("x", "mul"), Edge("w", "mul", "2"), Edge("mul", "x", "gradient", tone=WARN)]
+        lab.diagram("Where it comes from", Graph(boxes, edges))
+        lab.listing(
+            "A program",
+            "def twice(x):\n    return 2 * x  # and a comment that is so long that it does not fit into one line",
+            language="python",
+        )
+        lab.say("**Twice** is `2 * x`, and *not* more.")
 
 
 def timing(cfg: Config, lab: Lab) -> None:

@@ -1,6 +1,6 @@
 """Rows of cells with arrows above them: storages, buffers, messages cut into chunks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labs.kit.draw.canvas import GAP, TEXT, WIDTH, Canvas, width_of, wrapped
@@ -86,6 +86,12 @@ class Cells:
     def _over(self, row: int) -> list[Arrow]:
         return [arrow for arrow in self.arrows if arrow.row == row]
 
+    def _rooms_for_arrows(self, room_for: Callable[[str], float]) -> list[float]:
+        """Return how wide cells must be for each arrow's text to fit between its ends."""
+        return [
+            room_for(arrow.text) / max(abs(arrow.end - arrow.start), 1) for arrow in self.arrows if arrow.text
+        ]
+
     # In characters ----------------------------------------------------------------------------------------------------
 
     def lines(self) -> list[str]:
@@ -93,7 +99,8 @@ class Cells:
         label = max((len(row.label) for row in self.rows), default=0)
         left = label + 1 if label <= COLUMNS // 4 else 0
         texts = [len(cell.text) for row in self.rows for cell in row.filled()]
-        size = min(max([3, *(length + 2 for length in texts)]), COLUMNS - left - 2)
+        told = [int(room) for room in self._rooms_for_arrows(lambda text: len(text) + 2.0)]
+        size = min(max([3, *(length + 2 for length in texts), *told]), COLUMNS - left - 2)
         each = max(1, (COLUMNS - left - 1) // (size + 1))
         found = []
         for number, row in enumerate(self.rows):
@@ -133,7 +140,8 @@ class Cells:
         left = canvas.label_room(row.label for row in self.rows)
         texts = [width_of(cell.text) for row in self.rows for cell in row.filled()]
         longest = max((len(row.cells) for row in self.rows), default=1)
-        fitting = max([20.0, *(text + 7 for text in texts)])
+        told = self._rooms_for_arrows(lambda text: width_of(text) + 4 * SIDE)
+        fitting = max([20.0, *(text + 7 for text in texts), *told])
         roomy = min(max(fitting, (WIDTH - left) / max(longest, 1)), max(fitting, 34.0))
         size = min(roomy, WIDTH - left)
         each = max(1, int((WIDTH - left + 0.01) // size))

@@ -17,6 +17,7 @@ from labs.record import Figure, Picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Sheet
+    from matplotlib.ticker import Locator
 
 MARKERS = ("o", "s", "^", "D", "v")  # series are told apart in black and white too
 HEIGHT = 215.0  # of a plot
@@ -50,6 +51,7 @@ def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
         if log_x:
             _log_x(axes, figure)
         else:
+            axes.xaxis.set_major_locator(_ticks(figure.x))
             axes.xaxis.set_major_formatter(lambda value, _: _written(value))
         _scale_y(axes, [value for values in figure.series.values() for value in values], log=log_y)
         axes.grid(alpha=0.3)
@@ -96,7 +98,7 @@ def _log_x(axes: "Axes", figure: Figure) -> None:
 
 def _scale_y(axes: "Axes", values: Sequence[float], *, log: bool) -> None:
     """Choose the ticks of y: from zero on where nothing lies below, and on a short logarithmic axis 2 and 5 too."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     if log:
         axes.set_yscale("log")
@@ -107,10 +109,19 @@ def _scale_y(axes: "Axes", values: Sequence[float], *, log: bool) -> None:
         )
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_locator(_ticks(values))
         if min(values, default=0.0) >= 0:
             axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: _written(value))
+
+
+def _ticks(values: Sequence[float]) -> "Locator":
+    """Return what places about six ticks, at whole numbers where there are no others."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(
+        6, steps=(1, 2, 2.5, 5, 10), integer=all(float(value).is_integer() for value in values)
+    )
 
 
 def _written(value: float) -> str:
