@@ -141,8 +141,8 @@ class Cells:
         texts = [width_of(cell.text) for row in self.rows for cell in row.filled()]
         longest = max((len(row.cells) for row in self.rows), default=1)
         told = self._rooms_for_arrows(lambda text: width_of(text) + 4 * SIDE)
-        fitting = max([20.0, *(text + 7 for text in texts), *told])
-        roomy = min(max(fitting, (WIDTH - left) / max(longest, 1)), max(fitting, 34.0))
+        fitting = max([20.0, *(text + 7 for text in texts)])
+        roomy = min(max(fitting, (WIDTH - left) / max(longest, 1)), max([fitting, 34.0, *told]))
         size = min(roomy, WIDTH - left)
         each = max(1, int((WIDTH - left + 0.01) // size))
         for number, row in enumerate(self.rows):

@@ -141,15 +141,17 @@ def draw_images(picture: Picture, images: Sequence[Sequence[Tensor]], folder: Pa
         width_of(line) > size + 2 for lines in heads for line in lines
     )  # names too long to lie flat stand up
     head = max(map(width_of, picture.columns)) if turned else max(map(len, heads)) * LINE
-    height = head + GAP + len(picture.rows) * (size + 3)
+    tall = size * max(min(image.shape[-2] / image.shape[-1], 2.0) for row in images for image in row)
+    tall = max(tall, max(map(len, names)) * LINE)
+    height = head + GAP + len(picture.rows) * (tall + 3)
     with rc_context(STYLE):
         sheet = Sheet(figsize=(WIDTH / 72, height / 72))
         for row, (name, images_of_row) in enumerate(zip(names, images, strict=True)):
-            middle = height - head - GAP - row * (size + 3) - size / 2
+            middle = height - head - GAP - row * (tall + 3) - tall / 2
             sheet.text((left - GAP) / WIDTH, middle / height, "\n".join(name), ha="right", va="center")
             for column, (_, image) in enumerate(zip(picture.columns, images_of_row, strict=True)):
-                place = (left + column * (size + 3)) / WIDTH, (middle - size / 2) / height
-                _show(sheet.add_axes((*place, size / WIDTH, size / height)), image)
+                place = (left + column * (size + 3)) / WIDTH, (middle - tall / 2) / height
+                _show(sheet.add_axes((*place, size / WIDTH, tall / height)), image)
         for column, lines in enumerate(heads):
             x = (left + column * (size + 3) + size / 2) / WIDTH
             text = " ".join(lines) if turned else "\n".join(lines)

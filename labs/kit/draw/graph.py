@@ -10,6 +10,8 @@ from labs.kit.draw.tones import is_warning
 
 BETWEEN = 26.0  # the least room for an arrow between two boxes
 DOWN = 26.0  # and between one row of boxes and the next
+FAR = 130.0  # the most
+ASIDE = 6.0  # how far an arrow lies beside the one that leads the other way
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,18 @@ class _Box:
     height: float
     lines: list[str]
 
-    def border(self, toward: Point, gap: float = 1.5) -> Point:
-        """Return where the line from its middle to another point leaves it."""
+    def border(self, toward: Point, aside: float = 0.0, gap: float = 1.5) -> Point:
+        """Return where the line from its middle to another point leaves it, or a line so far to the right of that one."""
         dx, dy = toward[0] - self.x, toward[1] - self.y
-        share = min(
-            (self.width / 2 + gap) / abs(dx) if dx else float("inf"),
-            (self.height / 2 + gap) / abs(dy) if dy else float("inf"),
-        )
-        return self.x + share * dx, self.y + share * dy
+        length = hypot(dx, dy) or 1.0
+        across, down = aside * -dy / length, aside * dx / length
+        sides = [
+            (room - (shift if step > 0 else -shift)) / abs(step)
+            for room, step, shift in ((self.width / 2 + gap, dx, across), (self.height / 2 + gap, dy, down))
+            if step
+        ]
+        share = min(sides, default=0.0)
+        return self.x + share * dx + across, self.y + share * dy + down
 
     def holds(self, point: Point) -> bool:
         return abs(point[0] - self.x) < self.width / 2 + 2 and abs(point[1] - self.y) < self.height / 2 + 2
@@ -135,12 +141,17 @@ class Graph:
         texts = {name: wrapped(node.text, room - 10) for name, node in self.nodes.items()}
         width = max((max(map(width_of, lines)) for lines in texts.values()), default=0.0) + 12
         height = max(map(len, texts.values()), default=1) * LINE + 6
-        step = (WIDTH - width - 2) / _span(columns) if _span(columns) else 0.0
+        step = (
+            min((WIDTH - width - 2) / _span(columns), (width + FAR) / _closest(columns))
+            if _span(columns)
+            else 0.0
+        )
+        left = (WIDTH - width - step * _span(columns)) / 2
         rows = [row for _, row in places.values()]
         down = (height + DOWN) / _closest(rows)
         return {
             name: _Box(
-                1 + width / 2 + (column - min(columns)) * step if step else WIDTH / 2, top + 1 + height / 2 + (row - min(rows)) * down,
+                left + width / 2 + (column - min(columns)) * step, top + 1 + height / 2 + (row - min(rows)) * down,
                 max(map(width_of, texts[name])) + 12, len(texts[name]) * LINE + 6, texts[name],
             )
             for name, (column, row) in places.items()
@@ -156,8 +167,9 @@ class Graph:
         if edge.start == edge.end:
             points = _loop(start)
         else:
-            points = [start.border((end.x, end.y)), end.border((start.x, start.y))]
-            if self._crosses(points, edge, boxes) or self._returns(edge):
+            aside = ASIDE if self._returns(edge) else 0.0
+            points = [start.border((end.x, end.y), aside), end.border((start.x, start.y), -aside)]
+            if self._crosses(points, edge, boxes):
                 points = _detour(start, end)
         canvas.arrow(points, edge.tone)
         if edge.text:

@@ -136,7 +136,11 @@ class Timeline:
 
         canvas.arrow([(left, top), (WIDTH - 1, top)], head=False)
         first, last = self._limits
-        ticks = [time for time in MaxNLocator(5).tick_values(first, last) if first <= time <= last]
+        ticks = [
+            time
+            for time in MaxNLocator(5, steps=(1, 2, 2.5, 5, 10)).tick_values(first, last)
+            if first <= time <= last
+        ]
         unit_room = WIDTH - width_of(self.unit) - GAP
         for time in ticks:
             x, text = self._place(time, left), f"{time:.4g}"
