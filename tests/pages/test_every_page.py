@@ -1,0 +1,95 @@
+"""Every lab's page in a real browser: nothing is cut off, all can be read, opened by keys, followed and printed."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labs import catalog
+from tests.pages.browser import Browser
+from tests.pages.conftest import CHECKS, TINY_NUMBER, PageOf
+
+NUMBERS = [TINY_NUMBER, *(entry.number for entry in catalog.all_labs().values() if entry.ready)]
+WIDTHS = (400, 900, 1500)
+SCHEMES = ("light", "dark")
+CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3
+LEAST_PIXELS = 9
+TAB, ENTER, SPACE = ("Tab", 9), ("Enter", 13), (" ", 32)
+
+# The tests of one lab stand together, so that one worker makes its page once.
+every_page = pytest.mark.parametrize(
+    "number", [pytest.param(number, marks=pytest.mark.xdist_group(f"page {number}")) for number in NUMBERS]
+)
+
+
+def complaints(
+    browser: Browser, page: Path, check: str, width: int, scheme: str = "light", media: str = "screen"
+) -> Any:
+    browser.open(page, width, scheme, media)
+    browser.value(CHECKS)
+    return browser.value(f"checks.{check}")
+
+
+@every_page
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_cut_off(browser: Browser, page_of: PageOf, number: int, width: int) -> None:
+    assert complaints(browser, page_of(number), "cutOff()", width) == []
+    assert complaints(browser, page_of(number), "openAll() || checks.cutOff()", width) == [], (
+        "once all is opened"
+    )
+
+
+@every_page
+@pytest.mark.parametrize("width", WIDTHS)
+def test_drawings_are_read(browser: Browser, page_of: PageOf, number: int, width: int) -> None:
+    assert complaints(browser, page_of(number), f"small({LEAST_PIXELS})", width) == []
+    assert complaints(browser, page_of(number), "drawings()", width) == []
+
+
+@every_page
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_text_stands_out(browser: Browser, page_of: PageOf, number: int, scheme: str) -> None:
+    found = complaints(browser, page_of(number), f"openAll() || checks.faint({CONTRAST})", 900, scheme)
+    assert found == []
+
+
+@every_page
+def test_what_is_folded_opens_by_keys(browser: Browser, page_of: PageOf, number: int) -> None:
+    folded = complaints(browser, page_of(number), "summaries()", 900)
+    links = browser.value("document.querySelectorAll('a').length")
+    for _ in range(folded + links + 1):
+        browser.press(*TAB)
+        reached = browser.value("checks.focused()")
+        if reached >= 0:
+            browser.press(*(ENTER if reached % 2 else SPACE))
+    assert browser.value("checks.closed()") == 0
+
+
+@every_page
+def test_no_link_leads_nowhere_and_no_box_is_empty(browser: Browser, page_of: PageOf, number: int) -> None:
+    assert complaints(browser, page_of(number), "astray()", 900) == []
+    assert complaints(browser, page_of(number), "openAll() || checks.empty()", 900) == []
+
+
+@every_page
+def test_on_paper_all_is_there(browser: Browser, page_of: PageOf, number: int) -> None:
+    assert complaints(browser, page_of(number), "unprinted()", 700, media="print") == []
+    assert complaints(browser, page_of(number), "cutOff()", 700, media="print") == []
+
+
+@every_page
+def test_every_character_is_in_a_font_of_a_bare_debian(
+    browser: Browser, page_of: PageOf, number: int
+) -> None:
+    letters = complaints(browser, page_of(number), "openAll() || checks.letters()", 900)
+    assert [letter for letter in letters if not drawable(letter)] == []
+
+
+@cache
+def drawable(letter: str) -> bool:
+    """Tell whether DejaVu or Liberation, which Debian installs with a browser, have a character."""
+    command = ["fc-list", f":charset={ord(letter):x}", "family"]
+    families = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return "DejaVu" in families or "Liberation" in families
