@@ -3,33 +3,13 @@
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch.distributed as dist
 
 from labs.kit.distributed.world import PeerLost, World
 from labs.kit.runner import claims
-
-
-def together(size: int, action: Callable[[World], Any], agree_s: float = 5.0) -> list[Any]:
-    """Run an action once for each rank, side by side, and return what each returned or raised."""
-    store, results = dist.HashStore(), [None] * size
-
-    def rank(place: int) -> None:
-        try:
-            results[place] = action(World(rank=place, size=size, store=store, agree_s=agree_s))
-        except Exception as error:
-            results[place] = error  # type: ignore[call-overload]
-
-    threads = [threading.Thread(target=rank, args=(place,)) for place in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+from tests.kit.distributed.ranks import together
 
 
 def test_alone_there_is_nobody_to_ask() -> None:

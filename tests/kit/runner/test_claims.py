@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labs.kit.runner import claims
+from labs.kit.runner.claims import Tolerance
+from labs.record import Bound
 
+WHY = "so it was chosen"
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False)
 ROWS = st.lists(NUMBERS, min_size=1, max_size=20)
 DURATIONS = st.lists(st.floats(1e-6, 1e3), min_size=5, max_size=21)
@@ -45,7 +48,7 @@ class TestEqual:
         [
             (1, 2, "got 1, want 2"),
             ("yes", "no", "got 'yes', want 'no'"),
-            ([1, 2, 3], [1, 5, 6], "2 of 3 differ, the first at 1: got 2, want 5"),
+            ([1, 2, 3], [1, 5, 6], "2 of 3 values differ, the first at 1: got 2, want 5"),
             ([1, 2], [1, 2, 3], "got 2 items, want 3"),
             (1, [1], "got 1, want [1]"),
             ([1, 2], torch.tensor([1, 2]), "got [1, 2], want tensor([1, 2])"),
@@ -57,11 +60,11 @@ class TestEqual:
             ),
             (torch.ones(2), torch.ones(2, dtype=torch.float64), "torch.float32, want [2] torch.float64"),
             (torch.tensor([1 + 2j]), torch.tensor([1 - 2j]), "got (1+2j), want (1-2j)"),
-            ([[1, 2], [3]], [[1, 2], [4]], "1 of 2 differ, the first at 1: got [3], want [4]"),
+            ([[1, 2], [3]], [[1, 2], [4]], "1 of 2 values differ, the first at 1: got [3], want [4]"),
             (
                 [torch.ones(2), torch.zeros(3)],
                 [torch.ones(2), torch.zeros(4)],
-                "1 of 2 differ, the first at 1",
+                "1 of 2 values differ, the first at 1",
             ),
             ([torch.ones(2)], [1], "want 1"),
         ],
@@ -95,8 +98,28 @@ class TestEqual:
         assert claims.equal([1], [1], cases=0).held is False
 
     def test_the_lab_may_count_its_own_cases(self) -> None:
-        assert claims.equal(True, True, cases=400).cases == 400
-        assert claims.equal(True, True, cases=400).shown == "all 400 equal"
+        outcome = claims.equal([], [], cases=400, unit="layouts")
+        assert (outcome.held, outcome.cases, outcome.value) == (True, 400, 400)
+        assert (outcome.bound, outcome.unit) == (Bound(want=400), "layouts")
+        assert outcome.shown == "400 of 400 layouts"
+
+    def test_which_of_its_own_cases_differ_the_lab_knows_alone(self) -> None:
+        outcome = claims.equal(False, True, cases=400, unit="layouts")
+        assert (outcome.held, outcome.value, outcome.cases) == (False, None, 400)
+        assert outcome.reason == "got False, want True"
+
+    def test_values_are_counted_where_the_lab_names_no_unit(self) -> None:
+        assert claims.equal([1, 2], [1, 2]).shown == "2 of 2 values"
+        assert claims.equal(torch.ones(10, 123), torch.ones(10, 123)).shown == "1,230 of 1,230 values"
+
+    def test_a_single_thing_is_shown_itself(self) -> None:
+        assert claims.equal("abc", "abc").shown == "'abc'"
+        assert claims.equal(torch.tensor(3), torch.tensor(3)).shown == "3"
+
+    def test_a_failure_says_how_many_of_which_kind(self) -> None:
+        outcome = claims.equal([1, 2, 3], [1, 5, 6], unit="layouts")
+        assert (outcome.value, outcome.bound) == (1, Bound(want=3))
+        assert outcome.shown == "2 of 3 layouts differ, the first at 1: got 2, want 5"
 
     def test_a_tensor_that_needs_a_gradient_is_compared_too(self) -> None:
         assert claims.equal(torch.ones(2, requires_grad=True), torch.ones(2)).held is True
@@ -116,11 +139,9 @@ class TestEqual:
         ours, theirs = torch.tensor(row, dtype=torch.float64), torch.tensor(other, dtype=torch.float64)
         for outcome in (claims.equal(row, other), claims.equal(ours, theirs)):
             assert outcome.held is False
-            assert outcome.value == len(places)
-            assert (
-                len(row) == 1
-                or f"{len(places)} of {len(row)} differ, the first at {min(places)}:" in outcome.reason
-            )
+            assert outcome.value == len(row) - len(places)
+            where = f"{len(places)} of {len(row)} values differ, the first at {min(places)}:"
+            assert len(row) == 1 or where in outcome.reason
 
 
 class TestClose:
@@ -148,39 +169,40 @@ class TestClose:
     def test_within_the_tolerance(
         self, got: Any, want: Any, tolerance: float, relative: bool, held: bool
     ) -> None:
-        assert claims.close(got, want, tolerance, relative=relative).held is held
+        assert claims.close(got, want, Tolerance(tolerance, WHY, relative=relative)).held is held
 
     @pytest.mark.parametrize("got", [math.nan, math.inf])
     def test_an_error_that_is_no_number_is_text_for_the_record(self, got: float) -> None:
-        outcome = claims.close(got, 1.0, 0.5)
+        outcome = claims.close(got, 1.0, Tolerance(0.5, WHY))
         assert outcome.value == str(got)
         assert outcome.reason
 
     def test_half_precision_is_compared_in_double(self) -> None:
-        outcome = claims.close(torch.tensor(1.0009765625, dtype=torch.float16), 1.0, 1e-3)
+        outcome = claims.close(torch.tensor(1.0009765625, dtype=torch.float16), 1.0, Tolerance(1e-3, WHY))
         assert outcome.value == pytest.approx(2**-10, abs=0)
 
     def test_numbers_of_python_keep_their_precision(self) -> None:
-        assert claims.close(1 + 1e-9, 1.0, 1e-12).held is False
-        assert claims.close([1 + 1e-9, 1.0], [1.0, 1.0], 1e-12).held is False
+        assert claims.close(1 + 1e-9, 1.0, Tolerance(1e-12, WHY)).held is False
+        assert claims.close([1 + 1e-9, 1.0], [1.0, 1.0], Tolerance(1e-12, WHY)).held is False
 
     def test_a_bfloat16_that_needs_a_gradient_is_compared_too(self) -> None:
-        assert claims.close(torch.ones(2, dtype=torch.bfloat16, requires_grad=True), [1, 1], 0).held is True
+        assert (
+            claims.close(
+                torch.ones(2, dtype=torch.bfloat16, requires_grad=True), [1, 1], Tolerance(0, WHY)
+            ).held
+            is True
+        )
 
     @given(ROWS, ROWS)
     def test_the_error_is_the_largest_gap(self, ours: list[float], theirs: list[float]) -> None:
         count = min(len(ours), len(theirs))
         ours, theirs = ours[:count], theirs[:count]
         gap = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
-        assert claims.close(ours, theirs, gap).held is True
-        assert (
-            claims.close(
-                torch.tensor(ours, dtype=torch.float64), torch.tensor(theirs, dtype=torch.float64), gap
-            ).value
-            == gap
-        )
+        assert claims.close(ours, theirs, Tolerance(gap, WHY)).held is True
+        tensors = torch.tensor(ours, dtype=torch.float64), torch.tensor(theirs, dtype=torch.float64)
+        assert claims.close(*tensors, Tolerance(gap, WHY)).value == gap
         if gap:
-            assert claims.close(ours, theirs, math.nextafter(gap, 0)).held is False
+            assert claims.close(ours, theirs, Tolerance(math.nextafter(gap, 0), WHY)).held is False
 
     @given(ROWS, st.floats(0, 1e6))
     def test_torch_comes_to_the_same_verdict(self, row: list[float], tolerance: float) -> None:
@@ -191,7 +213,27 @@ class TestClose:
             torch_agrees = True
         except AssertionError:
             torch_agrees = False
-        assert claims.close(ours, theirs, tolerance).held is torch_agrees
+        assert claims.close(ours, theirs, Tolerance(tolerance, WHY)).held is torch_agrees
+
+    @pytest.mark.parametrize(
+        ("got", "want", "relative", "shown"),
+        [
+            (
+                [1.0] * 12,
+                [1.0] * 11 + [1.00000024],
+                False,
+                "largest difference 2.4e-07 over 12 numbers, allowed 1.1e-06",
+            ),
+            (1.0, 1.00000024, False, "difference 2.4e-07, allowed 1.1e-06"),
+            ([2.0, 0.0], [2.00000024, 0.0], True, "relative error 1.2e-07 over 2 numbers, allowed 1.1e-06"),
+        ],
+    )
+    def test_the_error_is_shown_beside_what_is_allowed(
+        self, got: Any, want: Any, relative: bool, shown: str
+    ) -> None:
+        outcome = claims.close(got, want, Tolerance(1.1e-6, WHY, relative=relative))
+        assert outcome.shown == shown
+        assert (outcome.bound, outcome.unit) == (Bound(tolerance=1.1e-6), "")
 
 
 class TestNumber:
@@ -220,10 +262,13 @@ class TestNumber:
         assert bool(outcome.reason) is not held
 
     def test_the_bound_is_shown_in_thousands(self) -> None:
-        assert (
-            claims.number(1234567, at_most=2000000, unit="bytes").shown
-            == "1,234,567 bytes, bound: ≤ 2,000,000"
-        )
+        outcome = claims.number(1234567, at_most=2000000, unit="bytes")
+        assert outcome.shown == "1,234,567 bytes, at most 2,000,000"
+        assert outcome.bound == Bound(at_most=2000000)
+
+    def test_what_is_exactly_what_was_wanted_is_said_once(self) -> None:
+        assert claims.number(16384, want=16384, unit="bytes").shown == "16,384 bytes"
+        assert claims.number(3, want=4, unit="").shown == "3, exactly 4"
 
     def test_without_a_bound_it_is_no_claim(self) -> None:
         with pytest.raises(ValueError, match="needs a bound"):
