@@ -1,4 +1,4 @@
-"""What a lab's `run` talks to."""
+"""What a lab's parts talk to."""
 
 import io
 import random
@@ -11,6 +11,8 @@ import torch
 from labs import record
 from labs.kit.display.screen import Screen
 from labs.kit.distributed.checkpoints import FullState
+from labs.kit.draw import diagrams
+from labs.kit.runner.claims import Tolerance
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
@@ -50,14 +52,9 @@ def claimed(lab: Lab, id_: str, value: int = 1) -> bool:
 def test_a_step_returns_what_it_returns_and_is_noted(tiny: Lesson, lab: Lab, notes: record.Run) -> None:
     assert lab.step(tiny.steps["numbers"], 3, mood="well").tolist() == [0, 1, 2]
     (step,) = notes.steps
-    assert (step.number, step.name, step.title, step.exercise, step.by, step.calls) == (
-        1,
-        "numbers",
-        "Count from zero",
-        "",
-        "lab",
-        1,
-    )
+    assert (step.name, step.title, step.exercise, step.by, step.calls) == (
+        "numbers", "Count from zero", "", "lab", 1,
+    )  # fmt: skip
     assert "x[i] = i" in step.prose
     assert step.source.startswith("def numbers(")
 
@@ -66,7 +63,8 @@ def test_a_step_that_is_called_again_is_noted_once(lab: Lab, notes: record.Run) 
     for _ in range(3):
         lab.step(one)
     lab.step(two)
-    assert [(step.number, step.name, step.calls) for step in notes.steps] == [(1, "one", 3), (2, "two", 1)]
+    assert [(step.name, step.calls) for step in notes.steps] == [("one", 3), ("two", 1)]
+    assert [thing.name for thing in notes.opening if isinstance(thing, record.StepHere)] == ["one", "two"]
 
 
 def test_randomness_is_the_same_in_every_run_and_different_in_every_call(tiny: Lesson) -> None:
@@ -96,7 +94,7 @@ def test_claims_say_whether_they_held(lab: Lab) -> None:
 
 def test_every_kind_of_claim_is_noted_with_its_kind(lab: Lab, notes: record.Run) -> None:
     lab.equal("99.exact", "t", [1], [1])
-    lab.close("99.close", "t", 1, 1, tolerance=0, because="b")
+    lab.close("99.close", "t", 1, 1, within=Tolerance(0, "b"))
     lab.bytes("99.bytes", "t", 4, want=4, because="b")
     lab.count("99.count", "t", 4, at_least=4, unit="lines", because="b")
     lab.raises("99.raises", "t", lambda: [][0], IndexError, "out of range")
@@ -113,6 +111,16 @@ def test_every_kind_of_claim_is_noted_with_its_kind(lab: Lab, notes: record.Run)
     ]
     assert {claim.verdict for claim in notes.claims} == {"held"}
     assert [claim.unit for claim in notes.claims[2:4]] == ["bytes", "lines"]
+    assert [claim.because for claim in notes.claims] == ["", "b", "b", "b", "", "b", "b"]
+    assert [claim.bound for claim in notes.claims] == [
+        record.Bound(want=1),
+        record.Bound(tolerance=0),
+        record.Bound(want=4),
+        record.Bound(at_least=4),
+        record.Bound(want="IndexError: …out of range…"),
+        record.Bound(at_least=2),
+        record.Bound(at_least=0, standard_errors=2),
+    ]
 
 
 def test_a_claim_is_made_once(lab: Lab) -> None:
@@ -137,7 +145,6 @@ def test_claims_judge_the_steps_since_the_claims_before_them(lab: Lab, notes: re
     lab.step(two)
     claimed(lab, "99.second")
     assert [claim.judges for claim in notes.claims] == [[], ["one", "two"], ["one", "two"], ["two"]]
-    assert [claim.step for claim in notes.claims] == [0, 2, 2, 2]
 
 
 @pytest.mark.parametrize("kind", ["ratio", "stat"])
@@ -163,43 +170,31 @@ def test_a_ratio_is_timed_by_the_clock_in_a_full_run(tiny: Lesson, notes: record
     assert len(notes.claims[0].samples) == 15
 
 
-def test_what_is_not_here_is_said_and_its_claims_are_not_judged(lab: Lab, notes: record.Run) -> None:
-    assert lab.available("1 processes", {"99.a": ("ratio", "t")}) is True
-    assert notes.claims == []
-    assert lab.available("a quantum computer", {"99.a": ("ratio", "t"), "99.b": ("exact", "t")}) is False
-    assert [(claim.id, claim.verdict, claim.reason) for claim in notes.claims] == [
-        ("99.a", "not measured here", "needs a quantum computer"),
-        ("99.b", "not measured here", "needs a quantum computer"),
-    ]
-
-
-def test_tables_figures_and_claims_stand_in_order_under_their_step(
+def test_what_a_lab_shows_before_its_first_part_is_its_opening(
     tiny: Lesson, notes: record.Run, tmp_path: Path
 ) -> None:
     lab = Lab(tiny, notes, RunContext(folder=tmp_path))
-    lab.table("Opening", ["a"], [[1]])
     lab.step(one)
     lab.table("Numbers", ["a", "b"], [(1, None), ("x", 2.5)])
     claimed(lab, "99.one")
     lab.plot("Growth", [1, 2], {"y": [3, 4]}, x_label="x", y_label="y")
-    assert [thing.type for thing in notes.opening] == ["table"]
-    assert [thing.type for thing in notes.steps[0].content] == ["table", "claim", "figure"]
-    table, _, figure = notes.steps[0].content
+    assert [thing.type for thing in notes.opening] == ["step", "table", "claim", "figure"]
+    _, table, _, figure = notes.opening
     assert isinstance(table, record.Table)
     assert table.rows[1] == ["x", "2.5"]
     assert isinstance(figure, record.Figure)
     assert (tmp_path / figure.path).read_text(encoding="utf-8").rstrip().endswith("</svg>")
+    assert notes.claims[0].part == 0
 
 
 def test_pictures_and_listings_are_kept_and_shown(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
     log = io.StringIO()
     lab = Lab(tiny, notes, RunContext(folder=tmp_path, screen=Screen(quiet=True, log=log)))
-    lab.step(one)
     lab.picture(
         "Two greys", [[torch.zeros(4, 4), torch.ones(4, 4)]], columns=["dark", "[light]"], rows=["grey"]
     )
     lab.listing("Generated", "x = [bold]\n    y", language="python")
-    picture, listing = notes.steps[0].content
+    picture, listing = notes.opening
     assert isinstance(picture, record.Picture)
     assert (tmp_path / picture.path).exists()
     assert isinstance(listing, record.Listing)
@@ -207,31 +202,48 @@ def test_pictures_and_listings_are_kept_and_shown(tiny: Lesson, notes: record.Ru
     assert all(text in shown for text in ("Two greys", "[light]", "x = [bold]", "        y"))
 
 
-def test_nothing_is_drawn_where_nothing_is_kept(lab: Lab, notes: record.Run) -> None:
-    lab.step(one)
-    lab.plot("Growth", [1, 2], {"y": [3, 4]}, x_label="x", y_label="y")
-    assert len(notes.steps[0].content) == 1
+class Boxes:
+    """A drawing that paints nothing."""
+
+    def describe(self) -> str:
+        return "Two boxes."
+
+    def lines(self) -> list[str]:
+        return ["[0][1]"]
+
+    def paint(self, axes: Any) -> None: ...
 
 
-def test_the_prose_is_shown_before_the_step_runs(tiny: Lesson, notes: record.Run) -> None:
+def test_a_diagram_is_described_shown_and_drawn(
+    tiny: Lesson, notes: record.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn_to: list[Path] = []
+    monkeypatch.setattr(diagrams, "draw", lambda title, drawings, target: drawn_to.append(target))
     log = io.StringIO()
-    lab = Lab(tiny, notes, RunContext(screen=Screen(quiet=True, log=log)))
-    seen: list[Any] = []
-
-    def looking() -> None:
-        """Look at the log."""
-        seen.append(log.getvalue())
-
-    lab.step(looking)
-    assert "Look at the log" in seen[0]
+    lab = Lab(tiny, notes, RunContext(folder=tmp_path, screen=Screen(quiet=True, log=log)))
+    lab.diagram("One storage", Boxes(), Boxes())
+    (diagram,) = notes.opening
+    assert isinstance(diagram, record.Diagram)
+    assert (diagram.description, diagram.text) == ("Two boxes. Two boxes.", ["[0][1]", "[0][1]"])
+    assert drawn_to == [tmp_path / diagram.path]
+    assert log.getvalue().count("    [0][1]\n") == 2
 
 
-def test_a_package_that_is_missing_leaves_claims_not_measured(lab: Lab, notes: record.Run) -> None:
-    assert lab.available("the package json", {"99.a": ("exact", "t")}) is True
-    assert lab.available("the package no_such_thing", {"99.a": ("exact", "t")}) is False
-    assert [(claim.id, claim.verdict, claim.reason) for claim in notes.claims] == [
-        ("99.a", "not measured here", "needs the package no_such_thing")
-    ]
+def test_nothing_is_drawn_where_nothing_is_kept(lab: Lab, notes: record.Run) -> None:
+    lab.plot("Growth", [1, 2], {"y": [3, 4]}, x_label="x", y_label="y")
+    lab.diagram("Boxes", Boxes())
+    assert [thing.type for thing in notes.opening] == ["figure", "diagram"]
+
+
+def looking(log: io.StringIO, seen: list[str]) -> None:
+    """Look at the log."""
+    seen.append(log.getvalue())
+
+
+def test_a_step_is_said_before_it_runs(tiny: Lesson, notes: record.Run) -> None:
+    log, seen = io.StringIO(), list[str]()
+    Lab(tiny, notes, RunContext(screen=Screen(quiet=True, log=log))).step(looking, log, seen)
+    assert "▸ Look at the log  looking" in seen[0]
 
 
 def test_what_checkpoints_say_is_shown_and_the_step_is_in_the_record(

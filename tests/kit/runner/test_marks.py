@@ -2,7 +2,7 @@
 
 import pytest
 
-from labs.kit.runner.marks import Marks, exercise, fresh, marks_of
+from labs.kit.runner.marks import Marks, exercise, fresh, marks_of, needs
 
 
 def step() -> int:
@@ -28,10 +28,17 @@ def test_marks_add_up_in_either_order() -> None:
     def first() -> None: ...
     def second() -> None: ...
 
-    both = Marks(("a", "b", "c"), fresh=True)
-    assert marks_of(exercise("a", "b", "c")(fresh(first))) == both
-    assert marks_of(fresh(exercise("a", "b", "c")(second))) == both
+    both = Marks(("a", "b", "c"), contract="d", insight="e", fresh=True)
+    assert marks_of(exercise("a", "b", "c", contract="d", insight="e")(fresh(first))) == both
+    assert marks_of(fresh(exercise("a", "b", "c", contract="d", insight="e")(second))) == both
+
+
+def test_a_part_says_what_it_needs() -> None:
+    def part() -> None: ...
+
+    assert needs("cuda")(part) is part
+    assert marks_of(part) == Marks(needs="cuda")
 
 
 def test_a_function_without_marks_has_empty_ones() -> None:
-    assert marks_of(step) == Marks(None, fresh=False)
+    assert marks_of(step) == Marks((), contract="", insight="", fresh=False, needs="")
