@@ -46,12 +46,12 @@ def main() -> int:
         "--from",
         dest="origin",
         default="",
-        metavar="PLACE",
+        metavar="FOLDER_OR_URL",
         help="a folder or a mirror that holds weights and data sets",
     )
-    words = parser.parse_args()
+    options = parser.parse_args()
     try:
-        say(f"bundle: {bundle(weights=not words.no_weights, origin=words.origin)}")
+        say(f"bundle: {bundle(weights=not options.no_weights, origin=options.origin)}")
     except SetupError as error:
         say(f"bundle: {error}")
         return 2
@@ -72,14 +72,14 @@ def bundle(*, weights: bool, origin: str = "") -> Path:
     get_wheels(folder / "wheels", flavour)
     if weights:
         get_weights(folder / "torch", origin)
-    told = (README + WEIGHTS * weights).format(
+    readme = (README + WEIGHTS * weights).format(
         system=platform.system(),
         machine=platform.machine(),
         python=platform.python_version(),
         flavour=flavour,
         name=name,
     )
-    (folder / "README.txt").write_text(told, encoding="utf-8")
+    (folder / "README.txt").write_text(readme, encoding="utf-8")
     with Phase("packing"):
         return pack(
             folder, [*(folder / "wheels").glob("*.whl"), *((folder / "torch").rglob("*") if weights else ())]
@@ -88,17 +88,17 @@ def bundle(*, weights: bool, origin: str = "") -> Path:
 
 def pack(folder: Path, files: Iterable[Path]) -> Path:
     """Put the files and their checksums into an archive beside the folder. Wheels and weights are compressed already."""
-    kept = sorted(
+    packed = sorted(
         file for file in [folder / "README.txt", *files] if file.is_file() and file.suffix != ".part"
     )
     sums = folder / "SHA256SUMS"
     sums.write_text(
-        "".join(f"{sha256(file)}  {file.relative_to(folder)}\n" for file in kept), encoding="utf-8"
+        "".join(f"{sha256(file)}  {file.relative_to(folder)}\n" for file in packed), encoding="utf-8"
     )
     archive = folder.parent / f"{folder.name}.tar"
     part = archive.with_suffix(".tar.part")
     with tarfile.open(part, "w") as tar:
-        for file in [sums, *kept]:
+        for file in [sums, *packed]:
             tar.add(file, arcname=str(Path(folder.name, file.relative_to(folder))))
     return part.replace(archive)
 
@@ -118,20 +118,22 @@ def get_wheels(folder: Path, flavour: str) -> None:
         text=True,
         check=True,
     )
-    names = [line for line in frozen.stdout.split() if "==" in line]
-    own = [line for line in names if line.startswith(("torch==", "torchvision=="))]
+    pins = [line for line in frozen.stdout.split() if "==" in line]
+    torch_pins = [line for line in pins if line.startswith(("torch==", "torchvision=="))]
     builders = [*BUILDERS, *read_project(ROOT)["build-system"]["requires"]]
     with Phase("torch's wheels") as phase:
-        pip.wheel(phase, folder, *(own if torch.origin == OWN_INDEX else torch.requirements), *torch.options)
+        pip.wheel(
+            phase, folder, *(torch_pins if torch.origin == OWN_INDEX else torch.requirements), *torch.options
+        )
     with Phase("the labs' wheels") as phase:
-        pip.wheel(phase, folder, *(line for line in names if line not in own), *builders, DS_BUILD_OPS="0")
+        pip.wheel(phase, folder, *(pin for pin in pins if pin not in torch_pins), *builders, DS_BUILD_OPS="0")
 
 
 def get_weights(folder: Path, origin: str) -> None:
     """Fetch weights and data sets into the bundle; say what could not be had."""
     command = [str(VENV / "bin" / "labs"), "fetch", "--from", origin]
-    ended = subprocess.run(command, env=Pip(VENV).environ | {"TORCH_HOME": str(folder)}, check=False)
-    if ended.returncode:
+    done = subprocess.run(command, env=Pip(VENV).environ | {"TORCH_HOME": str(folder)}, check=False)
+    if done.returncode:
         raise SetupError(
             "not all weights could be fetched: try again, or leave them out with ARGS=--no-weights."
         )

@@ -20,12 +20,17 @@ def measuring(report: int, command: list[str]) -> list[str]:
 def main(report: int, command: list[str]) -> None:
     """Run the command, with the report's file closed in it, and write the report."""
     os.set_inheritable(report, False)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     child = os.posix_spawnp(command[0], command, os.environ)
     _, status, usage = os.wait4(child, 0)
-    took = time.perf_counter() - begun
-    found = [took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB, os.waitstatus_to_exitcode(status)]
-    os.write(report, json.dumps(found).encode())
+    seconds = time.perf_counter() - start
+    sample = [
+        seconds,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / MIB,
+        os.waitstatus_to_exitcode(status),
+    ]
+    os.write(report, json.dumps(sample).encode())
 
 
 if __name__ == "__main__":

@@ -11,43 +11,43 @@ from labs.catalog import Entry
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [ROOT / "README.md", *(ROOT / "labs" / module / "README.md" for module in catalog.MODULES)]
 HEAD = "| lab | title | question | needs |\n| --- | --- | --- | --- |\n"
-PLACES = {"cpu": "CPU", "gpu": "GPU", "dist": "several processes"}
+NEEDS = {"cpu": "CPU", "gpu": "GPU", "dist": "several processes"}
 
 
-def labs_table(at: Path) -> str:
-    """Return the labs as a README at this place shows them: those of its own module, or all by module, as Markdown."""
+def labs_table(folder: Path) -> str:
+    """Return the labs as a README in this folder shows them: those of its own module, or all by module, as Markdown."""
     entries = list(catalog.all_labs().values())
-    if at.name in catalog.MODULES:
-        return HEAD + "\n".join(row(entry, at) for entry in entries if entry.module == at.name)
+    if folder.name in catalog.MODULES:
+        return HEAD + "\n".join(row(entry, folder) for entry in entries if entry.module == folder.name)
     ready = sum(entry.ready for entry in entries)
     parts = [f"{ready} of {len(entries)} labs are written so far; the others are planned."]
     for module, members in groupby(
         sorted(entries, key=lambda entry: (entry.module, entry.number)), key=lambda entry: entry.module
     ):
-        rows = "\n".join(row(entry, at) for entry in members)
+        rows = "\n".join(row(entry, folder) for entry in members)
         parts.append(f"**[{catalog.MODULES[module]}](labs/{module}/README.md)**\n\n{HEAD}{rows}")
     return "\n\n".join(parts)
 
 
-def row(entry: Entry, at: Path) -> str:
-    """Return one lab as a row of the table in a README at this place."""
+def row(entry: Entry, folder: Path) -> str:
+    """Return one lab as a row of the table in a README in this folder."""
     if entry.path is None:
-        places = ", ".join(PLACES[place] for place in entry.needs.split())
-        return f"| {entry.number:02d} | {entry.title} | *planned* | {places} |"
-    where = entry.path.relative_to(at).as_posix()
-    return f"| {entry.number:02d} | [{entry.title}]({where}) | {cell(entry.sections['Question'])} | {cell(entry.needs)} |"
+        needs = ", ".join(NEEDS[need] for need in entry.needs.split())
+        return f"| {entry.number:02d} | {entry.title} | *planned* | {needs} |"
+    link = entry.path.relative_to(folder).as_posix()
+    return f"| {entry.number:02d} | [{entry.title}]({link}) | {cell(entry.sections['Question'])} | {cell(entry.needs)} |"
 
 
 def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def renewed(text: str, at: Path) -> str:
+def renewed(text: str, folder: Path) -> str:
     """Return a README with what stands between its markers made anew. Raises ValueError where there are no markers."""
-    found = re.search(r"(?<=<!-- labs -->\n).*?(?=<!-- /labs -->)", text, re.DOTALL)
-    if found is None:
+    table = re.search(r"(?<=<!-- labs -->\n).*?(?=<!-- /labs -->)", text, re.DOTALL)
+    if table is None:
         raise ValueError("lacks the lines <!-- labs --> and <!-- /labs -->")
-    return f"{text[: found.start()]}\n{labs_table(at)}\n\n{text[found.end() :]}"
+    return f"{text[: table.start()]}\n{labs_table(folder)}\n\n{text[table.end() :]}"
 
 
 def main(arguments: list[str]) -> int:

@@ -52,7 +52,7 @@ def main(names: list[str]) -> int:
     if wrong:
         print(f"{wrong[0]} is no part; choose from: {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    kept: dict[str, Any] = {
+    outcomes: dict[str, Any] = {
         "date": f"{datetime.now():%Y-%m-%d}",
         "git": home.revision(),
         "machine": machine.hardware(),
@@ -63,10 +63,10 @@ def main(names: list[str]) -> int:
     }
     for name in names or PARTS:
         status, cases = run(name)
-        add(kept, name, status, cases)
-    print(*table(kept), sep="\n")
-    results.keep(kept, "all-tests")
-    return int(any(part["status"] for part in kept["parts"].values()))
+        add(outcomes, name, status, cases)
+    print(*table(outcomes), sep="\n")
+    results.keep(outcomes, "all-tests")
+    return int(any(part["status"] for part in outcomes["parts"].values()))
 
 
 def run(name: str) -> tuple[int, list[Case]]:
@@ -118,25 +118,29 @@ def last_sentence(text: str) -> str:
     return next((line.strip(" │") for line in reversed(text.splitlines()) if re.search(r"\w", line)), "")
 
 
-def add(kept: dict[str, Any], name: str, status: int, cases: list[Case]) -> None:
+def add(outcomes: dict[str, Any], name: str, status: int, cases: list[Case]) -> None:
     """Add what came of a part. One that ended badly without a case has failed as a whole."""
     counts = Counter(case.outcome for case in cases)
-    kept["parts"][name] = {"status": status, **counts, "seconds": round(sum(case.seconds for case in cases))}
+    outcomes["parts"][name] = {
+        "status": status,
+        **counts,
+        "seconds": round(sum(case.seconds for case in cases)),
+    }
     for case in cases:
         if case.lab:
-            kept["labs"].setdefault(case.lab, {})[name] = (case.outcome, round(case.seconds, 3))
+            outcomes["labs"].setdefault(case.lab, {})[name] = (case.outcome, round(case.seconds, 3))
         if case.outcome == "failed":
-            kept["failed"][case.name] = case.message[:MESSAGE_LENGTH]
+            outcomes["failed"][case.name] = case.message[:MESSAGE_LENGTH]
     if status and not counts["failed"]:
-        kept["failed"][name] = f"ended with status {status}, and no test had failed"
+        outcomes["failed"][name] = f"ended with status {status}, and no test had failed"
 
 
-def table(kept: dict[str, Any]) -> Iterator[str]:
+def table(outcomes: dict[str, Any]) -> Iterator[str]:
     """Return a line for each lab, and one for each part."""
-    for lab, parts in sorted(kept["labs"].items(), key=lambda item: int(item[0])):
+    for lab, parts in sorted(outcomes["labs"].items(), key=lambda item: int(item[0])):
         cells = (f"{name} {outcome} {seconds:.0f} s" for name, (outcome, seconds) in parts.items())
         yield f"lab {int(lab):02d}  {'  '.join(cells)}"
-    for name, part in kept["parts"].items():
+    for name, part in outcomes["parts"].items():
         yield f"{name}: " + ", ".join(f"{key} {value}" for key, value in part.items())
 
 

@@ -22,8 +22,8 @@ from scripts.bench.runner import BIN, ROOT, Runner, Sample, failures, progress, 
 from scripts.entry import exit_with
 from scripts.slurm_cluster import packages
 from scripts.slurm_cluster.cluster import Cluster, Size
+from scripts.slurm_cluster.commands import ClusterError
 from scripts.slurm_cluster.host import environment_of
-from scripts.slurm_cluster.trouble import ClusterError
 
 LAB = catalog.find_ready(str(TOGETHER))
 NODES = 2
@@ -63,7 +63,7 @@ class LoginNode(Runner):
 
     def run(self, *command: str) -> Sample:
         in_home = ["bash", "-c", 'cd && exec "$@"', "-", *command]
-        return super().run(*self.cluster.login.words(in_home, self.person))
+        return super().run(*self.cluster.login.command(in_home, self.person))
 
     def run_to_its_end(self, submit: str) -> Sample:
         """Run a command that submits a job and prints its id, and look for its end."""

@@ -41,10 +41,10 @@ def install(
     with Phase("the labs") as phase:
         pip.install(phase, "--no-deps", "--no-build-isolation", "--editable", str(root))
     with Phase("first import of torch and torchvision"):
-        vision = run(pip, str(root / "scripts" / "torchvision_cpu" / "install.py"))
-        have = json.loads(run(pip, "-c", DESCRIBE))
-    require_cuda(flavour, have)
-    return f"Python {have['python']}, torch {have['torch']}{origin}, {vision}, {extra}"
+        vision = run_python(pip, str(root / "scripts" / "torchvision_cpu" / "install.py"))
+        installed = json.loads(run_python(pip, "-c", DESCRIBE))
+    require_cuda(flavour, installed)
+    return f"Python {installed['python']}, torch {installed['torch']}{origin}, {vision}, {extra}"
 
 
 def read_project(root: Path) -> dict[str, Any]:
@@ -68,13 +68,13 @@ def install_torch(root: Path, pip: Pip, flavour: str, versions: dict[str, str]) 
     with Phase("looking for torch"):
         torch = source(flavour, versions)
     if torch.origin == OWN_INDEX and platform.system() == "Linux":
-        look_before_leaping(root, pip, torch)
+        warn_of_the_big_wheel(root, pip, torch)
     with Phase(f"torch {pins['torch']} from {torch.origin}") as phase:
         pip.install(phase, *torch.requirements, *torch.options, "--constraint", str(root / "constraints.txt"))
     return f" (from {torch.origin})"
 
 
-def look_before_leaping(root: Path, pip: Pip, torch: Source) -> None:
+def warn_of_the_big_wheel(root: Path, pip: Pip, torch: Source) -> None:
     """A mirror may have a CPU wheel of torch or only the big one: look which, before 5 GB are on their way."""
     with Phase("PyTorch's CPU wheels are out of reach, asking pip's own index") as phase:
         wheel = pip.resolve(phase, "--no-deps", torch.requirements[0])[0]
@@ -115,7 +115,7 @@ def install_deepspeed(pip: Pip, project: dict[str, Any], constraints: tuple[str,
     return f"DeepSpeed {pip.versions('deepspeed')['deepspeed']}"
 
 
-def run(pip: Pip, *arguments: str) -> str:
+def run_python(pip: Pip, *arguments: str) -> str:
     """Run .venv's Python and return its last line."""
     done = subprocess.run([str(pip.python), *arguments], capture_output=True, text=True, env=pip.environ)
     if done.returncode:
@@ -125,14 +125,15 @@ def run(pip: Pip, *arguments: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def require_cuda(flavour: str, have: dict[str, Any]) -> None:
+def require_cuda(flavour: str, installed: dict[str, Any]) -> None:
     if flavour == "cpu":
         return
-    if have["cuda"] is None:
+    if installed["cuda"] is None:
         raise SetupError(
-            f"pip's index gave torch {have['torch']}, a CPU build, not TORCH={flavour}: try TORCH=cu130 or TORCH=cpu."
+            f"pip's index gave torch {installed['torch']}, a CPU build, not TORCH={flavour}: try TORCH=cu130 or TORCH=cpu."
         )
-    if not have["gpu"]:
+    if not installed["gpu"]:
         say(
-            f"  torch {have['torch']} sees no GPU here; if there is one, its driver is too old for CUDA {have['cuda']}: try TORCH=cu126."
+            f"  torch {installed['torch']} sees no GPU here; if there is one, its driver is too old"
+            f" for CUDA {installed['cuda']}: try TORCH=cu126."
         )

@@ -52,9 +52,9 @@ CAUSES = (
 def cause(output: str) -> str:
     """Turn what pip printed into one sentence."""
     for pattern, sentence in CAUSES:
-        if found := re.search(pattern, output):
+        if match := re.search(pattern, output):
             system = f"{platform.system()} {platform.machine()}"
-            return sentence.format(python=platform.python_version(), system=system, **found.groupdict())
+            return sentence.format(python=platform.python_version(), system=system, **match.groupdict())
     errors = re.findall(r"^ERROR: (.+)", output, re.MULTILINE)
     return f"pip failed: {errors[-1].rstrip('.')}" if errors else "pip failed"
 
@@ -70,20 +70,22 @@ class Pip:
 
     def install(self, phase: Phase, *arguments: str, **environ: str) -> None:
         """Install, showing the package that pip is at; a failure becomes one sentence."""
-        self._calmly("install", phase, arguments, environ)
+        self._run_quietly("install", phase, arguments, environ)
 
     def wheel(self, phase: Phase, folder: Path, *arguments: str, **environ: str) -> None:
         """Fetch or build wheels of just these into a folder, likewise."""
-        self._calmly(
+        self._run_quietly(
             "wheel",
             phase,
             ("--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), *arguments),
             environ,
         )
 
-    def _calmly(self, verb: str, phase: Phase, arguments: tuple[str, ...], environ: dict[str, str]) -> None:
-        calm = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
-        output, status = self._run([str(self.python), "-m", "pip", verb, *calm, *arguments], environ, phase)
+    def _run_quietly(
+        self, verb: str, phase: Phase, arguments: tuple[str, ...], environ: dict[str, str]
+    ) -> None:
+        quiet = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
+        output, status = self._run([str(self.python), "-m", "pip", verb, *quiet, *arguments], environ, phase)
         if status:
             raise SetupError(f"{cause(output)}; pip's own words are in .venv/setup.log.")
 
@@ -122,11 +124,11 @@ class Pip:
 
     def versions(self, *names: str) -> dict[str, str]:
         """Look up what is installed in .venv."""
-        found = {}
+        versions = {}
         for name in names:
             for folder in self.python.parents[1].glob(f"lib/python*/site-packages/{name}-*.dist-info"):
-                found[name] = folder.name.removeprefix(f"{name}-").removesuffix(".dist-info")
-        return found
+                versions[name] = folder.name.removeprefix(f"{name}-").removesuffix(".dist-info")
+        return versions
 
 
 def interrupt(child: "subprocess.Popen[str]") -> None:
@@ -140,8 +142,8 @@ def interrupt(child: "subprocess.Popen[str]") -> None:
 
 def progress(line: str) -> str:
     """Shorten a line of pip's to what it is doing, or to nothing."""
-    if found := re.match(r"\s*(Collecting|Downloading) (\S+)", line):
-        return f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}"
+    if match := re.match(r"\s*(Collecting|Downloading) (\S+)", line):
+        return f"{match[1].lower()} {match[2].rsplit('/', 1)[-1]}"
     if line.startswith("Installing collected packages"):
         return f"installing {line.count(',') + 1} packages"
     return ""

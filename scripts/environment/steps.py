@@ -67,32 +67,39 @@ def one_at_a_time(file: Path) -> Iterator[None]:
 def set_up(wanted: str) -> None:
     started = time.monotonic()
     versions = read_versions(ROOT / "versions.env")
-    recorded, made_from = read_stamp()
+    recorded, recorded_digest = read_stamp()
     flavour = choose(wanted, recorded, versions)
     digest = digest_of_inputs()
     whole = recorded == flavour and is_usable(versions)
-    if whole and made_from == digest:
+    if whole and recorded_digest == digest:
         STAMP.touch()
         say(f"set-up: nothing to do, .venv has everything (TORCH={flavour}).")
         return
-    if not whole:
-        require_modules()
-        require_disk(ROOT, flavour)
-    say(f"set-up: {'updating' if whole else 'making'} .venv (TORCH={flavour})")
-    if whole:
-        write_stamp(flavour, UNFINISHED)  # cut short, it is updated again
-        ending = install(ROOT, VENV, flavour, versions)
-    else:
-        make_venv()
-        try:
-            ending = install(ROOT, VENV, flavour, versions)
-        except SetupError:
-            empty_venv()
-            raise
+    ending = (update if whole else make)(flavour, versions)
     write_stamp(flavour, digest)
     say(
         f"set-up done in {duration(time.monotonic() - started)}: {ending}; activate with: source .venv/bin/activate"
     )
+
+
+def update(flavour: str, versions: dict[str, str]) -> str:
+    """Bring a whole .venv up to date; cut short, it is updated again."""
+    say(f"set-up: updating .venv (TORCH={flavour})")
+    write_stamp(flavour, UNFINISHED)
+    return install(ROOT, VENV, flavour, versions)
+
+
+def make(flavour: str, versions: dict[str, str]) -> str:
+    """Make .venv anew; where that fails, nothing half-made is left."""
+    require_modules()
+    require_disk(ROOT, flavour)
+    say(f"set-up: making .venv (TORCH={flavour})")
+    make_venv()
+    try:
+        return install(ROOT, VENV, flavour, versions)
+    except SetupError:
+        empty_venv()
+        raise
 
 
 def read_stamp() -> tuple[str, str]:
@@ -150,10 +157,10 @@ def make_venv() -> None:
     # Clear, rather than remove: .venv may be a link to a larger disk. The base interpreter, since this one may be .venv's own.
     python = getattr(sys, "_base_executable", sys.executable)
     with Phase("virtual environment"):
-        made = subprocess.run([python, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True)
-    if made.returncode:
-        words = (made.stderr or made.stdout).strip().splitlines() or ["no reason given"]
-        raise SetupError(f"python -m venv failed: {words[-1]}")
+        done = subprocess.run([python, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        raise SetupError(f"python -m venv failed: {lines[-1]}")
 
 
 def empty_venv() -> None:

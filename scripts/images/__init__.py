@@ -1,1 +1,1 @@
-"""How the labs' images are made (`build`, with what it is `lent`), kept and moved (`archive`), and pinned (`pin`)."""
+"""How the labs' images are made (`build`, with its `build_secrets`), kept and moved (`archive`), and pinned (`pin`)."""

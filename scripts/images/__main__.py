@@ -55,10 +55,10 @@ def parse() -> tuple[str, list[str]]:
         command = verbs.add_parser(verb, help=do.__doc__)
         for name in arguments:
             command.add_argument(name, help=f"{name.upper()}= of make")
-    words, more = parser.parse_known_args()
-    if more and words.verb != "build":
-        parser.error(f"{more[0]} means nothing to {words.verb}")
-    return words.verb, [*(getattr(words, name) for name in VERBS[words.verb][1]), *more]
+    options, more = parser.parse_known_args()
+    if more and options.verb != "build":
+        parser.error(f"{more[0]} means nothing to {options.verb}")
+    return options.verb, [*(getattr(options, name) for name in VERBS[options.verb][1]), *more]
 
 
 if __name__ == "__main__":

@@ -24,13 +24,11 @@ def save(target: str, file: str) -> None:
     needed = engine.size(name) / GB
     path.parent.mkdir(parents=True, exist_ok=True)
     require_room(path.parent, needed)
-    packages, listed = (
-        engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES),
-        path.with_suffix(".packages.txt"),
-    )
+    packages = engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES)
+    list_path = path.with_suffix(".packages.txt")
     engine.write(path, "save", name)
-    write_whole(listed, packages)
-    say(f"image: {name} is in {path}, {path.stat().st_size / GB:.2f} GB; its packages are in {listed}")
+    write_whole(list_path, packages)
+    say(f"image: {name} is in {path}, {path.stat().st_size / GB:.2f} GB; its packages are in {list_path}")
 
 
 def load(file: str) -> None:
@@ -52,14 +50,14 @@ def push(target: str, registry: str) -> None:
         )
     engine, name = Engine.find(), image.name_of(image.require_target(target))
     engine.size(name)
-    there = f"{registry.rstrip('/')}/{name}"
-    engine.ask("tag", name, there)
+    remote_name = f"{registry.rstrip('/')}/{name}"
+    engine.ask("tag", name, remote_name)
     try:
-        engine.run("push", there)
+        engine.run("push", remote_name)
     finally:
-        engine.try_("rmi", there)
+        engine.try_("rmi", remote_name)
     say(
-        f"image: {name} is at {there}\nfetch it with `{engine.name} pull {there}`, and run it with IMAGE={there}"
+        f"image: {name} is at {remote_name}\nfetch it with `{engine.name} pull {remote_name}`, and run it with IMAGE={remote_name}"
     )
 
 
@@ -74,8 +72,8 @@ def unpack(target: str, folder: str) -> None:
         shutil.rmtree(root)
         raise
     # bwrap can make no mount points in a root that is read-only.
-    for seen in (home.CHECKOUT, Home.from_environment().root):
-        (root / seen.relative_to("/")).mkdir(parents=True, exist_ok=True)
+    for mount_point in (home.CHECKOUT, Home.from_environment().root):
+        (root / mount_point.relative_to("/")).mkdir(parents=True, exist_ok=True)
     say(f"image: {name} is unpacked; run it with RUNTIME=bwrap IMAGE={root.resolve()}")
 
 

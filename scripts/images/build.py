@@ -11,34 +11,34 @@ from labs.launch import image
 from labs.launch.engine import Engine, require_room
 from scripts.environment.screen import duration, say
 from scripts.environment.torch_source import choose, read_versions
-from scripts.images.lent import lent
+from scripts.images.build_secrets import build_secrets
 
 ROOT = Path(__file__).parents[2]
 NEEDED_GB = {"cpu": 6.0, "gpu": 16.0}  # the image, and what pip unpacks on the way
 FROM_VERSIONS = ("CPU_BASE", "GPU_BASE", "TORCH_VERSION")
 
 
-def build(target: str, *words: str) -> None:
-    """Build a target; further words go to the engine."""
+def build(target: str, *options: str) -> None:
+    """Build a target; further options go to the engine."""
     versions = read_versions(ROOT / "versions.env")
-    facts = facts_of(image.require_target(target), versions)
+    build_args = build_arguments(image.require_target(target), versions)
     engine, name, started = Engine.find(building=True), image.name_of(target), monotonic()
     require_room(engine.storage(), NEEDED_GB[target])
-    arguments = [word for fact, value in facts.items() for word in ("--build-arg", f"{fact}={value}")]
-    say(f"image: building {name} on {facts[f'{target.upper()}_BASE']}, TORCH={facts['TORCH']}")
-    with lent(ROOT / "docker" / "wheels") as secrets:
+    arguments = [word for name, value in build_args.items() for word in ("--build-arg", f"{name}={value}")]
+    say(f"image: building {name} on {build_args[f'{target.upper()}_BASE']}, TORCH={build_args['TORCH']}")
+    with build_secrets(ROOT / "docker" / "wheels") as secrets:
         file = str(ROOT / "docker" / "Dockerfile")
         engine.build(
-            "--file", file, "--target", target, "--tag", name, *arguments, *secrets, *words, str(ROOT)
+            "--file", file, "--target", target, "--tag", name, *arguments, *secrets, *options, str(ROOT)
         )
     say(f"image: {name} is there, {engine.size(name) / 1e9:.2f} GB, in {duration(monotonic() - started)}")
 
 
-def facts_of(target: str, versions: dict[str, str]) -> dict[str, str]:
+def build_arguments(target: str, versions: dict[str, str]) -> dict[str, str]:
     """Return the build's arguments. CPU_BASE= and GPU_BASE= put an image on something else."""
-    own = {name: os.environ.get(name) or versions[name] for name in FROM_VERSIONS}
-    made_from = {"PINS": image.pins(ROOT), "VERSION": version(), "REVISION": home.revision()}
-    return {"TARGET": target, "TORCH": flavour(target, versions), **own, **made_from}
+    pinned = {name: os.environ.get(name) or versions[name] for name in FROM_VERSIONS}
+    source = {"PINS": image.pins(ROOT), "VERSION": version(), "REVISION": home.revision()}
+    return {"TARGET": target, "TORCH": flavour(target, versions), **pinned, **source}
 
 
 def flavour(target: str, versions: dict[str, str]) -> str:

@@ -17,26 +17,26 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 def pin(file: Path = VERSIONS) -> None:
     """Fetch what the images stand on, and write its digests into versions.env."""
     engine, versions = Engine.find(), read_versions(file)
-    found = {name: digest(engine, versions[name].partition("@")[0]) for name in BASES}
+    pinned = {name: digest(engine, versions[name].partition("@")[0]) for name in BASES}
     text = file.read_text(encoding="utf-8")
-    for name, pinned in found.items():
-        text = re.sub(rf"^{name}=.*$", f"{name}={pinned}", text, flags=re.MULTILINE)
-        say(f"image: {name} {'was' if versions[name] == pinned else 'is now'} {pinned}")
+    for name, reference in pinned.items():
+        text = re.sub(rf"^{name}=.*$", f"{name}={reference}", text, flags=re.MULTILINE)
+        say(f"image: {name} {'was' if versions[name] == reference else 'is now'} {reference}")
     write_whole(file, text)
 
 
 def digest(engine: Engine, tag: str) -> str:
     """Return the tag with its digest behind it."""
     engine.run("pull", tag)
-    named = engine.ask("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', tag).split()
-    pairs = [name.split("@") for name in named]
+    references = engine.ask("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', tag).split()
+    pairs = [name.split("@") for name in references]
     digests = {
         digest for name, digest in pairs if repository(name) == repository(tag) and DIGEST.fullmatch(digest)
     }
     if len(digests) != 1:
-        said = f"{engine.name} names {len(digests)} digests for {tag}, and one is needed"
         raise UsageError(
-            f"{said}\nremove what else it has of this image with `{engine.name} rmi`, and try again"
+            f"{engine.name} names {len(digests)} digests for {tag}, and one is needed\n"
+            f"remove what else it has of this image with `{engine.name} rmi`, and try again"
         )
     return f"{tag}@{digests.pop()}"
 

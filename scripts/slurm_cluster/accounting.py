@@ -4,9 +4,9 @@ import secrets
 import time
 from collections.abc import Callable
 
+from scripts.slurm_cluster.commands import ClusterError, start_detached
 from scripts.slurm_cluster.host import Host, environment_of
 from scripts.slurm_cluster.people import ROOT, Person
-from scripts.slurm_cluster.trouble import ClusterError, let_run
 
 SOCKET = "/run/mariadb.sock"
 DATA = "/var/lib/mysql/labs"
@@ -24,44 +24,44 @@ def new_password() -> str:
 
 def start_database(host: Host, password: str) -> None:
     """Make an empty database in the host's memory, and start it."""
-    simple = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-    host.ask("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={DATA}", *simple)
-    light = [
+    options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+    host.ask("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={DATA}", *options)
+    small = [
         "--innodb-buffer-pool-size=64M",
         "--innodb-flush-log-at-trx-commit=0",
         "--innodb-log-file-size=16M",
     ]
-    words = [
+    command = [
         "mariadbd",
         "--no-defaults",
         "--user=root",
         f"--datadir={DATA}",
         f"--socket={SOCKET}",
         "--bind-address=127.0.0.1",
-        *light,
+        *small,
     ]
-    let_run(host.words(words), host.folder / "log" / "mariadb.log", environment_of(ROOT))
-    who = "slurm@127.0.0.1"
-    commands = f"create database slurm_acct_db; create user {who} identified by '{password}'; grant all on slurm_acct_db.* to {who};"
-    _until(lambda: host.run("mariadb", f"--socket={SOCKET}", "-e", commands).returncode == 0, "MariaDB")
+    start_detached(host.command(command), host.folder / "log" / "mariadb.log", environment_of(ROOT))
+    user = "slurm@127.0.0.1"
+    grants = f"create database slurm_acct_db; create user {user} identified by '{password}'; grant all on slurm_acct_db.* to {user};"
+    _wait_until(lambda: host.run("mariadb", f"--socket={SOCKET}", "-e", grants).returncode == 0, "MariaDB")
 
 
 def start_slurmdbd(host: Host) -> None:
     """Start what writes every job down, and wait until it answers."""
     host.ask("slurmdbd")
-    _until(lambda: host.run("sacctmgr", "-n", "list", "qos").returncode == 0, "slurmdbd")
+    _wait_until(lambda: host.run("sacctmgr", "-n", "list", "qos").returncode == 0, "slurmdbd")
 
 
-def fill(host: Host, cluster: str, them: list[Person]) -> None:
+def register(host: Host, cluster: str, people: list[Person]) -> None:
     """Write down the cluster, its qualities of service, its accounts and its people."""
-    known = ",".join(name for name, _, _ in QOS)
-    accounts, users = ",".join(ACCOUNTS), ",".join(["root", *(one.name for one in them)])
+    qualities = ",".join(name for name, _, _ in QOS)
+    accounts, users = ",".join(ACCOUNTS), ",".join(["root", *(person.name for person in people)])
     _manage(host, [f"add cluster {cluster}", *map(_quality, QOS)])
-    account = f"add account {accounts} Cluster={cluster} qos={known} defaultqos=normal"
+    account = f"add account {accounts} Cluster={cluster} qos={qualities} defaultqos=normal"
     _manage(host, [account, f"add user {users} account={accounts} defaultaccount={ACCOUNTS[0]}"])
-    if len(host.ask("sacctmgr", "-n", "-P", "list", "assoc", "format=user").split()) < 2 * len(
-        them
-    ):  # it ends with 0 whatever happens
+    # sacctmgr ends with 0 whatever happens.
+    users_listed = host.ask("sacctmgr", "-n", "-P", "list", "assoc", "format=user").split()
+    if len(users_listed) < len(ACCOUNTS) * len(people):
         raise ClusterError(f"sacctmgr did not write down all people; it can be asked on {host.name}")
 
 
@@ -73,15 +73,14 @@ def _quality(row: tuple[str, int, str]) -> str:
 
 def _manage(host: Host, commands: list[str]) -> None:
     """Give sacctmgr commands in one session, since each costs a third of a second. It knows only the qualities that it began with."""
-    words = ["sacctmgr", "-i", "-Q"]
-    done = host.run(*words, input_="\n".join(commands) + "\n")
+    done = host.run("sacctmgr", "-i", "-Q", input_="\n".join(commands) + "\n")
     if "rror" in done.stderr:
         raise ClusterError("sacctmgr failed: " + " ".join(done.stderr.split()))
 
 
-def _until(true: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + READY_S
+def _wait_until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + READY_S
     while not true():
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise ClusterError(f"{what} does not answer after {READY_S:g} s")
         time.sleep(0.03)

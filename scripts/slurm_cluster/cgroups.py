@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from scripts.slurm_cluster.trouble import ClusterError
+from scripts.slurm_cluster.commands import ClusterError
 
 MOUNT = Path("/sys/fs/cgroup")
 NEEDED = ("cpu", "cpuacct", "cpuset", "devices", "freezer", "memory")  # of version 1; Slurm uses these
@@ -19,8 +19,8 @@ def kind() -> str:
 
 def why_none() -> str:
     """Say what jobs lack on a machine where `kind` is `none`."""
-    found = "cgroups of version 2 alone" if (MOUNT / "cgroup.controllers").exists() else "no usable cgroups"
-    return f"this machine has {found}: jobs are not bound to cores, memory and GPUs here"
+    reason = "cgroups of version 2 alone" if (MOUNT / "cgroup.controllers").exists() else "no usable cgroups"
+    return f"this machine has {reason}: jobs are not bound to cores, memory and GPUs here"
 
 
 def make(name: str) -> None:
@@ -37,15 +37,15 @@ def make(name: str) -> None:
 
 def remove(name: str) -> None:
     """End all that still runs in the cluster's groups, and remove them."""
-    until = time.monotonic() + GONE_S
+    deadline = time.monotonic() + GONE_S
     for controller in NEEDED:
         top = MOUNT / controller / name
         while top.exists():
-            for group in [*(Path(place) for place, _, _ in os.walk(top, topdown=False))]:
+            for group in [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]:
                 _kill(group)
                 with contextlib.suppress(OSError):
                     group.rmdir()
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise ClusterError(f"{top} could not be removed: something still runs in it")
             if top.exists():
                 time.sleep(0.02)

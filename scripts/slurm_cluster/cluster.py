@@ -17,11 +17,11 @@ from typing import Any
 import psutil
 
 from scripts.slurm_cluster import accounting, cgroups, config, daemons, network, packages
-from scripts.slurm_cluster.host import Host, inits, with_pid_gone
-from scripts.slurm_cluster.people import Person, people, write_accounts
-from scripts.slurm_cluster.trouble import ClusterError
+from scripts.slurm_cluster.commands import ClusterError
+from scripts.slurm_cluster.host import Host, init_pids, kill_and_wait
+from scripts.slurm_cluster.people import Person, make_people, write_accounts
 
-PLACE = Path("/var/lib")  # on disk, and in no folder that a host hides
+STATE = Path("/var/lib")  # on disk, and in no folder that a host hides
 SYSTEM_HOSTS = ("ctl", "login")  # before the nodes, in the order of their addresses
 
 
@@ -42,15 +42,15 @@ class Cluster:
     def __init__(self, name: str = os.environ.get("SLURM_CLUSTER", "labs")) -> None:
         if not name.isalnum():
             raise ClusterError(f"SLURM_CLUSTER={name} is not possible; give letters and digits")
-        self.name, self.folder = name, PLACE / f"labs-slurm-{name}"
+        self.name, self.folder = name, STATE / f"labs-slurm-{name}"
 
     @cached_property
     def size(self) -> Size:
         """Return its size. Raises ClusterError where it is not up."""
-        noted = self._noted()
-        if not noted:
+        note = self._read_note()
+        if not note:
             raise ClusterError("no cluster is up; start one with: make slurm-up NODES=3")
-        return Size(**noted["size"])
+        return Size(**note["size"])
 
     @property
     def controller(self) -> Host:
@@ -63,20 +63,20 @@ class Cluster:
     @property
     def nodes(self) -> list[Host]:
         return [
-            self._host(f"node{place}", len(SYSTEM_HOSTS) + place - 1)
-            for place in range(1, self.size.nodes + 1)
+            self._host(f"node{number}", len(SYSTEM_HOSTS) + number - 1)
+            for number in range(1, self.size.nodes + 1)
         ]
 
     @property
     def people(self) -> list[Person]:
-        return people(self.size.users)
+        return make_people(self.size.users)
 
     def node(self, name: str) -> Host:
         """Return a node by its name."""
-        found = {node.name: node for node in self.nodes}
-        if name not in found:
-            raise ClusterError(f"there is no node {name}; choose from: {', '.join(found)}")
-        return found[name]
+        nodes = {node.name: node for node in self.nodes}
+        if name not in nodes:
+            raise ClusterError(f"there is no node {name}; choose from: {', '.join(nodes)}")
+        return nodes[name]
 
     def up(self, size: Size, owner: int = 0) -> None:
         """Start all of it. `owner`: the process whose end also ends its claim to the cluster, 0 for nobody's."""
@@ -122,7 +122,7 @@ class Cluster:
         """Start what the nodes report to. People come before slurmctld: it could miss those who come while it starts."""
         accounting.start_database(self.controller, self._password)
         accounting.start_slurmdbd(self.controller)
-        accounting.fill(self.controller, self.name, self.people)
+        accounting.register(self.controller, self.name, self.people)
         daemons.slurmctld(self.controller)
 
     def _start(self, hosts: list[Host]) -> None:
@@ -134,7 +134,7 @@ class Cluster:
         for host in hosts:
             host.wait()
             if host.name == "ctl":
-                network.begin(host)
+                network.make_bridge(host)
             else:
                 network.connect(self.controller, host)
 
@@ -144,12 +144,12 @@ class Cluster:
         (self.folder / "munge.key").write_bytes(secrets.token_bytes(128))
         (self.folder / "munge.key").chmod(0o400)
         write_accounts(self.folder / "etc", self.people)
-        for one in self.people:
-            home = self.folder / "home" / one.name
+        for person in self.people:
+            home = self.folder / "home" / person.name
             home.mkdir(mode=0o700)
-            os.chown(home, one.uid, one.uid)
-        everybody = [self.controller, self.login, *self.nodes]
-        lines = ["127.0.0.1 localhost", *(f"{host.address} {host.name}" for host in everybody)]
+            os.chown(home, person.uid, person.uid)
+        hosts = [self.controller, self.login, *self.nodes]
+        lines = ["127.0.0.1 localhost", *(f"{host.address} {host.name}" for host in hosts)]
         (self.folder / "etc" / "hosts").write_text("\n".join(lines) + "\n")
         for name in (*config.FILES, "slurmdbd.conf"):
             (self.folder / "etc" / "slurm" / name).write_text(config.render(name, self._values()))
@@ -169,9 +169,9 @@ class Cluster:
                 "address": node.address,
                 "cores": size.cores,
                 "mib": size.mib,
-                "features": [f"n{place}"],
+                "features": [f"n{number}"],
             }
-            for place, node in enumerate(self.nodes, 1)
+            for number, node in enumerate(self.nodes, 1)
         ]
         return {
             "slurm_version": config.version(), "cluster_name": self.name, "accounting": True, "database_password": self._password,
@@ -181,32 +181,32 @@ class Cluster:
             "default_mib_per_core": size.mib // (2 * size.cores),
         }  # fmt: skip
 
-    def _host(self, name: str, place: int) -> Host:
-        return Host(self.folder, name, network.address(place))
+    def _host(self, name: str, index: int) -> Host:
+        return Host(self.folder, name, network.address(index))
 
     @property
     def _cgroup(self) -> str:
         return f"labs-slurm-{self.name}"
 
-    def _noted(self) -> dict[str, Any]:
+    def _read_note(self) -> dict[str, Any]:
         try:
-            noted: dict[str, Any] = json.loads((self.folder / "up.json").read_text())
+            note: dict[str, Any] = json.loads((self.folder / "up.json").read_text())
         except (OSError, ValueError):
             return {}
-        return noted if inits(self.folder, "ctl") else {}
+        return note if init_pids(self.folder, "ctl") else {}
 
     def _refuse_a_second(self) -> None:
-        noted = self._noted()
-        if noted and (not noted["owner"] or psutil.pid_exists(noted["owner"])):
-            nodes = noted["size"]["nodes"]
+        note = self._read_note()
+        if note and (not note["owner"] or psutil.pid_exists(note["owner"])):
+            nodes = note["size"]["nodes"]
             raise ClusterError(
                 f"a cluster {self.name} of {nodes} nodes is up already\nend it with: make slurm-down"
             )
 
     def _clean(self) -> None:
         """Remove whatever there is of this cluster, whole or half."""
-        for pid in inits(self.folder, fresh=True):
-            with_pid_gone(pid)
+        for pid in init_pids(self.folder, fresh=True):
+            kill_and_wait(pid)
         if cgroups.kind() == "v1":
             cgroups.remove(self._cgroup)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -6,8 +6,8 @@ from typing import Any
 import jinja2
 import yaml
 
+from scripts.slurm_cluster.commands import ClusterError, run
 from scripts.slurm_cluster.host import CHECKOUT
-from scripts.slurm_cluster.trouble import ClusterError, run
 
 SLURM = CHECKOUT / "slurm"
 FILES = ("slurm.conf", "gres.conf", "cgroup.conf")
@@ -23,10 +23,10 @@ PARTITIONS = [
 
 def version() -> str:
     """Return the version of the Slurm that is installed here, such as 22.05."""
-    found = re.search(r"(\d+\.\d+)", run(["slurmd", "-V"]))
-    if not found:
+    match = re.search(r"(\d+\.\d+)", run(["slurmd", "-V"]))
+    if not match:
         raise ClusterError("`slurmd -V` names no version")
-    return found[1]
+    return match[1]
 
 
 def keys(slurm_version: str) -> dict[str, Any]:

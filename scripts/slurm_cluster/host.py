@@ -12,14 +12,16 @@ from pathlib import Path
 
 import psutil
 
+from scripts.slurm_cluster.commands import ClusterError, reap, start_detached
 from scripts.slurm_cluster.people import ROOT as ROOT_USER
 from scripts.slurm_cluster.people import Person
-from scripts.slurm_cluster.trouble import ClusterError, bury, let_run
 
 SCRIPT = Path(__file__).with_name("host.sh")
 CHECKOUT = Path(__file__).resolve().parents[2]
 HIDDEN = ("/tmp", "/root", "/home", "/run")  # a host has its own of these
 READY_S = 10.0
+NAMESPACES = ("--net", "--uts", "--ipc", "--pid", "--mount")
+OF_ITS_OWN = ("--fork", "--kill-child=KILL", "--mount-proc")
 PASSED_ON = ("PATH", "TERM", "LANG", "PYTHONPATH")
 
 
@@ -43,69 +45,69 @@ class Host:
     @property
     def outer_pid(self) -> int:
         """Return the pid, as the machine counts, of its first process. Raises ClusterError where the host is down."""
-        found = inits(self.cluster, self.name)
-        if not found:
+        pids = init_pids(self.cluster, self.name)
+        if not pids:
             raise ClusterError(f"{self.name} is down")
-        return found[0]
+        return pids[0]
 
     @property
     def up(self) -> bool:
-        return bool(inits(self.cluster, self.name))
+        return bool(init_pids(self.cluster, self.name))
 
     def start(self, gpus: int, cgroup: str) -> None:
         """Make its namespaces, and wait until its view of the machine is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.log.mkdir(parents=True)
-        spaces = [
-            "--net",
-            "--uts",
-            "--ipc",
-            "--pid",
-            "--mount",
-            "--fork",
-            "--kill-child=KILL",
-            "--mount-proc",
-        ]
-        words = ["bash", str(SCRIPT), str(self.cluster), self.name, str(gpus), cgroup, *kept_places()]
-        let_run(["unshare", *spaces, *words], self.folder / "log" / "host.log")
+        script = ["bash", str(SCRIPT), str(self.cluster), self.name, str(gpus), cgroup, *paths_to_keep()]
+        start_detached(["unshare", *NAMESPACES, *OF_ITS_OWN, *script], self.folder / "log" / "host.log")
 
     def wait(self) -> None:
         """Wait until `start` is through."""
-        until = time.monotonic() + READY_S
+        deadline = time.monotonic() + READY_S
         while not (self.folder / "ready").exists():
-            if time.monotonic() > until or not inits(self.cluster, self.name, fresh=True):
-                said = (self.folder / "log" / "host.log").read_text().strip().splitlines()
-                raise ClusterError(f"{self.name} did not start: {said[-1] if said else 'it said nothing'}")
+            if time.monotonic() > deadline or not init_pids(self.cluster, self.name, fresh=True):
+                lines = (self.folder / "log" / "host.log").read_text().strip().splitlines()
+                raise ClusterError(f"{self.name} did not start: {lines[-1] if lines else 'it said nothing'}")
             time.sleep(0.01)
 
     def kill(self) -> None:
         """Switch it off: all that runs on it is gone, and nobody is told."""
-        for pid in _starters(self.cluster, self.name) + inits(self.cluster, self.name):
-            with_pid_gone(pid)
+        for pid in _unshare_pids(self.cluster, self.name) + init_pids(self.cluster, self.name):
+            kill_and_wait(pid)
 
-    def words(self, command: Sequence[str], user: Person = ROOT_USER, folder: Path | str = "/") -> list[str]:
+    def command(
+        self, command: Sequence[str], user: Person = ROOT_USER, folder: Path | str = "/"
+    ) -> list[str]:
         """Return the command that runs another one on this host, as somebody, in a folder."""
-        spaces = ["--net", "--uts", "--ipc", "--pid", "--mount"]
-        who = ["--setuid", str(user.uid), "--setgid", str(user.uid)] if user.uid else []
-        return ["nsenter", "--target", str(self.outer_pid), *spaces, *who, f"--wd={folder}", "--", *command]
+        identity = ["--setuid", str(user.uid), "--setgid", str(user.uid)] if user.uid else []
+        return [
+            "nsenter",
+            "--target",
+            str(self.outer_pid),
+            *NAMESPACES,
+            *identity,
+            f"--wd={folder}",
+            "--",
+            *command,
+        ]
 
     def run(
         self, *command: str, user: Person = ROOT_USER, folder: Path | str = "/", input_: str = "", timeout: float | None = None,
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """Run a command on this host, to its end."""
-        everything = environment_of(user, environment)
+        environ = environment_of(user, environment)
         return subprocess.run(
-            self.words(command, user, folder),
-            env=everything, text=True, capture_output=True, timeout=timeout, check=False, input=input_,
+            self.command(command, user, folder),
+            env=environ, text=True, capture_output=True, timeout=timeout, check=False, input=input_,
         )  # fmt: skip
 
     def ask(self, *command: str) -> str:
         """Run a command on this host for its output. Raises ClusterError where it fails."""
         done = self.run(*command)
         if done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
-            raise ClusterError(f"{command[0]} on {self.name} failed: {said[-1]}")
+            lines = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
+            raise ClusterError(f"{command[0]} on {self.name} failed: {lines[-1]}")
         return done.stdout
 
 
@@ -118,53 +120,52 @@ def environment_of(user: Person, more: Mapping[str, str] | None = None) -> dict[
     )
 
 
-def kept_places() -> list[str]:
-    """Return what all hosts must see at its own place although they hide the folder around it: the labs, and their Python."""
-    places = {CHECKOUT, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-    return sorted(str(place) for place in places if any(place.is_relative_to(hidden) for hidden in HIDDEN))
+def paths_to_keep() -> list[str]:
+    """Return what all hosts must see under its own path although they hide the folder around it: the labs, and their Python."""
+    paths = {CHECKOUT, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
+    return sorted(str(path) for path in paths if any(path.is_relative_to(hidden) for hidden in HIDDEN))
 
 
-def inits(cluster: Path, name: str = "", *, fresh: bool = False) -> list[int]:
+def init_pids(cluster: Path, name: str = "", *, fresh: bool = False) -> list[int]:
     """Return the first processes of the hosts of a cluster, or of one. `fresh`: also those that are only on their way."""
-    starting = _starters(cluster, name) if fresh else []
-    return starting + _found(cluster, name, "bash")
+    starting = _unshare_pids(cluster, name) if fresh else []
+    return starting + _pids_of("bash", cluster, name)
 
 
-def _starters(cluster: Path, name: str) -> list[int]:
-    return _found(cluster, name, "unshare")
+def _unshare_pids(cluster: Path, name: str) -> list[int]:
+    return _pids_of("unshare", cluster, name)
 
 
-def _found(cluster: Path, name: str, program: str) -> list[int]:
+def _pids_of(program: str, cluster: Path, name: str) -> list[int]:
     """Look for processes by their command line: nobody else's names host.sh and this cluster's folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        if (
-            str(SCRIPT.name) not in [Path(word).name for word in words]
-            or process.info["status"] == psutil.STATUS_ZOMBIE
-        ):
-            continue
-        rest = words[[Path(word).name for word in words].index(SCRIPT.name) + 1 :]
-        if (
-            Path(words[0]).name == program
-            and rest[:1] == [str(cluster)]
-            and (not name or rest[1:2] == [name])
-        ):
-            found.append(process.pid)
-    return found
+    wanted = [str(cluster), *([name] if name else [])]
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and _runs_host_script(process.info["cmdline"] or [], program, wanted)
+    ]
 
 
-def with_pid_gone(pid: int) -> None:
+def _runs_host_script(command: list[str], program: str, first_arguments: list[str]) -> bool:
+    names = [Path(word).name for word in command]
+    if SCRIPT.name not in names or names[0] != program:
+        return False
+    arguments = command[names.index(SCRIPT.name) + 1 :]
+    return arguments[: len(first_arguments)] == first_arguments
+
+
+def kill_and_wait(pid: int) -> None:
     """Kill a process, and wait until it is gone."""
     try:
         process = psutil.Process(pid)
         process.send_signal(signal.SIGKILL)
     except psutil.NoSuchProcess:
         return
-    until = time.monotonic() + READY_S
-    while time.monotonic() < until and _lives(process):
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and _lives(process):
         time.sleep(0.005)
-    bury()
+    reap()
 
 
 def _lives(process: psutil.Process) -> bool:

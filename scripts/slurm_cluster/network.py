@@ -1,19 +1,19 @@
 """The cluster's network: a bridge inside the controller's own namespace, so that the machine's network stays as it is."""
 
+from scripts.slurm_cluster.commands import run
 from scripts.slurm_cluster.host import Host
-from scripts.slurm_cluster.trouble import run
 
 # 198.18.0.0/15 is set aside for tests of networks (RFC 2544, RFC 6890): nobody's real machines are there.
 PREFIX = "198.18.77"
 BRIDGE = "br0"
 
 
-def address(place: int) -> str:
-    """Return the address of the host at this place, from 0 up."""
-    return f"{PREFIX}.{place + 1}"
+def address(index: int) -> str:
+    """Return the address of the host with this index, from 0 up."""
+    return f"{PREFIX}.{index + 1}"
 
 
-def begin(controller: Host) -> None:
+def make_bridge(controller: Host) -> None:
     """Give the controller the bridge, with its own address on it."""
     _ip(
         controller,
@@ -50,5 +50,5 @@ def cable(host: Host) -> str:
 
 def _ip(host: Host, *commands: str) -> None:
     # Without the host's mounts: /run of the machine is not needed, and `netns PID` is one of the machine's own.
-    words = ["nsenter", "--target", str(host.outer_pid), "--net", "--", "ip", "-batch", "-"]
-    run(words, what=f"setting up the network of {host.name}", input_="\n".join(commands) + "\n")
+    command = ["nsenter", "--target", str(host.outer_pid), "--net", "--", "ip", "-batch", "-"]
+    run(command, what=f"setting up the network of {host.name}", input_="\n".join(commands) + "\n")

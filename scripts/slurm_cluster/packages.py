@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.slurm_cluster.trouble import ClusterError
+from scripts.slurm_cluster.commands import ClusterError
 
 # Each package by a program or file that shows that it is there.
 NEEDED = {
@@ -43,25 +43,25 @@ def require_root() -> None:
 
 def install(*, yes: bool) -> None:
     """Install what is missing, after saying so, and asking where nobody has agreed beforehand."""
-    wanted = missing()
-    if not wanted:
+    packages = missing()
+    if not packages:
         return
     if not shutil.which("apt-get"):
         raise ClusterError(
-            f"these programs are missing: {', '.join(NEEDED[name] for name in wanted)}\ninstall them as your system does"
+            f"these programs are missing: {', '.join(NEEDED[name] for name in packages)}\ninstall them as your system does"
         )
     require_root()
-    print(f"to be installed by apt-get, and not started: {' '.join(wanted)}", file=sys.stderr)
+    print(f"to be installed by apt-get, and not started: {' '.join(packages)}", file=sys.stderr)
     if not yes and not _agreed():
         raise ClusterError("nothing was installed; say YES=1 to install without being asked")
     with _nothing_starts():
         _apt_get("update", "-qq")
-        _apt_get("install", "-qq", "--yes", "--no-install-recommends", *wanted)
+        _apt_get("install", "-qq", "--yes", "--no-install-recommends", *packages)
 
 
-def _apt_get(verb: str, *words: str) -> None:
+def _apt_get(verb: str, *options: str) -> None:
     environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(["apt-get", verb, *words], stdout=sys.stderr, env=environ, check=False)
+    done = subprocess.run(["apt-get", verb, *options], stdout=sys.stderr, env=environ, check=False)
     if done.returncode:
         raise ClusterError(f"apt-get {verb} ended with status {done.returncode}; its own words are above")
 

@@ -26,15 +26,17 @@ class Person:
 ROOT = Person("root", 0)
 
 
-def people(count: int) -> list[Person]:
+def make_people(count: int) -> list[Person]:
     """Return so many people: ada, bob, eve, learner04 …"""
     names = [*NAMES, *(f"learner{number:02d}" for number in range(len(NAMES) + 1, count + 1))][:count]
-    return [Person(name, FIRST_UID + place) for place, name in enumerate(names)]
+    return [Person(name, FIRST_UID + index) for index, name in enumerate(names)]
 
 
-def write_accounts(folder: Path, them: list[Person]) -> None:
+def write_accounts(folder: Path, people: list[Person]) -> None:
     """Write passwd and group for all hosts: the machine's own, and these."""
-    users = "".join(f"{one.name}:x:{one.uid}:{one.uid}::{one.home}:/bin/bash\n" for one in them)
-    groups = "".join(f"{one.name}:x:{one.uid}:\n" for one in them)
+    users = "".join(
+        f"{person.name}:x:{person.uid}:{person.uid}::{person.home}:/bin/bash\n" for person in people
+    )
+    groups = "".join(f"{person.name}:x:{person.uid}:\n" for person in people)
     (folder / "passwd").write_text(Path("/etc/passwd").read_text() + users)
     (folder / "group").write_text(Path("/etc/group").read_text() + groups)

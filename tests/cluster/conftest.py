@@ -9,7 +9,7 @@ import pytest
 
 from scripts.slurm_cluster import packages
 from scripts.slurm_cluster.cluster import Cluster, Size
-from scripts.slurm_cluster.trouble import ClusterError
+from scripts.slurm_cluster.commands import ClusterError
 from tests import asked
 from tests.cluster.desk import Desk, until
 

@@ -106,7 +106,7 @@ class Desk:
             "OMP_NUM_THREADS": "1",
         }
         everything = environment_of(self.person, ours | environment)
-        one = Started(self.cluster.login.words(words, self.person, CHECKOUT), everything, self.folder)
+        one = Started(self.cluster.login.command(words, self.person, CHECKOUT), everything, self.folder)
         self.started.append(one)
         return one
 

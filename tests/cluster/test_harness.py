@@ -13,8 +13,8 @@ import pytest
 
 from scripts.slurm_cluster import cgroups, daemons, network
 from scripts.slurm_cluster.cluster import Cluster, Size
+from scripts.slurm_cluster.commands import ClusterError
 from scripts.slurm_cluster.host import CHECKOUT
-from scripts.slurm_cluster.trouble import ClusterError
 from tests.cluster.desk import until
 
 NAME = "harness"  # another one than that of the other tests, so that both can be up

@@ -92,7 +92,7 @@ def test_the_size_of_the_big_build_is_said_beforehand(
     asked: list[str] = []
     monkeypatch.setattr(install, "require_disk", lambda _, flavour: asked.append(flavour))
     (tmp_path / "torch-2.13.0+cpu-py3-none-any.whl").unlink()
-    install.look_before_leaping(tmp_path, pip, Source("cpu", ("torch==2.13.0",), (), OWN_INDEX))
+    install.warn_of_the_big_wheel(tmp_path, pip, Source("cpu", ("torch==2.13.0",), (), OWN_INDEX))
     assert asked == ["cuda"]
     assert "about 5 GB" in capsys.readouterr().err
 
@@ -100,7 +100,7 @@ def test_the_size_of_the_big_build_is_said_beforehand(
 def test_the_small_build_needs_no_warning(
     pip: Pip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install.look_before_leaping(tmp_path, pip, Source("cpu", ("torch==2.13.0",), (), OWN_INDEX))
+    install.warn_of_the_big_wheel(tmp_path, pip, Source("cpu", ("torch==2.13.0",), (), OWN_INDEX))
     assert "5 GB" not in capsys.readouterr().err
 
 

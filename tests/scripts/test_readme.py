@@ -24,7 +24,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(README, encoding="utf-8")
     monkeypatch.setattr(readme, "ROOT", tmp_path)
     monkeypatch.setattr(readme, "READMES", [path])
-    monkeypatch.setattr(readme, "labs_table", partial(lambda table, at: table(ROOT), readme.labs_table))
+    monkeypatch.setattr(readme, "labs_table", partial(lambda table, folder: table(ROOT), readme.labs_table))
     return path
 
 

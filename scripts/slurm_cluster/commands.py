@@ -11,21 +11,21 @@ class ClusterError(Exception):
     """Says in one or two sentences what is wrong, and what to do."""
 
 
-def run(words: Sequence[str], *, what: str = "", input_: str | None = None) -> str:
+def run(command: Sequence[str], *, what: str = "", input_: str | None = None) -> str:
     """Run a command and return what it prints. Raises ClusterError with its last words where it fails."""
-    done = subprocess.run(words, capture_output=True, text=True, input=input_, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, input=input_, check=False)
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()[-1]
-        raise ClusterError(f"{what or words[0]} failed: {said}")
+        lines = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
+        raise ClusterError(f"{what or command[0]} failed: {lines[-1]}")
     return done.stdout
 
 
-def let_run(words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+def start_detached(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
     """Start what is to outlive this command."""
     with log.open("wb") as out:
         _children.append(
             subprocess.Popen(
-                words,
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -36,6 +36,6 @@ def let_run(words: Sequence[str], log: Path, environment: Mapping[str, str] | No
         )
 
 
-def bury() -> None:
+def reap() -> None:
     """Reap those of them that have ended, where this command is still their parent."""
     _children[:] = [child for child in _children if child.poll() is None]

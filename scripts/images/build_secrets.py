@@ -23,16 +23,16 @@ PIP_CONFS = ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf")
 
 
 @contextmanager
-def lent(wheels: Path) -> Iterator[list[str]]:
+def build_secrets(wheels: Path) -> Iterator[list[str]]:
     """Yield the options of a build that lend it this person's configuration, and show it the wheels of PIP_FIND_LINKS."""
-    with TemporaryDirectory() as folder, linked(wheels):
+    with TemporaryDirectory() as folder, wheels_beside(wheels):
         environment = Path(folder) / "environment"
         environment.write_text(settings(), encoding="utf-8")
         files = {
             "environment": environment,
-            "certificates": certificates(),
+            "certificates": next(filter(None, map(file_of, CERTIFICATES)), None),
             "pip.conf": pip_conf(),
-            "apt.conf": named("APT_CONFIG"),
+            "apt.conf": file_of("APT_CONFIG"),
         }
         yield [word for id_, file in files.items() if file for word in ("--secret", f"id={id_},src={file}")]
 
@@ -43,15 +43,11 @@ def settings() -> str:
     return "".join(f"export {name}={shlex.quote(os.environ[name])}\n" for name in sorted(names))
 
 
-def certificates() -> Path | None:
-    return next(filter(None, map(named, CERTIFICATES)), None)
-
-
 def pip_conf() -> Path | None:
-    """Return pip's configuration: the one that is named, else the first that means something in a container."""
-    found = [Path(place).expanduser() for place in PIP_CONFS]
-    return named("PIP_CONFIG_FILE") or next(
-        (file for file in found if file.is_file() and not names_folders(file)), None
+    """Return pip's configuration: the one that a variable names, else the first that means something in a container."""
+    paths = [Path(path).expanduser() for path in PIP_CONFS]
+    return file_of("PIP_CONFIG_FILE") or next(
+        (file for file in paths if file.is_file() and not names_folders(file)), None
     )
 
 
@@ -60,33 +56,29 @@ def names_folders(conf: Path) -> bool:
     return re.search(r"file:/|find-links\s*=\s*/", conf.read_text(encoding="utf-8")) is not None
 
 
-def named(variable: str) -> Path | None:
+def file_of(variable: str) -> Path | None:
     """Return the file that a variable names, if it is there."""
     file = Path(os.environ.get(variable, "")).expanduser()
     return file if file.is_file() else None
 
 
 @contextmanager
-def linked(wheels: Path) -> Iterator[None]:
+def wheels_beside(wheels: Path) -> Iterator[None]:
     """Put the wheels of PIP_FIND_LINKS beside those that lie in docker/wheels, as long as the build lasts."""
-    folders = [Path(place) for place in os.environ.get("PIP_FIND_LINKS", "").split()]
-    new = [
-        (wheel, wheels / wheel.name)
-        for folder in folders
-        for wheel in folder.glob("*.whl")
-        if not (wheels / wheel.name).exists()
-    ]
+    folders = [Path(path) for path in os.environ.get("PIP_FIND_LINKS", "").split()]
+    sources = {wheels / wheel.name: wheel for folder in folders for wheel in folder.glob("*.whl")}
+    missing = [target for target in sources if not target.exists()]
     try:
-        for wheel, here in new:
-            put(wheel, here)
+        for target in missing:
+            link_or_copy(sources[target], target)
         yield
     finally:
-        for _, here in new:
-            here.unlink(missing_ok=True)
+        for target in missing:
+            target.unlink(missing_ok=True)
 
 
-def put(wheel: Path, here: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     try:
-        os.link(wheel, here)
+        os.link(source, target)
     except OSError:  # another disk
-        shutil.copy(wheel, here)
+        shutil.copy(source, target)
