@@ -175,6 +175,7 @@ class Lab(Judging):
             source=inspect.getsource(inspect.unwrap(source)),
             part=self._part.number if self._part else 0,
             helper=helper,
+            aside=told.__module__ != self._lesson.run.__module__,
             exercise=self._lesson.exercise_of(name),
             by="learner" if name in self._context.learner else "lab",
         )
