@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import ROOT
 
 LABS, TESTS = ROOT / "labs", ROOT / "tests"
-# Tests of the whole, on real clusters and engines, and of scripts, which are no package.
+# Tests of the whole, on real clusters and engines, and of scripts, which are not shipped.
 OF_THE_WHOLE = {"cluster", "images", "scripts"}
 
 # Where the tests of a module, or of a whole folder, stand that has none of its own name, and why.

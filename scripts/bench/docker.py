@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
-from labs import home
 from labs.errors import UsageError
+from labs.files import read_json
 from labs.launch.engine import Engine
 from scripts.bench import results
 from scripts.bench.figures import Figure
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     load = [os.getloadavg()]
     with tempfile.TemporaryDirectory() as folder:
         figures = [*start(Path(folder)), *rebuild(engine, arguments), *size(engine)]
-        record = home.read_json(max(Path(folder).glob("runs/lab01/*/run.json"), key=os.path.getmtime))
+        record = read_json(max(Path(folder).glob("runs/lab01/*/run.json"), key=os.path.getmtime))
     record["versions"]["engine"] = engine.ask("version", "--format", "{{.Server.Version}}").strip()
     print(*figures, sep="\n")
     results.keep(results.document(figures, record, [*load, os.getloadavg()]), "docker")

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from labs import home
+from labs.files import write_whole
 from scripts.bench.figures import Figure
 
 FOLDER = Path(__file__).resolve().parents[2] / "bench"
@@ -26,7 +26,7 @@ def keep(results: dict[str, Any], about: str = "") -> None:
     """Write results; later ones about the same, of the same day on a like machine, take their place."""
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{'-'.join(filter(None, (results['date'], about, machine_name())))}.json"
-    home.write_whole(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_whole(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     print(f"kept in {path.parent.name}/{path.name}")
 
 

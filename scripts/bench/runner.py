@@ -11,8 +11,8 @@ import venv
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from labs import home
 from labs.catalog import Entry
+from labs.files import read_json
 from scripts.measure import measuring
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,7 @@ class Runner:
     def record(self, entry: Entry) -> dict[str, Any]:
         """Return the record that the lab's newest run left; an empty one where there is none."""
         records = (self.folder / "runs" / f"lab{entry.number:02d}").glob("*/run.json")
-        return home.read_json(max(records, key=os.path.getmtime, default=self.folder))
+        return read_json(max(records, key=os.path.getmtime, default=self.folder))
 
 
 def progress(text: str) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any, NamedTuple
 
-from labs import catalog, home
+from labs import catalog
+from labs.files import read_json
 from scripts.bench import results
 from scripts.bench.figures import Figure
 from scripts.bench.labs import TOGETHER, against
@@ -82,12 +83,12 @@ class LoginNode(Runner):
     def notes_of_nodes(self) -> list[dict[str, float]]:
         """Return what the nodes of the newest run noted at their end."""
         newest = max(self.home.glob(f"labs/runs/lab{LAB.number}/*-slurm"))
-        return [home.read_json(path) for path in newest.glob("slurm/node*.json")]
+        return [read_json(path) for path in newest.glob("slurm/node*.json")]
 
     def records(self) -> list[dict[str, Any]]:
         """Return the records of all runs, from the oldest to the newest."""
         files = self.home.glob(f"labs/runs/lab{LAB.number}/*-slurm/run.json")
-        return [home.read_json(file) for file in sorted(files, key=os.path.getmtime)]
+        return [read_json(file) for file in sorted(files, key=os.path.getmtime)]
 
 
 def figures(rows: list[Row]) -> Iterator[Figure]:
