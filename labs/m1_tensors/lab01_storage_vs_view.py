@@ -8,8 +8,7 @@ You will see:
       every element.
     - The rule by which `view` grants or refuses a shape. You can write it yourself; it agrees with torch 400
       times of 400.
-    - Ten numbers that take 4 MiB on disk, and an addition of 1 to ones that leaves a 4 behind.
-    - The same count of numbers, read about ten times more slowly, because they lie 64 bytes apart.
+    - Ten numbers that take 4 MiB on disk, and as many numbers read ten times more slowly.
 
 Run:
     make lab-01
@@ -363,7 +362,9 @@ def other_order(cfg: Config, lab: Lab) -> None:
 def sliding_windows(x_N: Tensor, size: int, hop: int) -> Tensor:
     """Cut a signal into overlapping windows (F, K) without copying one number.
 
-    W = ⌊(N − K)/hop⌋ + 1
+    As many begin as fit before the last one:
+
+        F = ⌊(N − K)/hop⌋ + 1
     """
     count = (len(x_N) - size) // hop + 1
     windows_FK = x_N.as_strided((count, size), (hop, 1))
