@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from labs import home
 from labs.catalog import Entry
 from labs.errors import UsageError
+from labs.files import unused, writable, write_whole
+from labs.home import Home
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Progress:
     """What a person has done, kept in `work/progress.json`: hints seen, solutions asked for, exercises passed."""
 
     def __init__(self) -> None:
-        self.path = home.home() / "work" / "progress.json"
+        self.path = Home.from_environment().work / "progress.json"
         try:
             self.entries: dict[str, dict[str, Any]] = _checked(
                 json.loads(self.path.read_text(encoding="utf-8"))
@@ -151,8 +152,8 @@ class Progress:
         self.of(exercise).setdefault("passed", f"{datetime.now():%Y-%m-%d %H:%M}")
 
     def save(self) -> None:
-        home.writable(self.path.parent)
-        home.write_whole(self.path, json.dumps(self.entries, indent=2) + "\n")
+        writable(self.path.parent)
+        write_whole(self.path, json.dumps(self.entries, indent=2) + "\n")
 
 
 def _checked(found: Any) -> dict[str, dict[str, Any]]:
@@ -170,19 +171,19 @@ def _checked(found: Any) -> dict[str, dict[str, Any]]:
 
 def begin(source: Source) -> tuple[Path, bool]:
     """Write the learner's file unless it is there; return its path, and whether it is new."""
-    path = home.work_file(source.entry.number)
+    path = Home.from_environment().work_file(source.entry.number)
     if path.exists():
         return path, False
-    home.writable(path.parent)
-    home.write_whole(path, source.work_text)
+    writable(path.parent)
+    write_whole(path, source.work_text)
     return path, True
 
 
 def set_aside(number: int) -> Path | None:
     """Move the learner's file out of the way, keeping it, and return its new place; None where there was none."""
-    path = home.work_file(number)
+    path = Home.from_environment().work_file(number)
     if not path.exists():
         return None
-    kept = home.unused(path.with_name(f"{path.stem}-{datetime.now():%Y-%m-%dT%H-%M-%S}.py"))
+    kept = unused(path.with_name(f"{path.stem}-{datetime.now():%Y-%m-%dT%H-%M-%S}.py"))
     path.rename(kept)
     return kept

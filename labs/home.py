@@ -9,20 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from labs.errors import UsageError
-from labs.files import read_json, unused, writable, write_whole
-
-__all__ = [
-    "CHECKOUT",
-    "Home",
-    "home",
-    "read_json",
-    "revision",
-    "run_folder",
-    "unused",
-    "work_file",
-    "writable",
-    "write_whole",
-]
+from labs.files import unused
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -107,18 +94,3 @@ def revision() -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return os.environ.get("LABS_REVISION", "")
-
-
-# The same as functions over the environment, for modules that do not hold a Home yet.
-
-
-def home() -> Path:
-    return Home.from_environment().root
-
-
-def work_file(number: int) -> Path:
-    return Home.from_environment().work_file(number)
-
-
-def run_folder(number: int, launcher: str) -> Path:
-    return Home.from_environment().run_folder(number, launcher)

@@ -11,9 +11,11 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-from labs import catalog, home
+from labs import catalog
 from labs.catalog import Entry
 from labs.errors import UsageError
+from labs.files import writable, write_whole
+from labs.home import Home
 
 LINTERS = re.compile(r"  # (?:fmt|noqa|type): ?.*$", re.MULTILINE)
 NOT_SHOWN = {"MUTANTS", "run"}
@@ -33,14 +35,14 @@ class Piece:
 
 def place() -> Path:
     """Return where notebooks are written."""
-    return home.home() / "notebooks"
+    return Home.from_environment().root / "notebooks"
 
 
 def write(entry: Entry) -> Path:
     """Write a lab's notebook under its original name and return its path."""
     import nbformat
 
-    path = home.writable(place()) / f"{entry.notebook}.ipynb"
+    path = writable(place()) / f"{entry.notebook}.ipynb"
     book = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     )
@@ -48,7 +50,7 @@ def write(entry: Entry) -> Path:
     for number, cell in enumerate(book.cells):
         cell["id"] = f"cell-{number}"  # the same source gives the same file
     nbformat.validate(book)
-    home.write_whole(path, nbformat.writes(book) + "\n")
+    write_whole(path, nbformat.writes(book) + "\n")
     return path
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labs.home import write_whole
+from labs.files import write_whole
 
 Kind = Literal["exact", "close", "bytes", "count", "raises", "ratio", "stat"]
 Verdict = Literal["held", "failed", "not measured here"]

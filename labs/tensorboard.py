@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from labs import home, record, wording
+from labs import record, wording
 from labs.errors import UsageError
+from labs.home import Home
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 6006  # TensorBoard's own
@@ -20,7 +21,7 @@ OURS = "tensorboard"  # a folder of this name in each run's
 def serve(port: str) -> NoReturn:
     """Write what is missing and become TensorBoard, on this machine alone. Raises UsageError for a port that cannot be had."""
     number = _free(port)
-    written = sum(map(write, sorted((home.home() / "runs").glob("lab*/*"))))
+    written = sum(map(write, sorted(Home.from_environment().runs.glob("lab*/*"))))
     print(f"{written} runs are new to TensorBoard; it will be at http://{LOOPBACK}:{number}", file=sys.stderr)
     if "SSH_CONNECTION" in os.environ or "SLURM_JOB_ID" in os.environ:
         print(
@@ -30,7 +31,7 @@ def serve(port: str) -> NoReturn:
     sys.stderr.flush()
     arguments = [
         "--logdir",
-        str(home.home() / "runs"),
+        str(Home.from_environment().runs),
         "--host",
         LOOPBACK,
         "--port",

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from labs import catalog, home, record
+from labs import catalog, record
 from labs.catalog import MODULES, Entry
 from labs.errors import UsageError
 from labs.exercises import Progress, Source
+from labs.files import writable, write_whole
+from labs.home import Home
 from labs.report import page
 
 
@@ -46,8 +48,8 @@ def write() -> tuple[Path, list[Path]]:
     for visit in visits:
         if not (visit.folder / page.NAME).exists():
             page.leave(visit.folder)
-    path = home.writable(home.home() / "runs") / "index.html"
-    home.write_whole(path, html(visits, strange))
+    path = writable(Home.from_environment().runs) / "index.html"
+    write_whole(path, html(visits, strange))
     return path, strange
 
 
@@ -55,7 +57,7 @@ def find() -> tuple[list[Visit], list[Path]]:
     """Return all runs, the newest first, and the folders that hold none that can be read. A job that has not begun is neither."""
     visits, strange = [], []
     for folder in sorted(
-        (home.home() / "runs").glob("lab*/*/"), key=lambda folder: folder.name, reverse=True
+        Home.from_environment().runs.glob("lab*/*/"), key=lambda folder: folder.name, reverse=True
     ):
         try:
             visits.append(Visit(folder, record.brief(folder)))

@@ -10,8 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from labs import catalog, home, record, wording
+from labs import catalog, record, wording
 from labs.catalog import MODULES, Entry
+from labs.files import write_whole
 from labs.record import Claim, Run, Table
 from labs.report import chapter, drawing, prose, source
 
@@ -29,7 +30,7 @@ KINDS = {"not measured here": "unmeasured"}  # verdicts as CSS knows them
 def write(folder: Path, run: Run | None = None) -> Path:
     """Write a run's page into its folder. Raises ValueError where the record is not of this form, OSError where there is none."""
     path = folder / NAME
-    home.write_whole(path, html(run or record.load(folder), folder))
+    write_whole(path, html(run or record.load(folder), folder))
     return path
 
 

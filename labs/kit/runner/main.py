@@ -14,8 +14,10 @@ from typing import Any, NoReturn
 
 from rich.markup import escape
 
-from labs import home, record
+from labs import record
 from labs.errors import UsageError, no_space
+from labs.files import writable
+from labs.home import Home
 from labs.kit.display.asking import Asking
 from labs.kit.display.screen import Screen
 from labs.kit.distributed.world import World, leave
@@ -114,7 +116,9 @@ def _asking(world: World) -> Ask:
 def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> Path:
     """Return the run's folder, made by rank 0 and the same for all."""
     if world.first:
-        made = home.writable(Path(wanted) if wanted else home.run_folder(lesson.entry.number, launcher))
+        made = writable(
+            Path(wanted) if wanted else Home.from_environment().run_folder(lesson.entry.number, launcher)
+        )
         return Path(world.gather("folder", made)[0])
     return Path(world.gather("folder", None)[0])
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from IPython.display import HTML, display
 
-from labs import home, record
+from labs import record
+from labs.files import writable
+from labs.home import Home
 from labs.kit.display.screen import Screen
 from labs.kit.runner import lesson as lessons
 from labs.kit.runner.context import RunContext
@@ -71,7 +73,7 @@ def begin(module: str, *, smoke: bool = False) -> tuple[Any, Lab]:
     """Return a lab's Config and the `lab` that its cells talk to. Its files go to a run folder, as those of any other run."""
     lab_module = importlib.import_module(module)
     lesson = lessons.read(lab_module.run, lab_module.Config)
-    folder = home.writable(home.run_folder(lesson.entry.number, "notebook"))
+    folder = writable(Home.from_environment().run_folder(lesson.entry.number, "notebook"))
     cfg = lesson.config.smoke() if smoke else lesson.config()  # type: ignore[attr-defined]
     notes = blank(lesson, cfg, smoke=smoke, launcher="notebook")
     return cfg, Lab(lesson, notes, RunContext(screen=NotebookScreen(folder), folder=folder))
