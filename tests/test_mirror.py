@@ -7,8 +7,8 @@ import pytest
 from tests.conftest import ROOT
 
 LABS, TESTS = ROOT / "labs", ROOT / "tests"
-# Tests of the whole, on real clusters and engines, and of scripts, which are not shipped.
-OF_THE_WHOLE = {"cluster", "images", "scripts"}
+# Tests of the whole: of every lab and its page, on real clusters and engines; and of scripts, which are not shipped.
+OF_THE_WHOLE = {"cluster", "contract", "images", "pages", "scripts"}
 
 # Where the tests of a module, or of a whole folder, stand that has none of its own name, and why.
 STAND_IN = {
@@ -17,13 +17,13 @@ STAND_IN = {
     "kit/distributed/subgroup": "kit/distributed/test_shards.py, whose ranks are started by it and note what they see",
     "kit/measure/traffic": "kit/distributed/test_shards.py: only between ranks there is traffic",
     "kit/runner/context": "kit/runner/test_lab.py: it only carries values",
-    "kit/topics/tasks": "test_contract.py: only what labs compute with it can tell whether a task is learnt",
+    "kit/topics/tasks": "contract/test_run.py: only what labs compute with it can tell whether a task is learnt",
     "launch/devices": "launch/test_docker.py: which GPUs a container gets is seen in its command",
     "launch/orphan_guard": "launch/test_node.py, with real processes that lose their parent",
     "launch/output": "launch/test_node.py, with ranks that really speak",
     "launch/slurm/task": "launch/slurm/test_script.py: the task is what the script starts",
-    "m2_autograd/lab10_custom_autograd_function": "test_contract.py; a file of its own is owed",
-    "m6_production/lab43_ddp_concepts": "test_contract.py, and kit/distributed with its ranks",
+    "m2_autograd/lab10_custom_autograd_function": "contract/test_run.py; a file of its own is owed",
+    "m6_production/lab43_ddp_concepts": "contract/test_run.py, and kit/distributed with its ranks",
     "m6_production/sharded_training": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
     "m6_production/zero_stages": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
 }
@@ -35,12 +35,14 @@ OWED = {
     ),
     *(f"kit/runner/{name}" for name in ("judging", "needs", "reading", "showing")),
     "kit/display/asking",
+    "report/chapter",
+    "report/source",
     "wording",
 }
 # Tests that are of no one module, and of what they are.
 OF_MANY = {
-    "contract": "what every lab must do",
     "kit/distributed/troubles": "ranks that die or hang",
+    "kit/runner/parts": "what parts are in lessons, runs and records",
     "launch/rendering": "every launcher",
     "mirror": "this file",
     "raises": "every sentence that refuses a user",
