@@ -1,5 +1,6 @@
 """The page of one run: everything of the record is on it, nothing of it can do harm, and it can be read by all."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from labs import record
+from labs.exercises import Progress
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.main import command
 from labs.report import page
@@ -49,16 +51,94 @@ def test_every_claim_says_its_verdict_in_words_and_why(
     for claim in run.claims:
         assert f'id="claim-{claim.id}"' in text
         assert f"Claim {claim.id}: {claim.verdict}" in read.all("aria-label")
-    assert re.search(r"held\W+01\.held\W+all 9 equal\s+bound: 0 differences", read.text)
-    assert re.search(r"not measured here\W+01\.noisy\W+too noisy\s+a formula", read.text)
-    assert read.text.count("= 2") == 1, "a bound that is part of what is shown is not said twice"
+    assert re.search(r"held\s+01\.held\s+all 9 equal\s", read.text)
+    assert re.search(
+        r"not measured here\s+01\.noisy\s+too noisy\s+bound: at least 2 ×\s+a formula", read.text
+    )
+    assert read.text.count("exactly 2") == 1, "a bound that is part of what is shown is not said twice"
 
 
 def test_drawings_are_described_and_a_lost_one_is_said(run_folder: Path, examined: Examined) -> None:
     read = examined(page.write(run_folder).read_text(encoding="utf-8"))
-    assert read.count("svg") == 2
+    assert sum(tag == "svg" and "role" in attributes for tag, attributes in read.elements) == 3
     assert "A chart of s over n, from 1 to 2. near: from 1 to 2.5, lowest 1, highest 2.5." in read.text
+    assert "described </script>" in read.text
     assert "The drawing is not in the run folder any more." in read.text
+    assert "│ 1 │" in read.text, "a lost diagram is shown in characters"
+    assert "│ 0 │" not in read.text
+
+
+def test_a_part_stands_in_the_order_of_reading(run_folder: Path, examined: Examined) -> None:
+    read = examined(page.write(run_folder).read_text(encoding="utf-8"))
+    order = [
+        "What? </script>", "Your guess.", "How many?", "You guessed: ten", "The answer", "Right: nine", "One too many.", "Do it </script>",
+        "return 77", "What this part does", "lab.step(first)", "A curve", "it holds x", "so much for", "Do that", "Needs cuda",
+        "Exercise", "Remember", "Nine.", "Next", "Sources", "This run",
+    ]  # fmt: skip
+    place = (
+        read.text.index("This run has")
+        if "This run has" in read.text
+        else read.text.index("What you will see")
+    )
+    for words in order:
+        found = read.text.find(words, place)
+        assert found >= 0, words
+        place = found
+    assert "lab.predict(" not in read.text
+
+
+def test_a_solution_is_on_the_page_once_it_was_passed_or_asked_for(run_folder: Path, labs_home: Path) -> None:
+    def text() -> str:
+        return page.write(run_folder).read_text(encoding="utf-8")
+
+    assert "the solution" not in text()
+    assert "Your turn: exercise 1.2." in text()
+    assert "Your code" in text(), "a learner's own step is no solution of ours"
+    done = Progress()
+    done.of("1.2")["asked"] = 1
+    done.save()
+    assert "the solution" not in text()
+    done.of("1.2")["asked"] = 2
+    done.save()
+    assert "the solution" in text()
+    assert "Your turn" not in text()
+    done.of("1.2")["asked"] = 0
+    done.note_pass("1.2")
+    done.save()
+    assert "the solution" in text()
+    (labs_home / "work" / "progress.json").write_text("{")
+    assert "the solution" not in text(), "damaged progress does not cost the page"
+
+
+def test_a_run_of_the_earlier_form_is_a_page_too(run_folder: Path, examined: Examined) -> None:
+    old = {
+        "schema_version": 1, "lab": 1, "title": "Old", "module": "labs.m1_tensors.lab01", "launcher": "local", "nodes": 1, "procs": 1,
+        "status": "held", "smoke": True, "started": "2030-01-02T12:00:00+01:00", "config": {},
+        "claims": [{"id": "01.old", "text": "it held", "kind": "count", "verdict": "held", "value": 3, "bound": "= 3", "step": 1}],
+        "steps": [
+            {"number": 1, "name": "look", "title": "Look at it", "prose": "Long.", "source": "def look():\n    return 3\n", "seconds": 0.5,
+             "calls": 1, "content": [{"type": "claim", "id": "01.old"}]},
+        ],
+    }  # fmt: skip
+    (run_folder / "run.json").write_text(json.dumps(old))
+    read = examined(page.write(run_folder).read_text(encoding="utf-8"))
+    assert re.search(r"Look at it.*Long\..*return 3.*it held.*01\.old.*3, = 3", read.text, re.DOTALL)
+
+
+def test_a_table_is_wide_where_its_words_do_not_fit() -> None:
+    narrow = record.Table(
+        title="t", columns=["a", "b"], rows=[["many short words in a long cell, one after another", "1"]]
+    )
+    assert not page.is_wide(narrow)
+    assert page.is_wide(record.Table(title="t", columns=[f"column{n}" for n in range(6)], rows=[]))
+
+
+def test_the_next_lab_is_one_that_can_be_run() -> None:
+    following = page.next_lab(1)
+    assert following is not None
+    assert following.ready
+    assert following.number > 1
+    assert page.next_lab(1000) is None
 
 
 def test_it_says_how_to_run_it_again(run_folder: Path, run: record.Run) -> None:
@@ -99,6 +179,7 @@ def test_every_run_leaves_its_page_however_it_ends(
     (path,) = labs_home.glob("runs/lab99/*/report.html")
     read = examined(path.read_text(encoding="utf-8"))
     assert all(claim.id in read.text for claim in record.load(path.parent).claims)
+    assert all(part.title in read.text for part in record.load(path.parent).parts)
 
 
 def test_a_page_that_cannot_be_made_does_not_cost_the_run(

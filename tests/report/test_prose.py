@@ -1,6 +1,7 @@
 """Docstrings and source as HTML."""
 
 import ast
+import re
 
 import pytest
 
@@ -13,7 +14,8 @@ from labs.report import prose
     [
         ("a `view` of *one* thing", "a <code>view</code> of <em>one</em> thing"),
         ("2*x*y, a < b & `c < *d*`", "2*x*y, a &lt; b &amp; <code>c &lt; *d*</code>"),
-        ("an open ` and *", "an open ` and *"),
+        ("**Yes.** It is *so*, 2**3**4", "<strong>Yes.</strong> It is <em>so</em>, 2**3**4"),
+        ("an open ` and * and **", "an open ` and * and **"),
         ("", ""),
     ],
 )
@@ -62,22 +64,37 @@ def test_every_formula_of_the_labs_can_be_set() -> None:
             )
 
 
-def test_source_is_shown_without_what_stands_above_it() -> None:
-    source = '@exercise(\n    "a hint",\n)\ndef f(x: int) -> int:\n    """Do it.\n\n    Why.\n    """\n    # a comment\n    return x\n'
-    assert prose.bare(source) == "def f(x: int) -> int:\n    # a comment\n    return x"
-
-
 @pytest.mark.parametrize(
-    "source", ["", "no python at all (", "x = 1", 'def f() -> None:\n    """Nothing but this."""']
-)
-def test_other_source_is_left_as_it_is(source: str) -> None:
-    assert prose.bare(source) == source
+    ("text", "link"),
+    [
+        ("see https://pytorch.org/docs/x.html#y.", '<a href="https://pytorch.org/docs/x.html#y">https://pytorch.org/docs/x.html#y</a>.'),
+        ("(https://a.org/b?c=d&e)", '(<a href="https://a.org/b?c=d&amp;e">https://a.org/b?c=d&amp;e</a>)'),
+        ("arXiv:1706.03762, 2017", '<a href="https://arxiv.org/abs/1706.03762">arXiv:1706.03762</a>, 2017'),
+        ("doi:10.1145/3458817.3476209;", '<a href="https://doi.org/10.1145/3458817.3476209">doi:10.1145/3458817.3476209</a>;'),
+        ('https://a.org/"onclick="x', '<a href="https://a.org/&#34;onclick=&#34;x">'),
+        ("javascript:alert(1)", ""),
+    ],
+)  # fmt: skip
+def test_sources_become_links(text: str, link: str) -> None:
+    html = prose.linked(prose.blocks(f"- {text}"))
+    assert link in html
+    assert ("<a " in html) == bool(link)
 
 
 def test_source_is_marked_and_escaped() -> None:
     assert prose.highlighted("def f(): return '<b>'") == (
-        '<span class="k">def</span><span class="w"> </span><span class="nf">f</span><span class="p">():</span> '
-        '<span class="k">return</span>'
-        " <span class=\"s1\">'&lt;b&gt;'</span>"
+        '<span class="line" style="--indent: 0ch"><span class="k">def</span><span class="w"> </span><span class="nf">f</span>'
+        '<span class="p">():</span> <span class="k">return</span> <span class="s1">\'&lt;b&gt;\'</span>\n</span>'
     )
-    assert prose.highlighted("<b>", "no-such-language") == "&lt;b&gt;"
+    assert (
+        prose.highlighted("<b>", "no-such-language")
+        == '<span class="line" style="--indent: 0ch">&lt;b&gt;\n</span>'
+    )
+
+
+def test_every_line_of_source_is_an_element_that_knows_its_indent() -> None:
+    html = prose.highlighted('if x:\n    """a\n\n  b"""\n\ty\n')
+    assert html.count('class="line"') == 5
+    assert [int(indent) for indent in re.findall(r"--indent: (\d+)ch", html)] == [0, 4, 0, 2, 4]
+    for line in re.findall(r'<span class="line".*?\n</span>', html, re.DOTALL):
+        assert line.count("<span") == line.count("</span>")
