@@ -23,7 +23,7 @@ SIGNS = {
     "failed": "M3 3l10 10M13 3L3 13",
     "not measured here": "M2 8h12",
 }  # drawn: few fonts have them
-NARROW = 42  # characters side by side on a page of 400 pixels
+NARROW = 44  # characters side by side on a page of 400 pixels
 KINDS = {"not measured here": "unmeasured"}  # verdicts as CSS knows them
 
 

@@ -100,6 +100,12 @@
     return found;
   };
 
+  // No shape of a drawing is black where the page is dark.
+  const unseen = () => [...document.querySelectorAll("svg[role=img] :is(path, line, polygon, use, text)")]
+    .filter(shape => shown(shape) && !shape.closest("defs"))
+    .filter(shape => [getComputedStyle(shape).fill, getComputedStyle(shape).stroke].includes("rgb(0, 0, 0)"))
+    .map(shape => `${said(shape)} is black: ${shape.outerHTML.slice(0, 120)}`);
+
   // No link leads nowhere.
   const astray = () => {
     const found = [];
@@ -122,5 +128,5 @@
   const focused = () => document.activeElement?.localName === "summary" ? [...document.querySelectorAll("summary")].indexOf(document.activeElement) : -1;
   const openAll = () => document.querySelectorAll("details").forEach(details => { details.open = true; });
   const unprinted = () => [...document.querySelectorAll("details > :not(summary)")].filter(element => !shown(element)).map(said);
-  window.checks = { cutOff, drawings, small, faint, astray, empty, letters, summaries, closed, focused, openAll, unprinted };
+  window.checks = { cutOff, drawings, small, faint, unseen, astray, empty, letters, summaries, closed, focused, openAll, unprinted };
 })();

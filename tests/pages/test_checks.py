@@ -11,7 +11,7 @@ SVG = '<svg role="img" viewBox="0 0 100 40" width="200"><title>t</title>{}</svg>
 BOX = '<path d="M0 0H100V40H0Z" fill="{}"/>'
 TEXT = '<text x="{}" y="20" fill="{}" font-size="{}">{}</text>'
 SOUND = f"""<p>Text <a href="#there">there</a> <a href="https://example.org/x">outside</a></p><p id="there">here</p>
-<details><summary>more</summary><p>inside</p></details>{SVG.format(BOX.format("#000") + TEXT.format(9, "#fff", 10, "a"))}"""
+<details><summary>more</summary><p>inside</p></details>{SVG.format(BOX.format("#111") + TEXT.format(9, "#fff", 10, "a"))}"""
 BROKEN = {
     "a wide page": ("cutOff()", '<div style="width: 600px">wide</div>'),
     "a box that scrolls": (
@@ -37,6 +37,7 @@ BROKEN = {
         "faint(4.5)",
         SVG.format(BOX.format("#0072b2") + TEXT.format(9, "#000", 10, "on blue")),
     ),
+    "a black line": ("unseen()", SVG.format('<path d="M0 0H9" stroke="#000" fill="none"/>')),
     "a lost anchor": ("astray()", '<a href="#nowhere">x</a>'),
     "a file beside it": ("astray()", '<a href="other.html">x</a>'),
     "no address": ("astray()", "<a>x</a>"),

@@ -56,6 +56,11 @@ def test_every_text_stands_out(browser: Browser, page_of: PageOf, number: int, s
 
 
 @every_page
+def test_no_drawing_is_black_in_the_dark(browser: Browser, page_of: PageOf, number: int) -> None:
+    assert complaints(browser, page_of(number), "unseen()", 900, "dark") == []
+
+
+@every_page
 def test_what_is_folded_opens_by_keys(browser: Browser, page_of: PageOf, number: int) -> None:
     folded = complaints(browser, page_of(number), "summaries()", 900)
     links = browser.value("document.querySelectorAll('a').length")
