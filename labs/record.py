@@ -178,7 +178,9 @@ class Step(_Record):
     source: str
     part: int = Field(default=0, description="the part that needs it first; 0 outside of any")
     helper: bool = Field(default=False, description="called by steps, never by a part")
-    aside: bool = Field(default=False, description="from the helpers' file beside the lab: not what it is about")
+    aside: bool = Field(
+        default=False, description="from the helpers' file beside the lab: not what it is about"
+    )
     exercise: str = ""
     by: Literal["lab", "learner"] = "lab"
     seconds: float = 0.0

@@ -43,8 +43,10 @@ def wrapped(text: str, room: float) -> list[str]:
 class Canvas:
     """Paints text, boxes and lines. x grows to the right, y downwards, both in points."""
 
-    def __init__(self, axes: "Axes") -> None:
+    def __init__(self, axes: "Axes", widest_label: float = 0.0) -> None:
         self.axes = axes
+        self.widest_label = widest_label
+        self.bottom = 0.0  # of what was painted
 
     def text(
         self,
@@ -118,9 +120,15 @@ class Canvas:
         return y + LINE / 2 if entries else top
 
     def label_room(self, labels: Iterable[str]) -> float:
-        """Return how much of the width labels take at the left; nothing where one is so long that they stand above."""
+        """Return how much of the width labels take at the left; nothing where one is so long that they stand above.
+
+        All pieces of a diagram have the same room, so that what is alike stands one below the other.
+        """
         widest = max((width_of(label) for label in labels), default=0.0)
-        return 0.0 if widest > WIDTH / 4 else widest + GAP if widest else 0.0
+        if not widest or widest > WIDTH / 4:
+            return 0.0
+        self.widest_label = max(self.widest_label, widest)
+        return self.widest_label + GAP
 
     def _add(self, patch: "Patch") -> None:
         self.axes.add_patch(patch).set_clip_on(False)

@@ -48,13 +48,18 @@ def draw(title: str, drawings: Sequence[Drawing], target: Path) -> None:
     from matplotlib.figure import Figure as Sheet
 
     with rc_context(STYLE):
+        tried = _painted(Canvas(Sheet().add_subplot()), drawings)
         sheet = Sheet()
         axes = sheet.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
-        canvas, bottom = Canvas(axes), 2.0
-        for drawing in drawings:
-            bottom = drawing.paint(canvas, bottom) + 3 * GAP
-        height = bottom - 3 * GAP + 3
+        canvas = Canvas(axes, tried.widest_label)
+        height = _painted(canvas, drawings).bottom + 3
         sheet.set_size_inches((WIDTH + 2) / 72, height / 72)
         axes.set(xlim=(-1, WIDTH + 1), ylim=(height, 0))
         write(sheet, target, title)
+
+
+def _painted(canvas: Canvas, drawings: Sequence[Drawing]) -> Canvas:
+    for place, drawing in enumerate(drawings):
+        canvas.bottom = drawing.paint(canvas, canvas.bottom + (3 * GAP if place else 2.0))
+    return canvas
