@@ -9,7 +9,7 @@ from labs.kit.draw.tones import is_warning, mark_of
 
 HEIGHT = 20.0  # of a cell
 LEVEL = 15.0  # from the arrows of one level to those above
-SIDE = 2.5  # an arrow leaves a little beside a cell's middle, so that another can arrive there
+SIDE = 2.5  # arrows leave so far to the right of a cell's middle, and arrive to the left of it
 COLUMNS = 96  # of a terminal
 
 
@@ -194,10 +194,10 @@ class _Path:
         if not rises and not falls:
             return None
         forward = 1.0 if arrow.end >= arrow.start else -1.0
-        start = middles[arrow.start] + forward * side if rises else left if forward > 0 else right
-        end = middles[arrow.end] - forward * side if falls else right if forward > 0 else left
+        start = middles[arrow.start] + side if rises else left if forward > 0 else right
+        end = middles[arrow.end] - side if falls else right if forward > 0 else left
         if arrow.start == arrow.end:
-            start, end = middles[arrow.start] - 2 * side, middles[arrow.start] + 2 * side
+            start, end = start + side, end - side
         return cls(arrow, start, end, rises, falls)
 
     def span(self, text: float) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from labs.kit.draw import figures
+from labs.kit.draw.tones import COLOURS
 from labs.record import Figure, Picture
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,7 +46,7 @@ def test_several_series_are_named_and_one_is_not(tmp_path: Path) -> None:
 
 
 def test_more_series_than_colours_are_all_drawn(tmp_path: Path) -> None:
-    names = [f"series {number}" for number in range(2 * len(figures.COLOURS) + 1)]
+    names = [f"series {number}" for number in range(2 * len(COLOURS) + 1)]
     assert all(
         name in texts(drawn(price({name: [1, 2, 3, 4] for name in names}), tmp_path)) for name in names
     )
