@@ -9,11 +9,15 @@ from labs.kit.display.screen import Screen
 from labs.kit.distributed.world import World
 from labs.kit.measure.timing import Arms
 from labs.kit.runner.step_cache import StepCache
-from labs.record import Prediction
+from labs.record import Claim, Prediction
 
 Function = Callable[..., Any]
 Timer = Callable[..., Arms]
 Ask = Callable[[Prediction], str | None]
+
+
+class Settled(BaseException):
+    """Raised by `on_claim` to end a run early: what was to be learnt from it is learnt."""
 
 
 def unseen() -> Screen:
@@ -27,7 +31,8 @@ class RunContext:
 
     `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `cache` for steps, when mutants are
     judged; `replacements` take the place of steps; `learner` names those of them that a learner wrote. `only` names the parts
-    that are run, where not all are. `ask` puts a prediction to the person at the terminal and returns the guess.
+    that are run, where not all are. `ask` puts a prediction to the person at the terminal and returns the guess. `on_claim` is
+    told of every claim, once it is judged on all ranks, and may raise Settled.
     """
 
     screen: Screen = field(default_factory=unseen)
@@ -39,3 +44,4 @@ class RunContext:
     learner: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
     ask: Ask = lambda prediction: None
+    on_claim: Callable[[Claim], None] = lambda claim: None

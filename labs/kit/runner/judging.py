@@ -198,3 +198,4 @@ class Judging(Showing):
         guess = next((prediction for prediction in self.notes.predictions if prediction.id == claim.id), None)
         if guess is not None:
             self._screen.answer(guess)
+        self._context.on_claim(claim)

@@ -3,20 +3,23 @@
 import ast
 import importlib
 import inspect
-import linecache
+import json
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from labs import record
-from labs.kit.distributed.world import World
+from labs.kit.distributed.world import PeerLost, World
 from labs.kit.measure.timing import Arms
 from labs.kit.runner import lesson as lessons
-from labs.kit.runner.context import RunContext
+from labs.kit.runner.context import RunContext, Settled
+from labs.kit.runner.edits import compiled
 from labs.kit.runner.lesson import Function, Lesson
+from labs.kit.runner.limits import time_limit
 from labs.kit.runner.marks import Mutant, marks_of
 from labs.kit.runner.session import rehearse
 from labs.kit.runner.step_cache import StepCache
@@ -72,7 +75,7 @@ def matrix(
 
     With several processes all of them go through the mutants together, each time in a new process group.
     """
-    bench = _Bench(lesson, world or World())
+    bench = Bench(lesson, world or World())
     progress("the lab itself")
     notes = bench.reference()
     trials = []
@@ -89,7 +92,7 @@ def matrix(
     return Matrix(lesson.entry.number, tuple(claim.id for claim in held), unmeasured, tuple(trials), judges)
 
 
-class _Bench:
+class Bench:
     """Runs a lab again and again, on its smoke Config, against what its reference run remembers."""
 
     def __init__(self, lesson: Lesson, world: World) -> None:
@@ -97,18 +100,27 @@ class _Bench:
         self.world = world
         self.cfg: Any = lesson.config.smoke()  # type: ignore[attr-defined]
         self.memory = StepCache()
+        self.versions: list[int] = []
         self.runs = 0
         self.patience_s = 0.0  # as long as the lab's own run may take; known once that is over
 
     def reference(self) -> record.Run:
-        """Run the lab as it is, with every bound of a ratio met. Raises DoesNotHold where a claim fails all the same."""
-        notes = self._run(RunContext(timer=distinct_arms, cache=self.memory))
+        """Run the lab as it is, with every bound of a ratio met. Raises DoesNotHold where a claim fails all the same.
+
+        Run again, it remembers all anew, but for what can be run only once in a process (`fresh`).
+        """
+        steps = self.lesson.steps
+        once = [self.lesson.reached_from(name) for name, step in steps.items() if marks_of(step).fresh]
+        self.memory = StepCache(self.memory, frozenset(steps.keys() - frozenset().union(*once)))
+        self.versions = []
+        notes = self.run(RunContext(timer=distinct_arms, cache=self.memory))
         if notes.status != "held":
             failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
             raise DoesNotHold(
                 f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}"
             )
         self.patience_s = self.world.agreed(max(PATIENCE_S, PATIENCE * notes.seconds))
+        self.versions = self.memory.versions
         return notes
 
     def trial(self, mutant: Mutant, notes: record.Run) -> Trial:
@@ -120,29 +132,50 @@ class _Bench:
 
     def with_mutant(self, mutant: Mutant) -> record.Run:
         if marks_of(mutant.step).fresh:
-            return _in_own_process(self.lesson, mutant)
-        return self.with_step(mutant.step.__name__, mutated(mutant))
+            source = mutated_source(mutant)
+            return in_own_process(
+                self.lesson, Edited(mutant.step.__name__, source, mutant.name, self.patience_s)
+            )
+        return self.run(self.replacing(mutant.step.__name__, mutated(mutant)))
 
-    def with_step(self, name: str, function: Function) -> record.Run:
-        """Run the parts that a step can reach with another function in its place."""
+    def replacing(self, name: str, function: Function) -> RunContext:
+        """Return what it takes to run the parts that a step can reach with another function in its place."""
         cache = StepCache(self.memory, self.lesson.reached_from(name))
         only = self.lesson.parts_that_reach(name)
-        return self._run(
-            RunContext(timer=distinct_arms, cache=cache, replacements={name: function}, only=only)
-        )
+        return RunContext(timer=distinct_arms, cache=cache, replacements={name: function}, only=only)
 
     def with_same_arms(self, parts: frozenset[str]) -> record.Run:
         """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
-        return self._run(RunContext(timer=same_arms, cache=StepCache(self.memory), only=parts))
+        return self.run(RunContext(timer=same_arms, cache=StepCache(self.memory), only=parts))
 
-    def _run(self, context: RunContext) -> record.Run:
+    def run(self, context: RunContext, limit_s: float = 0.0) -> record.Run:
+        """Run the lab once; what breaks on one rank is broken for all. `limit_s` bounds its own work, by default the patience."""
         self.runs += 1
+        limit_s = limit_s or self.patience_s
         own = self.world.with_prefix(
             f"run-{self.runs}",
             agree_s=self.patience_s or self.world.agree_s,
             collective_s=self.patience_s or self.world.collective_s,
         )
-        return rehearse(self.lesson, self.cfg, replace(context, world=own), smoke=True)
+        with time_limit(limit_s) if limit_s else nullcontext():
+            notes = rehearse(self.lesson, self.cfg, replace(context, world=own), smoke=True)
+        if self._agree(notes):
+            self.reference()
+        return notes
+
+    def _agree(self, notes: record.Run) -> bool:
+        """Wait until every rank has come out of the run, and return whether what is remembered was written to on any.
+
+        The last may come when the others have been out for long: it worked up to the limit, then waited in a collective, then
+        for the others' word, and each of them takes all of its patience.
+        """
+        meeting = self.world.with_prefix(
+            f"after-{self.runs}", agree_s=max(self.world.agree_s, 5 * self.patience_s), collective_s=0.0
+        )
+        errors = [error for error in meeting.gather("errors", notes.error) if error]
+        if errors:
+            notes.status, notes.error = "broke", min(errors, key=lambda error: PeerLost.__name__ in error)
+        return any(meeting.gather("stale", bool(self.versions) and self.memory.versions != self.versions))
 
 
 def _verdict(name: str, step: str, notes: record.Run, mutant_notes: record.Run) -> Trial:
@@ -210,39 +243,37 @@ def _returns(function: ast.FunctionDef) -> set[int]:
     return lines
 
 
-def compiled(source: str, step: Function, edit: str) -> Function:
-    """Define a step anew among its own file's names, so that it finds its helpers, and leave those names as they were."""
-    name, namespace = step.__name__, inspect.unwrap(step).__globals__
-    file = f"<mutant {name}: {edit}>"
-    linecache.cache[file] = (
-        len(source),
-        None,
-        source.splitlines(keepends=True),
-        file,
-    )  # so that inspect finds the source
-    original = namespace[name]
-    try:
-        exec(compile(source, file, "exec", dont_inherit=True), namespace)
-        made: Function = namespace[name]
-    finally:
-        namespace[name] = original
-    return made
+@dataclass(frozen=True)
+class Edited:
+    """A step with an edit made, for a process that has nothing of this one. `settle`: it ends at the first claim that fails."""
+
+    step: str
+    source: str
+    edit: str
+    limit_s: float
+    settle: bool = False
 
 
-def _in_own_process(lesson: Lesson, mutant: Mutant) -> record.Run:
-    """Run a mutant whose effect would outlive it (`fresh`) in a process that ends with it."""
-    place = str(lesson.mutants.index(mutant))
+def in_own_process(lesson: Lesson, edited: Edited) -> record.Run:
+    """Run a step whose effect would outlive it (`fresh`) in a process that ends with it."""
     done = subprocess.run(
-        [sys.executable, "-m", "labs.kit.runner.mutants", lesson.import_name, place],
+        [sys.executable, "-m", "labs.kit.runner.mutants", lesson.import_name],
+        input=json.dumps(asdict(edited)),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise RuntimeError(
-            f"mutant {mutant.name!r} in its own process: {done.stderr.strip().splitlines()[-1:]}"
+            f"mutant {edited.edit!r} in its own process: {done.stderr.strip().splitlines()[-1:]}"
         )
-    return record.Run.model_validate_json(done.stdout)
+    return record.Run.model_validate_json(done.stdout.splitlines()[-1])
+
+
+def until_one_fails(claim: record.Claim) -> None:
+    """End a run at the first claim that fails."""
+    if claim.verdict == "failed":
+        raise Settled
 
 
 def load(import_name: str) -> Lesson:
@@ -251,17 +282,14 @@ def load(import_name: str) -> Lesson:
     return lessons.read(module.run, module.Config)
 
 
-def _main(import_name: str, place: str) -> None:
+def _main(import_name: str, edited: Edited) -> None:
     lesson = load(import_name)
-    mutant = lesson.mutants[int(place)]
-    cfg = lesson.config.smoke()  # type: ignore[attr-defined]
-    name = mutant.step.__name__
-    context = RunContext(
-        timer=distinct_arms, replacements={name: mutated(mutant)}, only=lesson.parts_that_reach(name)
-    )
-    notes = rehearse(lesson, cfg, context, smoke=True)
-    print(notes.model_dump_json())
+    bench = Bench(lesson, World())
+    context = bench.replacing(edited.step, compiled(edited.source, lesson.steps[edited.step], edited.edit))
+    if edited.settle:
+        context = replace(context, on_claim=until_one_fails)
+    print(bench.run(context, edited.limit_s).model_dump_json())
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _main(sys.argv[1], Edited(**json.load(sys.stdin)))

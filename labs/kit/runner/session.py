@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import traceback
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -14,9 +14,10 @@ from typing import Any
 from labs import home, record
 from labs.kit.distributed.world import World
 from labs.kit.measure import machine
-from labs.kit.runner.context import RunContext
+from labs.kit.runner.context import RunContext, Settled
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.limits import OutOfTime
 
 GLOO = re.compile(r"\[\S+/gloo/\S+\] ")
 
@@ -52,12 +53,13 @@ def perform(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext) ->
         with (
             lesson.replaced(context.replacements),
             world.group() if lesson.entry.distributed else nullcontext(),
+            suppress(Settled),
         ):
             lesson.run(cfg, Lab(lesson, notes, context))
     except KeyboardInterrupt:
         notes.status, notes.error = "interrupted", "interrupted"
         raise
-    except Exception as error:
+    except (Exception, OutOfTime) as error:
         notes.status, notes.error = "broke", _named(error, notes, world)
         world.leave_word(notes.error)
         raise
@@ -72,7 +74,7 @@ def rehearse(lesson: Lesson, cfg: Any, context: RunContext, *, smoke: bool) -> r
     notes = blank(lesson, cfg, smoke=smoke, world=context.world)
     try:
         perform(lesson, cfg, notes, context)
-    except Exception:  # the notes say what broke
+    except (Exception, OutOfTime):  # the notes say what broke
         return notes
     return notes
 
@@ -82,7 +84,7 @@ def describe_machine(notes: record.Run) -> None:
     notes.machine, notes.versions, notes.git = machine.hardware(), machine.versions(), home.revision()
 
 
-def _named(error: Exception, notes: record.Run, world: World) -> str:
+def _named(error: BaseException, notes: record.Run, world: World) -> str:
     place = world.place
     where = f" in {place}" if place else ""
     line = traceback.extract_tb(error.__traceback__)[-1]
