@@ -71,23 +71,12 @@ class StepCache:
 
     @property
     def versions(self) -> list[int]:
-        """Return how often each remembered tensor was written to, so that a step which changes an argument is found out."""
+        """Return how often each remembered tensor was changed in place so far."""
         return [
-            tensor._version for tensor in tensors_in(list(self.calls.values())) if not tensor.is_inference()
+            count
+            for call in self.calls.values()
+            for count in _versions((call.args, call.kwargs, call.result))
         ]
-
-
-def tensors_in(thing: Any) -> Iterator[Tensor]:
-    """Yield the tensors in a thing: in its items, its fields, its parameters and buffers."""
-    if isinstance(thing, Tensor):
-        yield thing
-    elif isinstance(thing, torch.nn.Module):
-        yield from (*thing.parameters(), *thing.buffers())
-    elif isinstance(thing, tuple | list | dict):
-        for item in thing.values() if isinstance(thing, dict) else thing:
-            yield from tensors_in(item)
-    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        yield from tensors_in(vars(thing))
 
 
 def identical(ours: Any, theirs: Any) -> bool:
