@@ -30,6 +30,13 @@ def new(
 @app.command()
 def mutants(
     lab: Annotated[str | None, typer.Argument(metavar="[N]", help="one lab; all where none is given")] = None,
+    systematic: Annotated[
+        bool,
+        typer.Option(
+            "--systematic",
+            help="edit the exercises in every way of a fixed list, and report what no claim noticed",
+        ),
+    ] = False,
 ) -> None:
     """Prove that the claims can fail: known mistakes are put into the steps, and each claim must notice one."""
     entries = (
@@ -39,7 +46,7 @@ def mutants(
     for entry in (entry for entry in entries if entry.distributed):
         spec = launch.RunSpec(
             entry.number,
-            "labs.kit.runner.matrix",
+            "labs.kit.runner.survey" if systematic else "labs.kit.runner.matrix",
             "local",
             None,
             procs=MUTANT_PROCESSES,
@@ -49,6 +56,7 @@ def mutants(
     alone = [entry.import_name for entry in entries if not entry.distributed]
     if alone:
         from labs.kit.runner.matrix import show_matrices
+        from labs.kit.runner.survey import show_surveys
 
-        status = show_matrices(alone) or status
+        status = (show_surveys if systematic else show_matrices)(alone) or status
     end_with(status)

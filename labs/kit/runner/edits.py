@@ -30,6 +30,11 @@ class Edit:
     source: str
 
     @property
+    def place(self) -> tuple[str, str, str]:
+        """Return what identifies this edit."""
+        return self.step, self.old, self.new
+
+    @property
     def listed(self) -> str:
         """Return the line that stands for this edit among a lab's EQUIVALENT, once it has a reason."""
         return f'Equivalent({self.step}, {_quoted(self.old)}, {_quoted(self.new)}, "")'
