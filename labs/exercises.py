@@ -4,14 +4,34 @@ import ast
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from doctest import DocTestParser
 from functools import cached_property
+from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, NamedTuple
 
 from labs.catalog import Entry
 from labs.errors import UsageError
 from labs.files import unused, writable, write_whole
 from labs.home import Home
+
+# The end of the learner's file: what runs the examples of the contracts.
+TRIAL = """\
+if __name__ == "__main__":
+    import doctest
+
+    print(doctest.testmod())
+"""
+TRIAL_IN_A_GROUP = """\
+if __name__ == "__main__":
+    import doctest
+
+    from labs.kit.distributed.world import World
+
+    with World().group():
+        print(doctest.testmod())
+"""
 
 
 @dataclass(frozen=True)
@@ -21,68 +41,122 @@ class Exercise:
     id: str
     step: str
     hints: tuple[str, ...]
+    contract: str
+    insight: str
     stub: str
     solution: str
 
 
+class _Marked(NamedTuple):
+    """A function of a lab's file that is an exercise, and what its decorator says."""
+
+    file: "_File"
+    node: ast.FunctionDef
+    hints: tuple[str, ...]
+    contract: str
+    insight: str
+
+
+class _File:
+    """One file with steps in it: the lab's own, or that of its helpers."""
+
+    def __init__(self, path: Path, import_name: str) -> None:
+        text = path.read_text(encoding="utf-8")
+        self.import_name = import_name
+        self.lines = text.splitlines()
+        self.body = ast.parse(text).body
+
+    def between(self, first: int, last: int | None) -> str:
+        """Return the text from one line to another, both of them included."""
+        return "\n".join(self.lines[first - 1 : last])
+
+    def marked(self) -> list[_Marked]:
+        """Return the exercises in this file."""
+        functions = [node for node in self.body if isinstance(node, ast.FunctionDef)]
+        return [_Marked(self, node, *said) for node in functions if (said := _said_of(node))]
+
+
 class Source:
-    """A lab's file, as far as its exercises need it."""
+    """A lab's files, as far as its exercises need them."""
 
     def __init__(self, entry: Entry) -> None:
         assert entry.path is not None
         self.entry = entry
-        self.text = entry.path.read_text(encoding="utf-8")
-        self.tree = ast.parse(self.text)
-        self.lines = self.text.splitlines()
+        self.files = [_File(entry.path, entry.import_name)]
+        helpers = entry.path.with_name(f"_lab{entry.number:02d}_helpers.py")
+        if helpers.exists():
+            self.files.append(_File(helpers, f"{entry.import_name.rpartition('.')[0]}.{helpers.stem}"))
+
+    @cached_property
+    def _marked(self) -> list[_Marked]:
+        return [found for file in self.files for found in file.marked()]
 
     @cached_property
     def exercises(self) -> list[Exercise]:
-        """Return the lab's exercises in file order."""
-        marked = [
-            (node, hints)
-            for node in self.tree.body
-            if isinstance(node, ast.FunctionDef) and (hints := _hints(node))
-        ]
+        """Return the lab's exercises in file order, those of its helpers last."""
         return [
-            self._exercise(f"{self.entry.number}.{place}", node, hints)
-            for place, (node, hints) in enumerate(marked, 1)
+            _exercise(f"{self.entry.number}.{number}", found) for number, found in enumerate(self._marked, 1)
         ]
-
-    def _exercise(self, id_: str, node: ast.FunctionDef, hints: tuple[str, ...]) -> Exercise:
-        head_end = node.body[0].end_lineno if ast.get_docstring(node) else node.body[0].lineno - 1
-        head = self.lines[node.lineno - 1 : head_end]
-        stub = "\n".join([*head, f'    raise NotImplementedError("exercise {id_}")'])
-        return Exercise(id_, node.name, hints, stub, "\n".join(self.lines[node.lineno - 1 : node.end_lineno]))
 
     @cached_property
     def work_text(self) -> str:
-        """Return the file in which the learner works: what the steps need, and their stubs."""
+        """Return the file in which the learner works: what the steps need, their stubs, and what tries their examples."""
         number = self.entry.number
         advice = f"Write the bodies, then: labs check {number}. Stuck? labs hint {number}."
-        title = f'"""Lab {number:02d} · {self.entry.title}: your steps.\n\n{advice}\n"""'
+        examples = f"The examples alone: python work/lab{number:02d}.py"
+        title = f'"""Lab {number:02d} · {self.entry.title}: your steps.\n\n{advice}\n{examples}\n"""'
         stubs = "\n\n\n".join(exercise.stub for exercise in self.exercises)
-        return f"{title}\n\n{self._imports()}\n\n\n{stubs}\n"
+        trial = TRIAL_IN_A_GROUP if self.entry.distributed else TRIAL
+        return f"{title}\n\n{self._imports()}\n\n\n{stubs}\n\n\n{trial}"
 
     def _imports(self) -> str:
-        """Return the imports that the steps use, and the lab's own types and constants among them."""
-        wanted = {exercise.step for exercise in self.exercises}
-        used = {name.id for node in self.tree.body if isinstance(node, ast.FunctionDef) and node.name in wanted
-                for name in ast.walk(node) if isinstance(name, ast.Name)}  # fmt: skip
-        used.discard("exercise")
-        blocks = [
-            _narrowed(node, used) for node in self.tree.body if isinstance(node, ast.Import | ast.ImportFrom)
-        ]
-        own = sorted(used & {name for node in self.tree.body for name in _defined(node)})
-        if own:
-            blocks.append(f"from {self.entry.import_name} import {', '.join(own)}")
-        return "\n".join(block for block in blocks if block)
+        """Return the imports that the steps and their examples use, and the lab's own types and constants among them."""
+        blocks: list[str] = []
+        for file in self.files:
+            used = set().union(*(_names_in(found) for found in self._marked if found.file is file))
+            used -= {found.node.name for found in self._marked}
+            blocks += [
+                _narrowed(node, used) for node in file.body if isinstance(node, ast.Import | ast.ImportFrom)
+            ]
+            own = sorted(used & {name for node in file.body for name in _defined(node)})
+            blocks += [f"from {file.import_name} import {', '.join(own)}"] if own else []
+        return "\n".join(dict.fromkeys(filter(None, blocks)))
 
 
-def _hints(node: ast.FunctionDef) -> tuple[str, ...]:
+def _exercise(id_: str, found: _Marked) -> Exercise:
+    file, node = found.file, found.node
+    signature = file.between(node.lineno, node.body[0].lineno - 1)
+    told = "\n\n".join(filter(None, (ast.get_docstring(node) or "", found.contract)))
+    stub = f'{signature}\n{_as_docstring(told)}    raise NotImplementedError("exercise {id_}")'
+    solution = file.between(node.lineno, node.end_lineno)
+    return Exercise(id_, node.name, found.hints, found.contract, found.insight, stub, solution)
+
+
+def _as_docstring(text: str) -> str:
+    """Return a text as the docstring of a function in a file; empty for an empty text."""
+    if not text:
+        return ""
+    opening = 'r"""' if "\\" in text else '"""'
+    closing = '\n"""' if "\n" in text else '"""'
+    return indent(f"{opening}{text}{closing}", "    ") + "\n"
+
+
+def _said_of(node: ast.FunctionDef) -> tuple[tuple[str, ...], str, str] | None:
+    """Return the hints, the contract and the insight that stand above an exercise; None for other functions."""
     for mark in node.decorator_list:
         if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "exercise":
-            return tuple(ast.literal_eval(argument) for argument in mark.args)
-    return ()
+            hints = tuple(ast.literal_eval(hint) for hint in mark.args)
+            said = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in mark.keywords}
+            return hints, cleandoc(said.get("contract", "")), said.get("insight", "")
+    return None
+
+
+def _names_in(found: _Marked) -> set[str]:
+    """Return the names that a step and the example of its contract use, without those of its decorators."""
+    examples = DocTestParser().get_examples(found.contract)
+    code = [found.node.args, *found.node.body, *(ast.parse(example.source) for example in examples)]
+    code += [found.node.returns] if found.node.returns else []
+    return {name.id for part in code for name in ast.walk(part) if isinstance(name, ast.Name)}
 
 
 def _narrowed(node: ast.Import | ast.ImportFrom, used: set[str]) -> str:
@@ -96,8 +170,8 @@ def _narrowed(node: ast.Import | ast.ImportFrom, used: set[str]) -> str:
 
 
 def _defined(node: ast.stmt) -> list[str]:
-    """Return the names of a module's own types, constants and helpers; never of its exercises."""
-    if isinstance(node, ast.ClassDef) or (isinstance(node, ast.FunctionDef) and not _hints(node)):
+    """Return the names of a module's own types, constants and helpers."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
         return [node.name]
     targets = (
         node.targets

@@ -2,17 +2,32 @@
 
 import ast
 import builtins
+import doctest
 import json
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from labs import catalog
+from labs import catalog, exercises
 from labs.errors import UsageError
 from labs.exercises import Progress, Source, begin, select, set_aside
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
+
+
+DOUBLED_STUB = '''\
+def doubled(x_N: Tensor) -> Tensor:
+    """Double every number.
+
+    `x_N` is a row of N numbers; it stays as it is. Return the N numbers, each of them doubled.
+
+    >>> doubled(torch.tensor([1.0, 2.5]))
+    tensor([2., 5.])
+    """
+    raise NotImplementedError("exercise 99.1")'''
 
 
 @pytest.fixture
@@ -28,9 +43,9 @@ def test_exercises_have_number_step_hints_stub_and_solution(source: Source) -> N
     ]
     doubled, total, _ = source.exercises
     assert doubled.hints == ("Add it to itself.", "Twice as much.", "`2 * x_N`")
-    assert doubled.stub == (
-        'def doubled(x_N: Tensor) -> Tensor:\n    """Double every number."""\n    raise NotImplementedError("exercise 99.1")'
-    )
+    assert doubled.contract.splitlines()[-2:] == [">>> doubled(torch.tensor([1.0, 2.5]))", "tensor([2., 5.])"]
+    assert doubled.insight == "Two times a number is the number plus itself."
+    assert doubled.stub == DOUBLED_STUB
     assert doubled.solution.endswith("    twice_N = 2 * x_N\n    return twice_N")
     assert "Their sum is known since Gauss" in total.stub
     assert "@exercise" not in doubled.solution
@@ -46,6 +61,82 @@ def test_the_work_file_has_what_the_steps_need_and_nothing_else(source: Source) 
         "long_row",
     ]
     assert "labs check 99" in source.work_text
+
+
+def test_what_only_an_example_uses_is_imported_too(tiny_file: Path) -> None:
+    text = tiny_file.read_text(encoding="utf-8")
+    edited = text.replace(">>> long_row(3)", ">>> time.time() and long_row(3)")
+    assert edited != text
+    tiny_file.write_text(edited, encoding="utf-8")
+    assert "\nimport time\n" in Source(catalog.read_header(tiny_file)).work_text
+
+
+def test_exercises_of_the_labs_helpers_come_last_and_bring_their_imports(tiny_file: Path) -> None:
+    helpers = """import math
+from labs.kit import exercise
+
+LIMIT = 3
+
+@exercise("a", "b", "c", contract="Return it.", insight="So.")
+def limited(x: float) -> float:
+    '''Cut it off.'''
+    return min(math.ceil(x), LIMIT)
+"""
+    tiny_file.with_name("_lab99_helpers.py").write_text(helpers, encoding="utf-8")
+    source = Source(catalog.read_header(tiny_file))
+    assert [(exercise.id, exercise.step) for exercise in source.exercises][-1] == ("99.4", "limited")
+    assert "\nimport math\nfrom labs.m7_bonus._lab99_helpers import LIMIT\n" in source.work_text
+    assert source.work_text.count("import torch\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["One line.", 'Says "so".', "Two\n\nlines.", r"A \sum of \n.", ""], ids=ascii
+)
+def test_a_docstring_reads_back_as_it_was(text: str) -> None:
+    function = ast.parse(f"def f():\n{exercises._as_docstring(text)}    pass\n").body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert (ast.get_docstring(function) or "") == text
+
+
+def solved_file(entry: catalog.Entry, file: Path) -> Path:
+    text = Source(entry).work_text
+    for exercise in Source(entry).exercises:
+        told = exercise.stub.rpartition("\n")[0]
+        body = ast.parse(exercise.solution).body[0].body  # type: ignore[attr-defined]
+        text = text.replace(exercise.stub, "\n".join([told, *(f"    {line}" for line in _lines(body))]))
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _lines(body: list[ast.stmt]) -> list[str]:
+    return "\n".join(ast.unparse(node) for node in body[1:]).splitlines()
+
+
+def test_the_examples_can_be_tried_by_running_the_file(tiny_file: Path, tmp_path: Path) -> None:
+    file = solved_file(catalog.read_header(tiny_file), tmp_path / "work.py")
+    command = [sys.executable, str(file)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout == "TestResults(failed=0, attempted=3)\n"
+    file.write_text(file.read_text(encoding="utf-8").replace("2 * x_N", "3 * x_N"), encoding="utf-8")
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "TestResults(failed=1, attempted=3)" in ended.stdout
+
+
+def test_the_examples_of_a_lab_of_several_processes_run_in_a_group_of_one(tiny_file: Path) -> None:
+    text = tiny_file.read_text(encoding="utf-8").replace("    1 process,", "    1 process or more,")
+    tiny_file.write_text(text, encoding="utf-8")
+    assert "    with World().group():\n" in Source(catalog.read_header(tiny_file)).work_text
+
+
+@pytest.mark.parametrize("entry", READY, ids=lambda entry: f"lab{entry.number:02d}")
+def test_a_labs_own_steps_keep_what_its_contracts_show(entry: catalog.Entry, tmp_path: Path) -> None:
+    if not any(">>>" in exercise.contract for exercise in Source(entry).exercises):
+        pytest.skip("its exercises have no contract yet")
+    file = solved_file(entry, tmp_path / "work.py")
+    ended = subprocess.run(
+        [sys.executable, str(file)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "TestResults(failed=0, " in ended.stdout, ended.stdout
 
 
 def test_own_types_and_constants_are_imported_from_the_lab(tiny_file: Path) -> None:
@@ -65,7 +156,11 @@ def test_a_labs_work_file_runs_and_uses_all_that_it_imports(entry: catalog.Entry
     file = tmp_path / "work.py"
     file.write_text(source.work_text, encoding="utf-8")
     names = runpy.run_path(str(file))
-    solutions = ast.parse("\n\n".join(exercise.solution for exercise in source.exercises))
+    parser = doctest.DocTestParser()
+    examples = [
+        example.source for exercise in source.exercises for example in parser.get_examples(exercise.contract)
+    ]
+    solutions = ast.parse("\n\n".join([*(exercise.solution for exercise in source.exercises), *examples]))
     used = {node.id for node in ast.walk(solutions) if isinstance(node, ast.Name)}
     imported = [alias.asname or alias.name.partition(".")[0] for node in ast.parse(source.work_text).body
                 if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]  # fmt: skip
@@ -144,9 +239,7 @@ def test_another_exercise_is_refused_with_those_there_are(source: Source, wanted
 
 def test_a_lab_without_exercises_says_so(tiny_file: Path) -> None:
     text = tiny_file.read_text(encoding="utf-8")
-    tiny_file.write_text(
-        "\n".join(line for line in text.splitlines() if not line.startswith("@exercise")), encoding="utf-8"
-    )
+    tiny_file.write_text(text.replace("@exercise(", "@no_exercise("), encoding="utf-8")
     with pytest.raises(UsageError, match="lab 99 has no exercises"):
         select(Source(catalog.read_header(tiny_file)), "99")
 

@@ -74,14 +74,36 @@ def numbers(count: int, mood: str) -> Tensor:
     return x_N
 
 
-@exercise("Add it to itself.", "Twice as much.", "`2 * x_N`")
+@exercise(
+    "Add it to itself.",
+    "Twice as much.",
+    "`2 * x_N`",
+    contract="""
+        `x_N` is a row of N numbers; it stays as it is. Return the N numbers, each of them doubled.
+
+        >>> doubled(torch.tensor([1.0, 2.5]))
+        tensor([2., 5.])
+        """,
+    insight="Two times a number is the number plus itself.",
+)
 def doubled(x_N: Tensor) -> Tensor:
     """Double every number."""
     twice_N = 2 * x_N
     return twice_N
 
 
-@exercise("Add them up.", "torch has a method for it.", "`x_N.sum()`")
+@exercise(
+    "Add them up.",
+    "torch has a method for it.",
+    "`x_N.sum()`",
+    contract="""
+        `x_N` is a row of N numbers; it stays as it is. Return their sum, a tensor without dims.
+
+        >>> total(torch.tensor([1.0, 2.0, 4.0]))
+        tensor(7.)
+        """,
+    insight="The order in which integers are added does not matter.",
+)
 def total(x_N: Tensor) -> Tensor:
     """Add the numbers up.
 
@@ -91,7 +113,18 @@ def total(x_N: Tensor) -> Tensor:
     return added
 
 
-@exercise("Ones.", "Many ones.", "`torch.ones(count)`")
+@exercise(
+    "Ones.",
+    "Many ones.",
+    "`torch.ones(count)`",
+    contract="""
+        Return a row of `count` ones, in float32.
+
+        >>> long_row(3)
+        tensor([1., 1., 1.])
+        """,
+    insight="A row of ones is as long as it is.",
+)
 def long_row(count: int) -> Tensor:
     """Lay out many ones. Only a ratio judges this step."""
     row_N = torch.ones(count)
