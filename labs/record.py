@@ -206,7 +206,21 @@ class Exercise(_Record):
     id: str
     step: str
     judgement: Judgement
-    reason: str = ""
+    reason: str = Field(default="", description="what is wrong, or why it cannot be judged here")
+    input: str = Field(default="", description="the smallest input at which the step is wrong")
+    yours: str = Field(default="", description="what the learner's step made of it")
+    expected: str = Field(default="", description="what was right")
+    calls: int = Field(default=0, description="how many calls were compared with the lab's own step", ge=0)
+    different: int = Field(default=0, description="how many of them were wrong", ge=0)
+    not_compared: str = Field(default="", description="why some calls were not compared")
+    claim: str = Field(default="", description="the claim that failed, with what was measured")
+    claims: list[str] = Field(
+        default_factory=list, description="ids of all claims that failed, or were not measured"
+    )
+    mistake: str = Field(default="", description="the known mistake that it looks like")
+    printed: str = Field(default="", description="what the learner's step printed")
+    insight: str = Field(default="", description="what is told to who passed")
+    next: str = Field(default="", description="what to type next")
 
 
 class Rank(_Record):

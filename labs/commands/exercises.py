@@ -46,15 +46,20 @@ def exercise(lab: LabNumber) -> None:
 @app.command(context_settings=PASS_ON)
 @with_request
 def check(
-    context: typer.Context, lab: LabNumber, nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto",
+    context: typer.Context, which: ExerciseNumber, nodes: Nodes = "1", procs: Procs = None, gpus: Gpus = "auto",
     launcher: LauncherName = None, smoke: Smoke = False, dry_run: DryRun = False, request: launch.Request = NOTHING,
 ) -> None:  # fmt: skip
-    """Run a lab with your steps in the place of its own: its claims are the judge."""
+    """Judge your steps, or one of them, by the lab's claims, and say what is wrong with the smallest input."""
+    from labs.exercises import Source, select
+
+    lab, dot, _ = which.partition(".")
     home, entry = Home.from_environment(), catalog.find_ready(lab)
+    chosen = select(Source(entry), which)
     path = home.work_file(entry.number)
     if not path.exists():
         raise UsageError(f"there is no {near(path)} to check\nmake it with: labs exercise {entry.number}")
-    spec = spec_of(home, lab, nodes, procs, gpus, launcher, request, smoke, context.args, path)
+    flags = [*(["--exercise", chosen[0].id] if dot else []), *context.args]
+    spec = spec_of(home, lab, nodes, procs, gpus, launcher, request, smoke, flags, path)
     status = start(spec, asked=bool(launcher), dry_run=dry_run)
     _note_passes(spec.folder)
     end_with(status)

@@ -18,12 +18,14 @@ from labs import record
 from labs.errors import UsageError, no_space
 from labs.files import writable
 from labs.home import Home
+from labs.kit.attempt.conversation import Conversation
+from labs.kit.attempt.judge import Judge
+from labs.kit.attempt.work_file import WorkFile
 from labs.kit.display.asking import Asking
 from labs.kit.display.screen import Screen
 from labs.kit.distributed.world import World, leave
 from labs.kit.runner import config as flags
 from labs.kit.runner import lesson as lessons
-from labs.kit.runner.attempt import Attempt
 from labs.kit.runner.context import Ask, RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
@@ -75,26 +77,26 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def command(lesson: Lesson, arguments: list[str]) -> int:
     """Parse the arguments, run the lesson once, and return the exit status."""
     chosen = _parse(lesson, arguments)
-    smoke, attempt_file, launcher, folder, predict = (
-        chosen.pop(name) for name in ("smoke", "attempt", "launcher", "folder", "predict")
+    smoke, attempt, only, launcher, folder, predict = (
+        chosen.pop(name) for name in ("smoke", "attempt", "exercise", "launcher", "folder", "predict")
     )
     cfg: Any = flags.build(lesson.config, smoke, chosen)
     world = World.from_environment()
-    attempt = Attempt(lesson, Path(attempt_file).absolute(), world) if attempt_file else None
-    if attempt and not attempt.written:
-        return _show_unwritten(lesson, Screen(quiet=not world.first))
+    judge = _judge(lesson, Path(attempt).absolute(), only, world, cfg, smoke=smoke) if attempt else None
+    if judge and not judge.cases:
+        return _close_check(judge, judge.verdicts(), Screen(quiet=not world.first))
     notes = blank(lesson, cfg, smoke=smoke, launcher=launcher, world=world)
     context = RunContext(world=world, folder=_folder(folder, lesson, launcher, world))
-    if attempt:
-        context = replace(
-            context,
-            replacements=attempt.replacements(),
-            learner=frozenset(attempt.written),
-            cache=attempt.memory,
-        )
-    elif predict:
+    if predict and not judge:
         context = replace(context, ask=_asking(world))
-    return _kept(lesson, cfg, notes, context, attempt)
+    return _kept(lesson, cfg, notes, context, judge)
+
+
+def _judge(lesson: Lesson, path: Path, only: str, world: World, cfg: Any, *, smoke: bool) -> Judge:
+    """Return what judges the learner's file: all exercises, or the one that was named."""
+    if only and only not in lesson.exercises:
+        raise UsageError(f"there is no exercise {only}; this lab has: {', '.join(lesson.exercises)}")
+    return Judge(WorkFile(lesson, path), world, cfg, [only] if only else lesson.exercises, smoke=smoke)
 
 
 def _asking(world: World) -> Ask:
@@ -123,17 +125,17 @@ def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> 
     return Path(world.gather("folder", None)[0])
 
 
-def _kept(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, attempt: Attempt | None) -> int:
+def _kept(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, judge: Judge | None) -> int:
     """Run the lesson with a log and a record on disk; where the disk is full, leave nothing half-made."""
     folder = context.folder
     assert folder is not None
     if not context.world.first:
-        return _recorded(lesson, cfg, notes, context, attempt)
+        return _recorded(lesson, cfg, notes, context, judge)
     try:
         notes.save(folder)
         with (folder / "log.txt").open("w", encoding="utf-8") as log:
-            screen = Screen(only=context.learner if attempt else None, log=log)
-            return _recorded(lesson, cfg, notes, replace(context, screen=screen), attempt)
+            screen = Screen(quiet=judge is not None, log=log)
+            return _recorded(lesson, cfg, notes, replace(context, screen=screen), judge)
     except KeyboardInterrupt:
         notes.status = "interrupted"
         _save(notes, folder)
@@ -161,34 +163,38 @@ def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
         f"Lab {lesson.entry.number:02d} · {lesson.title}\n\n{lesson.entry.sections['Question']}",
     )
     parser.add_argument("--attempt", help="a file with your own steps in the place of the lab's")
+    parser.add_argument("--exercise", default="", help="with --attempt: the one that is judged, such as 1.2")
     parser.add_argument("--predict", action="store_true", help="ask for your guess before a number comes")
     parser.add_argument("--launcher", default="local", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     return vars(parser.parse_args(arguments))
 
 
-def _recorded(
-    lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, attempt: Attempt | None
-) -> int:
-    """Run the lesson on the screen and save its record, however it ends."""
+def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, judge: Judge | None) -> int:
+    """Run the lesson on the screen, or judge a learner's steps, and save the record, however it ends."""
     screen, world = context.screen, context.world
     screen.opening(notes.lab, notes.title, lesson.entry.sections["Question"])
     stopped: KeyboardInterrupt | None = None
     try:
-        perform(lesson, cfg, notes, context)
+        if judge:
+            judge.run(notes, context)
+        else:
+            perform(lesson, cfg, notes, context)
     except KeyboardInterrupt as signal_:
         stopped = signal_
     except Exception:  # `perform` has noted what broke, which is said in the end; the log gets all of it
         for copy in screen.copies:
             copy.print(traceback.format_exc(), markup=False)
-    if attempt and not stopped:
-        notes.exercises = attempt.judge(notes, cfg)
     if not world.first:
-        return _farewell(notes, world)
+        return _farewell(notes, world) if not judge or stopped else 0  # rank 0 says how the exercises ended
     describe_machine(notes)
     assert context.folder is not None
     _save(notes, context.folder)
-    status = _closing(lesson, notes, screen, context.folder)
+    if judge and not stopped:
+        status = _close_check(judge, notes.exercises, Screen())
+        print(f"kept in {_near(context.folder)}")
+    else:
+        status = _closing(lesson, notes, screen, context.folder)
     return 128 + signal.SIGTERM if isinstance(stopped, Terminated) else status
 
 
@@ -199,11 +205,13 @@ def _farewell(notes: record.Run, world: World) -> int:
     return {"held": 0, "interrupted": 128 + signal.SIGINT}.get(notes.status, 1)
 
 
+def _near(folder: Path) -> str:
+    return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
+
+
 def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) -> int:
     """Say how it ended, where it is kept and what comes next; return the exit status."""
-    for exercise in notes.exercises:
-        _show_exercise(exercise, screen)
-    where = os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
+    where = _near(folder)
     counts = [
         f"{notes.count(verdict)} {verdict}"
         for verdict in ("held", "failed", "not measured here")
@@ -219,8 +227,6 @@ def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) ->
     if notes.status == "interrupted":
         print(f"interrupted; what was measured until then is in {where}", file=sys.stderr)
         return 128 + signal.SIGINT
-    if notes.exercises:
-        return 0 if all(exercise.judgement == "passed" for exercise in notes.exercises) else 1
     if notes.status == "broke":
         print(f"{notes.error}\nits traceback is at the end of {where}/log.txt", file=sys.stderr)
     elif notes.status == "held" and lesson.exercises:
@@ -228,18 +234,8 @@ def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) ->
     return 0 if notes.status == "held" else 1
 
 
-def _show_unwritten(lesson: Lesson, screen: Screen) -> int:
-    for id_, step in lesson.exercises.items():
-        _show_exercise(record.Exercise(id=id_, step=step, judgement="not written yet"), screen)
-    return 1
-
-
-def _show_exercise(exercise: record.Exercise, screen: Screen) -> None:
-    colour = {
-        "passed": "green",
-        "failed": "bold red",
-        "not written yet": "yellow",
-        "cannot be judged here": "yellow",
-    }[exercise.judgement]
-    reason = f": {escape(exercise.reason)}" if exercise.reason else ""
-    screen.show(f"[{colour}]exercise {exercise.id} {exercise.judgement}[/]{reason}", wrap=False)
+def _close_check(judge: Judge, exercises: list[record.Exercise], screen: Screen) -> int:
+    """Say how the exercises were judged; return 0 where all that was written passed, and something was."""
+    Conversation(judge.lesson, judge.file.path, screen).tell(exercises)
+    written = [exercise for exercise in exercises if exercise.judgement != "not written yet"]
+    return 0 if written and all(exercise.judgement == "passed" for exercise in written) else 1

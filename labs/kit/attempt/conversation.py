@@ -1,0 +1,89 @@
+"""What is said to a learner about each exercise: what is wrong, at which input, and what to type next."""
+
+from pathlib import Path
+
+from rich.markup import escape
+
+from labs import record
+from labs.home import read_json
+from labs.kit.display.prose import inline
+from labs.kit.display.screen import Screen
+from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.marks import marks_of
+
+TONES = {
+    "passed": "green",
+    "failed": "bold red",
+    "not written yet": "yellow",
+    "cannot be judged here": "yellow",
+}
+MOST_LINES = 10  # of what the learner's function printed
+
+
+class Conversation:
+    """Talks about the exercises of one lab."""
+
+    def __init__(self, lesson: Lesson, work_file: Path, screen: Screen) -> None:
+        self.lesson = lesson
+        self.work_file = work_file
+        self.screen = screen
+
+    def tell(self, exercises: list[record.Exercise]) -> None:
+        """Say how each exercise was judged."""
+        width = max(len(exercise.step) for exercise in exercises) + 2
+        for place, exercise in enumerate(exercises):
+            if place and "failed" in (exercise.judgement, exercises[place - 1].judgement):
+                self.screen.show("")
+            self._one(exercise, width)
+        if all(exercise.judgement == "passed" for exercise in exercises):
+            which = exercises[0].id if len(exercises) == 1 else str(self.lesson.entry.number)
+            self.screen.show(f"compare with the lab's own: [bold]labs solution {which}[/]", wrap=False)
+
+    def _one(self, exercise: record.Exercise, width: int) -> None:
+        headline = exercise.judgement if exercise.judgement != "failed" else exercise.reason
+        tone = TONES[exercise.judgement]
+        name = f"[bold]{exercise.id}[/] {exercise.step:<{width}}"
+        self.screen.show(f"{name}[{tone}]{escape(headline)}[/]", wrap=False)
+        for line in self._lines(exercise):
+            self.screen.show(line, indent=4)
+
+    def _lines(self, exercise: record.Exercise) -> list[str]:
+        lines = []
+        if exercise.judgement == "passed":
+            lines.append(inline(exercise.insight))
+        elif exercise.judgement == "cannot be judged here":
+            lines.append(inline(exercise.reason))
+        lines += self._input(exercise)
+        if exercise.claim and exercise.claim != exercise.reason:
+            lines.append(inline(exercise.claim))
+        if exercise.not_compared and not exercise.input:
+            lines.append(
+                f"[dim]its calls were not compared with those of the lab's own step: {escape(exercise.not_compared)}[/]"
+            )
+        if exercise.mistake:
+            lines.append(f"It looks like a known mistake: [bold]{escape(exercise.mistake)}[/].")
+        lines += _printed(exercise.printed)
+        if exercise.next:
+            lines.append(f"next: [bold]{escape(exercise.next)}[/]{self._hints_left(exercise)}")
+        return [line for line in lines if line]
+
+    def _input(self, exercise: record.Exercise) -> list[str]:
+        sides = [("you", exercise.yours), ("right", exercise.expected)]
+        shown = [f"  {name + ':':<7}{escape(value)}" for name, value in sides if value]
+        return [f"  {escape(exercise.input)}", *shown] if exercise.input else shown
+
+    def _hints_left(self, exercise: record.Exercise) -> str:
+        """Say how many hints were not asked for yet, where it is known: the file lies beside the learner's."""
+        if exercise.judgement != "failed":
+            return ""
+        noted = read_json(self.work_file.with_name("progress.json")).get(exercise.id, {})
+        hints = len(marks_of(self.lesson.steps[exercise.step]).hints)
+        seen = noted.get("hints", 0) if isinstance(noted, dict) else 0
+        return f"   ({hints - seen} of {hints} hints left)" if seen < hints else "   (all hints seen)"
+
+
+def _printed(text: str) -> list[str]:
+    lines = text.splitlines()
+    more = [f"… and {len(lines) - MOST_LINES} lines more"] if len(lines) > MOST_LINES else []
+    shown = [f"  [dim]{escape(line)}[/]" for line in [*lines[:MOST_LINES], *more]]
+    return ["it printed:", *shown] if shown else []
