@@ -1,6 +1,7 @@
 """Known mistakes, and the proof that claims notice them."""
 
 import dataclasses
+import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -12,7 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.kit.runner import claims
+from labs import record
+from labs.kit import needs
+from labs.kit.distributed.world import World
+from labs.kit.runner import claims, mutants
+from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.marks import Mutant
 from labs.kit.runner.mutants import (
@@ -24,6 +29,7 @@ from labs.kit.runner.mutants import (
     mutated_source,
     same_arms,
 )
+from labs.kit.runner.session import rehearse
 from tests.kit.runner import mutant_steps as steps
 
 CLAIMS = ("99.numbers", "99.refused", "99.doubled", "99.total", "99.remembered", "99.longer")
@@ -35,8 +41,15 @@ def in_tiny_checkout(tiny_checkout: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tiny_checkout)
 
 
+def with_mutants(lesson: Lesson, *mutants: Mutant) -> Lesson:
+    """Return the lesson with these known mistakes, without asking the file beside it."""
+    other = dataclasses.replace(lesson)
+    vars(other)["mutants"] = mutants
+    return other
+
+
 def judged(lesson: Lesson, *mutants: Mutant) -> Matrix:
-    return matrix(dataclasses.replace(lesson, mutants=mutants))
+    return matrix(with_mutants(lesson, *mutants))
 
 
 class TestEdits:
@@ -86,16 +99,15 @@ class TestEdits:
             mutated_source(Mutant("edit", step, old, new))
 
     def test_the_mutant_is_a_function_of_the_lab_and_its_step_stays(self, tiny: Lesson) -> None:
-        before = dict(tiny.namespace)
-        wrong = mutated(tiny, Mutant("triples", tiny.steps["doubled"], "2 * x_N", "3 * x_N"))
+        (names,) = tiny.namespaces
+        before = {name: thing for name, thing in names.items() if name != "__builtins__"}
+        wrong = mutated(Mutant("triples", tiny.steps["doubled"], "2 * x_N", "3 * x_N"))
         assert wrong(torch.ones(2)).tolist() == [3, 3]
-        assert wrong.__globals__ is tiny.namespace
-        assert {name: thing for name, thing in tiny.namespace.items() if name != "__builtins__"} == {
-            name: thing for name, thing in before.items() if name != "__builtins__"
-        }
+        assert wrong.__globals__ is names
+        assert {name: thing for name, thing in names.items() if name != "__builtins__"} == before
 
     def test_the_source_of_a_mutant_can_be_shown(self, tiny: Lesson) -> None:
-        wrong = mutated(tiny, Mutant("triples", tiny.steps["doubled"], "2 * x_N", "3 * x_N"))
+        wrong = mutated(Mutant("triples", tiny.steps["doubled"], "2 * x_N", "3 * x_N"))
         assert "3 * x_N" in inspect.getsource(wrong)
 
 
@@ -104,10 +116,11 @@ class TestMatrix:
     def test_every_claim_of_the_tiny_lab_can_fail(self, tiny: Lesson) -> None:
         result = matrix(tiny)
         assert result.claims == CLAIMS
-        assert (result.survivors, result.faults, result.unmeasured) == ([], [], {})
+        assert (result.survivors, result.faults) == ([], [])
+        assert result.unmeasured == {"99.elsewhere": "needs the package no_such_package"}
         killed = {trial.name: set(trial.killed) for trial in result.trials}
         assert killed == {
-            "counts too many": {"99.numbers", "99.refused", "99.total"},
+            "counts too many": {"99.numbers", "99.refused"},
             "triples": {"99.doubled"},
             "adds two": {"99.doubled"},
             "takes the mean": {"99.total"},
@@ -137,9 +150,7 @@ class TestMatrix:
 
     def test_a_mutant_after_which_nothing_holds_is_a_fault(self, tiny: Lesson) -> None:
         def run(cfg: Any, lab: Any) -> None:
-            lab.equal(
-                "99.only", "t", lab.step(tiny.namespace["total"], tiny.namespace["torch"].ones(3)).item(), 3.0
-            )
+            lab.equal("99.only", "t", lab.step(tiny.namespaces[0]["total"], torch.ones(3)).item(), 3.0)
 
         alone = dataclasses.replace(tiny, run=run)
         result = judged(alone, Mutant("takes the mean", tiny.steps["total"], "x_N.sum()", "x_N.mean()"))
@@ -166,21 +177,92 @@ class TestMatrix:
 
     def test_progress_is_told(self, tiny: Lesson) -> None:
         told: list[str] = []
-        matrix(dataclasses.replace(tiny, mutants=tiny.mutants[:1]), progress=told.append)
+        matrix(with_mutants(tiny, tiny.mutants[0]), progress=told.append)
         assert told == ["the lab itself", "counts too many", "both arms the same"]
 
     @pytest.mark.usefixtures("in_tiny_checkout")
     def test_a_fresh_step_leaves_no_trace_here(self, tiny: Lesson) -> None:
-        judged_mutants = dataclasses.replace(tiny, mutants=tiny.mutants[-1:])
-        matrix(judged_mutants)
-        assert tiny.namespace["MEMORY"] == ["once"]
+        judged(tiny, tiny.mutants[-1])
+        assert tiny.namespaces[0]["MEMORY"] == ["once"]
 
     def test_a_fresh_step_whose_process_fails_is_no_verdict(
         self, tiny: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)  # from where no lab 99 can be imported
         with pytest.raises(RuntimeError, match="mutant 'remembers it twice' in its own process"):
-            matrix(dataclasses.replace(tiny, mutants=tiny.mutants[-1:]))
+            judged(tiny, tiny.mutants[-1])
+
+    def test_a_ratio_that_cannot_be_measured_gets_no_trial(self, tiny: Lesson) -> None:
+        def run(cfg: Any, lab: Any) -> None:
+            lab.part(timing_elsewhere, cfg)
+            lab.equal("99.here", "t", lab.step(tiny.namespaces[0]["total"], torch.ones(3)).item(), 3.0)
+
+        other = dataclasses.replace(tiny, run=run)
+        assert [trial.name for trial in judged(other).trials] == []
+
+
+@needs("the package no_such_package")
+def timing_elsewhere(cfg: Any, lab: Any) -> None:
+    """What cannot be timed here?"""
+    lab.ratio("99.elsewhere", "t", lambda: 1, lambda: 2, at_least=2, because="b")
+
+
+class TestBench:
+    def test_only_parts_that_the_step_can_reach_are_run_and_in_them_only_what_hangs_on_it(
+        self, tiny: Lesson, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ran: list[str] = []
+        for name, step in tiny.steps.items():
+            monkeypatch.setitem(tiny.namespaces[0], name, noted(step, ran))
+        bench = mutants._Bench(tiny, World())
+        reference = bench.reference()
+        assert ran == ["numbers", "doubled", "total", "remembered", "long_row"]
+        ran.clear()
+        notes = bench.with_step("total", noted(tiny.steps["doubled"], ran))
+        assert [part.name for part in reference.parts] == ["counting", "arithmetic", "timing", "elsewhere"]
+        assert [part.name for part in notes.parts] == ["arithmetic"]
+        assert ran == ["doubled"]
+        assert [claim.id for claim in notes.claims if claim.verdict == "failed"] == ["99.total"]
+
+    def test_the_trial_of_equal_arms_runs_only_parts_that_time_something(self, tiny: Lesson) -> None:
+        bench = mutants._Bench(tiny, World())
+        bench.reference()
+        assert [part.name for part in bench.with_same_arms(frozenset({"timing"})).parts] == ["timing"]
+
+    @pytest.mark.parametrize(
+        ("times", "patience_s"), [(4, lambda took: 20.0), (1e6, lambda took: 1e6 * took)]
+    )
+    def test_a_mutant_is_waited_for_some_times_as_long_as_the_lab_itself_took(
+        self,
+        tiny: Lesson,
+        monkeypatch: pytest.MonkeyPatch,
+        times: float,
+        patience_s: Callable[[float], float],
+    ) -> None:
+        worlds: list[World] = []
+
+        def seen(lesson: Lesson, cfg: Any, context: RunContext, *, smoke: bool) -> record.Run:
+            worlds.append(context.world)
+            return rehearse(lesson, cfg, context, smoke=smoke)
+
+        monkeypatch.setattr(mutants, "rehearse", seen)
+        monkeypatch.setattr(mutants, "PATIENCE", times)
+        bench = mutants._Bench(tiny, World())
+        took = bench.reference().seconds
+        bench.with_step("total", tiny.steps["total"])
+        assert (worlds[0].agree_s, worlds[0].collective_s) == (World().agree_s, World().collective_s)
+        assert worlds[1].agree_s == worlds[1].collective_s == patience_s(took)
+
+
+def noted(step: Callable[..., Any], ran: list[str]) -> Callable[..., Any]:
+    """Return a step that notes that it ran."""
+
+    @functools.wraps(step)
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        ran.append(step.__name__)
+        return step(*args, **kwargs)
+
+    return noting
 
 
 BOUND = st.floats(0.01, 100)
