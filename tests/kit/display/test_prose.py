@@ -23,6 +23,12 @@ def rendered(markup: str) -> Text:
         ("call `view` now", "call view now", ["code"]),
         ("a *storage* holds", "a storage holds", ["stress"]),
         ("`a` and *b*", "a and b", ["code", "stress"]),
+        ("**Yes.** It is", "Yes. It is", ["strong"]),
+        ("**Yes**, *so* it is", "Yes, so it is", ["strong", "stress"]),
+        ("2 ** 3 ** 4", "2 ** 3 ** 4", []),
+        ("a**b**c", "a**b**c", []),
+        ("***a***", "***a***", []),
+        ("[strong]not ours[/strong]", "[strong]not ours[/strong]", []),
         ("2 * 3 * 4", "2 * 3 * 4", []),
         ("a*b*c", "a*b*c", []),
         ("`x[0, 1]`", "x[0, 1]", ["code"]),
@@ -52,6 +58,11 @@ def test_no_character_of_a_text_is_lost(text: str) -> None:
 
 @given(STRANGE)
 def test_piped_text_is_the_text_itself(text: str) -> None:
+    assert rendered(prose.plain(prose.inline(text))).plain == text
+
+
+@pytest.mark.parametrize("text", ["**Yes.** `a` and *b*", "[code]not ours[/code]", "x[strong]"])
+def test_what_was_marked_is_marked_in_a_pipe(text: str) -> None:
     assert rendered(prose.plain(prose.inline(text))).plain == text
 
 

@@ -15,14 +15,27 @@ ESCAPE = "\x1b["
 LONG = "word " * 60
 
 
-def step(name: str = "views_of", number: int = 1, prose: str = "", exercise: str = "") -> record.Step:
-    return record.Step(
-        number=number, name=name, title=f"Look at {name}", prose=prose, source="", exercise=exercise
-    )
+def step(name: str = "views_of", exercise: str = "") -> record.Step:
+    return record.Step(name=name, title=f"Look at `{name}`", prose="Not here.", source="", exercise=exercise)
+
+
+def part(prose: str = "", number: int = 1) -> record.Part:
+    return record.Part(number=number, name="viewing", title="What does a *view* cost?", prose=prose)
+
+
+PREDICTION = record.Prediction(
+    id="01.shared",
+    question="What does `view` copy [all]?",
+    guesses=[
+        record.Guess(text="all", why="It has no need."),
+        record.Guess(text="nothing", why="**Yes.** Look."),
+    ],
+    answer="nothing",
+)
 
 
 def claim(
-    verdict: record.Verdict = "held", judges: tuple[str, ...] = ("views_of",), shown: str = "all 9 equal"
+    verdict: record.Verdict = "held", judges: tuple[str, ...] = ("views_of",), shown: str = "9 of 9 layouts"
 ) -> record.Claim:
     return record.Claim(
         id="01.shared",
@@ -54,10 +67,19 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 def everything(made: Screen) -> None:
     made.opening(1, "Storage [and] view", "Why does\n    `view` refuse?")
-    made.step(step(prose=f"{LONG}\n\n    a[i] = b·c\n\n*Stress* and `code`.", exercise="1.1"))
+    made.part(part(f"{LONG}\n\n    a[i] = b·c\n\n*Stress* and `code`."))
+    made.prediction(PREDICTION)
+    made.step(step(exercise="1.1"))
     made.claim(claim())
+    made.answer(PREDICTION)
     made.claim(claim("failed", shown=LONG))
     made.claim(claim("not measured here"))
+    made.paragraph(record.Paragraph(text="So `view` is [cheap]."))
+    made.diagram(
+        record.Diagram(title="A [row]", path="figures/r.svg", description="d", text=["   +1", "[0][1]"])
+    )
+    made.listing(record.Listing(title="A [listing]", text="if x:\n    y[0]"))
+    made.picture(record.Picture(title="A [picture]", path="figures/p.svg", columns=["c"], rows=["[r]"]))
     made.table(
         record.Table(
             title="One [storage]", columns=["tensor", "sizes"], rows=[["x", "[64, 64]"], ["y", "12"]]
@@ -85,7 +107,9 @@ def test_piped_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str]) ->
 def test_piped_text_is_wrapped_and_has_no_trailing_spaces(capsys: pytest.CaptureFixture[str]) -> None:
     made = Screen()
     made.opening(1, "Storage and view", LONG)
-    made.step(step(prose=LONG))
+    made.part(part(LONG))
+    made.prediction(PREDICTION.model_copy(update={"question": LONG}))
+    made.paragraph(record.Paragraph(text=LONG))
     made.claim(claim("failed", shown=LONG))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
@@ -104,6 +128,13 @@ def test_piped_text_keeps_its_marks_and_brackets(capsys: pytest.CaptureFixture[s
         "they share `x[0, 1]` and [bold]",
         "One [storage]",
         "A [price]",
+        "1 What does a *view* cost?",
+        "What does `view` copy [all]?",
+        "nothing. **Yes.** Look.",
+        "So `view` is [cheap].",
+        "       +1\n    [0][1]\n",
+        "A [listing]\n    if x:\n        y[0]\n",
+        "    [r]: c",
     ):
         assert text in output
 
@@ -148,29 +179,58 @@ def test_each_verdict_has_a_sign_and_the_right_detail(
     first, second = capsys.readouterr().out.splitlines()
     assert first.strip()[0] == {"held": "✔", "failed": "✘", "not measured here": "–"}[verdict]
     detail = {
-        "held": "all 9 equal",
-        "failed": "failed: all 9 equal",
+        "held": "9 of 9 layouts",
+        "failed": "failed: 9 of 9 layouts",
         "not measured here": "not measured here: why not",
     }[verdict]
     assert second.strip() == detail
 
 
-def test_a_step_shows_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_has_a_heading_and_its_formula_stands_together(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().part(part("One\nparagraph.\n\n    a = b\n    c = d\n\nAnother."))
+    Screen().part(part(number=2))
+    assert capsys.readouterr().out == (
+        "\n1 What does a *view* cost?\n  One paragraph.\n\n      a = b\n      c = d\n\n  Another.\n\n"
+        "\n2 What does a *view* cost?\n"
+    )
+
+
+def test_a_guess_is_offered_by_number_and_its_reasons_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().prediction(PREDICTION)
+    assert (
+        capsys.readouterr().out
+        == "\n  Your guess. What does `view` copy [all]?\n    1  all\n    2  nothing\n\n"
+    )
+    Screen().answer(PREDICTION)
+    assert capsys.readouterr().out == "    ◆ the guess: nothing. **Yes.** Look.\n"
+
+
+def test_a_step_is_one_line_and_shows_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().step(step())
     Screen().step(step(exercise="1.2").model_copy(update={"by": "learner"}))
-    assert "1 Look at views_of  exercise 1.2  (yours)" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        "  ▸ Look at `views_of`  views_of",
+        "  ▸ Look at `views_of`  views_of  exercise 1.2  (yours)",
+    ]
 
 
-def test_only_some_steps_are_shown_without_their_prose(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_some_steps_are_shown_with_what_follows_them(capsys: pytest.CaptureFixture[str]) -> None:
     made = Screen(only=frozenset({"mine"}))
     table = record.Table(title="A table", columns=["tensor", "sizes"], rows=[["x", "[64, 64, 64]"]])
+    made.part(part("Much prose."))
+    made.prediction(PREDICTION)
     for name in ("other", "mine", "another"):
-        made.step(step(name, prose="Much prose."))
+        made.step(step(name))
         made.table(table.model_copy(update={"title": f"table of {name}"}))
+    made.answer(PREDICTION)
+    made.part(part())
+    made.paragraph(record.Paragraph(text="prose of the next part"))
     output = capsys.readouterr().out
-    assert "Look at mine" in output
+    assert "Look at `mine`" in output
     assert "table of mine" in output
     assert "other" not in output
     assert "prose" not in output
+    assert "view" not in output
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from labs.kit.display.screen import Screen
 from labs.kit.runner import session
 from labs.kit.runner.context import RunContext
+from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.mutants import distinct_arms
 from labs.record import Run
@@ -38,9 +39,11 @@ def test_a_run_whose_claims_hold_held(tiny: Lesson) -> None:
     notes = performed(tiny)
     assert (notes.status, notes.error) == ("held", "")
     assert [claim.id for claim in notes.claims] == [
-        f"99.{name}" for name in ("numbers", "refused", "doubled", "total", "remembered", "longer")
+        f"99.{name}"
+        for name in ("numbers", "refused", "doubled", "total", "remembered", "longer", "elsewhere")
     ]
-    assert {claim.verdict for claim in notes.claims} == {"held"}
+    assert [claim.verdict for claim in notes.claims] == ["held"] * 6 + ["not measured here"]
+    assert [part.name for part in notes.parts] == ["counting", "arithmetic", "timing", "elsewhere"]
     assert notes.seconds > 0
 
 
@@ -53,7 +56,7 @@ def test_one_failed_claim_fails_the_run(tiny: Lesson) -> None:
 def test_claims_that_are_not_measured_do_not_fail_the_run(tiny: Lesson) -> None:
     notes = session.rehearse(tiny, tiny.config(), RunContext(), smoke=True)
     assert notes.status == "held"
-    assert notes.count("not measured here") == 1
+    assert notes.count("not measured here") == 2
 
 
 def test_a_lab_that_raises_broke_and_its_line_names_the_step(tiny: Lesson) -> None:
@@ -66,6 +69,17 @@ def test_a_lab_that_raises_broke_and_its_line_names_the_step(tiny: Lesson) -> No
     )
     assert "\n" not in notes.error
     assert notes.seconds > 0
+
+
+def falling(cfg: Any, lab: Lab) -> None:
+    """What goes wrong?"""
+    raise OSError("no luck")
+
+
+def test_before_its_first_step_the_part_is_named(tiny: Lesson) -> None:
+    lesson = dataclasses.replace(tiny, run=lambda cfg, lab: lab.part(falling, cfg))
+    notes = session.rehearse(lesson, tiny.config(), RunContext(), smoke=True)
+    assert notes.error.startswith("lab 99 broke in part falling: OSError: no luck (test_session.py:")
 
 
 def test_a_rehearsal_does_not_raise(tiny: Lesson) -> None:
@@ -93,7 +107,7 @@ def test_replacements_last_for_one_run(tiny: Lesson) -> None:
     assert (
         session.rehearse(tiny, tiny.config(), RunContext(replacements=wrong), smoke=True).status == "failed"
     )
-    tiny.namespace["MEMORY"].clear()
+    tiny.namespaces[0]["MEMORY"].clear()
     assert session.rehearse(tiny, tiny.config(), RunContext(), smoke=True).status == "held"
 
 
@@ -123,5 +137,8 @@ def test_the_screen_sees_what_the_notes_say(tiny: Lesson) -> None:
     shown = log.getvalue()
     assert all(claim.id in shown for claim in notes.claims)
     assert all(step.title in shown for step in notes.steps)
+    assert all(part.title in shown for part in notes.parts)
     assert "Twice x[0]" in shown
-    assert "x[i] = i" in shown
+    assert "so the last number is N − 1" in shown
+    assert "So a row of N numbers is *not* three rows." in shown
+    assert "x[i] = i" not in shown, "a step's prose stands on the page"
