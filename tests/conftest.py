@@ -47,6 +47,15 @@ def labs_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def smoke_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the pages of smoke runs, `lab01.html`, which all processes of this session share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke-pages"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture
 def labs() -> Command:
     def command(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,7 @@
 """What every lab's run keeps: it holds in little memory, says no word too much, and its record has all that the page shows."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +25,14 @@ SHORTEST_REASON = 20  # characters that say something about a guess
 
 @every_lab
 def test_a_smoke_run_holds_in_little_memory_without_a_warning(
-    entry: Entry, tmp_path: Path, record_property: Callable[[str, object], None]
+    entry: Entry, tmp_path: Path, smoke_pages: Path, record_property: Callable[[str, object], None]
 ) -> None:
     record_property("lab", entry.number)
     command = ["labs", "run", str(entry.number)] if entry.distributed else [entry.import_name]
     ended, notes = ran(entry, tmp_path, *command, "--smoke")
+    shutil.copy(
+        run_folder(entry, tmp_path) / "report.html", smoke_pages / f"lab{entry.number:02d}.html"
+    )  # for tests/pages
     assert ended.peak_bytes <= MAX_SMOKE_BYTES
     assert str(file_of(entry)) not in ended.stderr
     assert "Warning" not in ended.stderr

@@ -1,16 +1,20 @@
 """A headless Chromium, driven over a pipe by the protocol of its developer tools: no server, no driver program, no library."""
 
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import gettempdir
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PACKAGES = ("chromium", "fonts-dejavu-core", "fonts-liberation")
+LOCK = Path(gettempdir()) / "labs-chromium.lock"
 LIMIT_S = 60  # for one answer; it guards against a browser that hangs
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
@@ -24,28 +28,25 @@ class Unavailable(Exception):
 
 def find() -> str:
     """Return the browser's program; on CI, where root runs the tests, install it from Debian's packages. Raises Unavailable."""
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None and os.environ.get("CI") == "true" and os.geteuid() == 0 and shutil.which("apt-get"):
-        environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for words in (
-            ("update", "-qq"),
-            (
-                "install",
-                "-qq",
-                "--yes",
-                "--no-install-recommends",
-                "chromium",
-                "fonts-dejavu",
-                "fonts-liberation",
-            ),
-        ):
-            subprocess.run(
-                ["apt-get", *words], env=environ, check=True, stdout=subprocess.DEVNULL, timeout=280
-            )
-        found = shutil.which("chromium")
+    with LOCK.open("w") as lock:  # of several workers one installs, and the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = _found()
+        if found is None and os.environ.get("CI") == "true" and os.geteuid() == 0 and shutil.which("apt-get"):
+            _install()
+            found = _found()
     if found is None:
         raise Unavailable("no Chromium here: apt-get install chromium")
     return found
+
+
+def _found() -> str | None:
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def _install() -> None:
+    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for words in (("update", "-qq"), ("install", "-qq", "--yes", "--no-install-recommends", *PACKAGES)):
+        subprocess.run(["apt-get", *words], env=environ, check=True, stdout=subprocess.DEVNULL, timeout=240)
 
 
 class Browser:

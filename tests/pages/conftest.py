@@ -1,10 +1,11 @@
 """What the tests of shown pages share: a browser, and a page for each lab, made by its smoke run."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,23 +31,28 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
-    """Return the page that a lab's smoke run leaves. Each lab runs once, when its page is first asked for."""
+def page_of(smoke_pages: Path, tmp_path_factory: pytest.TempPathFactory) -> PageOf:
+    """Return the page that a lab's smoke run leaves. Where no test has run the lab yet, it runs, once for all processes."""
 
-    @cache
     def page(number: int) -> Path:
-        home = tmp_path_factory.mktemp(f"lab{number:02d}")
-        folder = (
-            checkout_with(TINY, "lab99_tiny_things.py", home / "checkout") if number == TINY_NUMBER else ROOT
-        )
-        own = ["--", "--loud"] if number == TINY_NUMBER else []
-        words = [sys.executable, "-m", "labs", "run", str(number), "--smoke", *own]
-        environ = {**os.environ, "LABS_HOME": str(home)}
-        ended = subprocess.run(
-            words, cwd=folder, env=environ, capture_output=True, text=True, timeout=240, check=False
-        )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        (found,) = home.glob("runs/lab*/*/report.html")
-        return found
+        kept = smoke_pages / f"lab{number:02d}.html"
+        with kept.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                shutil.copy(_run(number, tmp_path_factory.mktemp(kept.stem)), kept)
+        return kept
 
     return page
+
+
+def _run(number: int, home: Path) -> Path:
+    tiny = number == TINY_NUMBER
+    folder = checkout_with(TINY, "lab99_tiny_things.py", home / "checkout") if tiny else ROOT
+    words = [sys.executable, "-m", "labs", "run", str(number), "--smoke", *(["--", "--loud"] if tiny else [])]
+    environ = {**os.environ, "LABS_HOME": str(home)}
+    ended = subprocess.run(
+        words, cwd=folder, env=environ, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (found,) = home.glob("runs/lab*/*/report.html")
+    return found

@@ -63,7 +63,7 @@ def test_an_arrow_that_leads_nowhere_is_refused() -> None:
             Cells([Row("", ["0", "1", "2"])], [arrow])
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     st.lists(st.integers(1, 30), min_size=1, max_size=3).flatmap(
         lambda sizes: st.tuples(
