@@ -138,6 +138,14 @@ class World:
         """Return the longest of all ranks' durations, so that all decide alike how often to repeat."""
         return float(max(self.gather("seconds", seconds)))
 
+    def part_ways(self) -> None:
+        """Let rank 0, which may keep the store, be the last to go: the others say that they have read all that they need."""
+        if self.store is not None:
+            keys = [f"parted/{rank}" for rank in range(self.size)]
+            self.store.set(keys[self.rank], "")
+            if self.first:
+                self._await("the end", keys)
+
     @contextmanager
     def group(self) -> Iterator[None]:
         """Open torch's default process group for the length of a run: NCCL for GPUs where there are any, gloo for the CPU."""

@@ -25,6 +25,7 @@ def show_matrices(import_names: list[str], world: World | None = None) -> int:
         highlight=False, emoji=False, quiet=not world.first, width=None if sys.stdout.isatty() else 120
     )
     shown = [_shown(load(name), world, console) for name in import_names]
+    world.part_ways()
     return 0 if all(shown) else 1
 
 

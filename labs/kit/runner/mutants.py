@@ -149,13 +149,16 @@ class Bench:
         return self.run(RunContext(timer=same_arms, cache=StepCache(self.memory), only=parts))
 
     def run(self, context: RunContext, limit_s: float = 0.0) -> record.Run:
-        """Run the lab once; what breaks on one rank is broken for all. `limit_s` bounds its own work, by default the patience."""
+        """Run the lab once; what breaks on one rank is broken for all.
+
+        `limit_s` bounds this process's own work, and how long it waits for another rank; by default the patience does.
+        """
         self.runs += 1
         limit_s = limit_s or self.patience_s
         own = self.world.with_prefix(
             f"run-{self.runs}",
-            agree_s=self.patience_s or self.world.agree_s,
-            collective_s=self.patience_s or self.world.collective_s,
+            agree_s=limit_s or self.world.agree_s,
+            collective_s=limit_s or self.world.collective_s,
         )
         with time_limit(limit_s) if limit_s else nullcontext():
             notes = rehearse(self.lesson, self.cfg, replace(context, world=own), smoke=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,40 +11,38 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
+from torch.distributed import DistNetworkError
 
 from labs.kit.distributed.world import World, leave
 from labs.kit.runner.edits import Edit
-from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.matrix import JSON
 from labs.kit.runner.mutants import DoesNotHold, load
 from labs.kit.runner.systematic import Survey, counted, survey
 
+CRASHED = 128 + signal.SIGABRT  # the exit status of who lost a rank, as of that rank
 STREAMS = (1, 2)
 
 
-def show_surveys(import_names: list[str], world: World | None = None) -> int:
-    """Edit the exercises of these labs and show what became of it; return 0 where enough was noticed in each."""
-    world = world or World()
-    shown = [_shown(load(name), world) for name in import_names]
-    return 0 if all(shown) else 1
+def show_survey(import_name: str, world: World | None = None, kept: Path | None = None) -> int:
+    """Edit the exercises of a lab and show what became of it; return 0 where enough was noticed.
 
-
-def _shown(lesson: Lesson, world: World) -> bool:
-    """Show one lab's survey; return whether all is as it should be."""
+    What an earlier process has `kept` in a file is not tried again.
+    """
+    lesson, world = load(import_name), world or World()
     console = Console(
         highlight=False, emoji=False, quiet=not world.first, width=None if sys.stdout.isatty() else 120
     )
     try:
         with silence() as terminal, Console(file=terminal, quiet=console.quiet).status("") as status:
             lab = f"lab {lesson.entry.number:02d}"
-            result = survey(lesson, world, lambda text: status.update(f"[dim]{lab}: {escape(text)}[/]"))
+            result = survey(lesson, world, lambda text: status.update(f"[dim]{lab}: {escape(text)}[/]"), kept)
     except DoesNotHold as error:
         console.print(escape(str(error)), style="bold red", soft_wrap=True)
-        return False
+        return 1
     _show(result, console)
     if world.first and (target := os.environ.get(JSON)):
         Path(target).write_text(json.dumps(_as_json(result)), encoding="utf-8")
-    return result.fine
+    return 0 if result.fine else 1
 
 
 @contextmanager
@@ -117,5 +116,18 @@ def _as_json(result: Survey) -> dict[str, Any]:
     }
 
 
+def _main(import_name: str, kept: str) -> int:
+    """Show the survey as one of several ranks, or alone. Who loses the others has nothing to add to what is said of them."""
+    try:
+        world = World.from_environment()
+        status = show_survey(import_name, world, Path(kept))
+        world.part_ways()
+        return status
+    except DistNetworkError:
+        return CRASHED
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
 if __name__ == "__main__":
-    leave(show_surveys(sys.argv[1:], World.from_environment()))
+    leave(_main(*sys.argv[1:]))

@@ -4,11 +4,13 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from labs import record
 from labs.kit.distributed.world import World
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.edits import Edit, compiled, edits_of
+from labs.kit.runner.journal import Journal
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.limits import OutOfTime, memory_limit
 from labs.kit.runner.marks import Equivalent, marks_of
@@ -16,7 +18,7 @@ from labs.kit.runner.mutants import Bench, Edited, in_own_process, until_one_fai
 from labs.kit.runner.step_cache import Key, StepCache
 
 ENOUGH = 0.95  # so much of the edits that matter must be noticed
-PATIENCE_S = 5.0  # at the least, what a run with an edit may work before it counts as endless …
+PATIENCE_S = 5.0  # at the least, for how long a run with an edit may work, or wait for another rank …
 PATIENCE = 4  # … and at the least so many times what the same parts took without one
 MORE_BYTES = 4 * 2**30  # what a run with an edit may take in addition: twice what a whole lab may
 RAISED, ENDLESS, OTHER_TYPE = "it raised", "it did not end", "it returned another type"
@@ -26,6 +28,15 @@ GUARDS: tuple[Callable[[Function], Function], ...] = ()
 
 class OtherType(Exception):
     """An edited step returned something of another type than the lab's own."""
+
+
+# How it is told what became of a run: the words in its error.
+WAYS = {
+    f" {OutOfTime.__name__}: ": ENDLESS,
+    f" {OtherType.__name__}: ": OTHER_TYPE,
+    "Timed out waiting": ENDLESS,
+    " did not reach ": ENDLESS,
+}
 
 
 @dataclass(frozen=True)
@@ -87,21 +98,30 @@ class Survey:
 
 
 def survey(
-    lesson: Lesson, world: World | None = None, progress: Callable[[str], None] = lambda text: None
+    lesson: Lesson,
+    world: World | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+    kept: Path | None = None,
 ) -> Survey:
     """Judge every edit of the lab's exercises on its smoke Config. Raises DoesNotHold where the lab itself does not hold there,
     before the edits or, because of what they left behind, after them.
 
-    With several processes all of them go through the edits together.
+    With several processes all of them go through the edits together. What is `kept` in a file need not be judged again.
     """
+    world = world or World()
     progress("the lab itself")
-    judge = _Judge(lesson, world or World())
+    judge = _Judge(lesson, world)
+    journal = Journal(kept, world)
     names = [name for name in lesson.exercises.values() if name not in judge.elsewhere]
     edits = [edit for name in names for edit in edits_of(lesson.steps[name])]
     judged = []
     for place, edit in enumerate(edits, 1):
         progress(f"{place} of {len(edits)}: {edit.step}, {edit.old} → {edit.new}")
-        judged.append(Judged(edit, judge(edit)))
+        if (noticed := journal.known(edit)) is None:
+            journal.begin(edit)
+            noticed = judge(edit)
+            journal.end(edit, noticed)
+        judged.append(Judged(edit, noticed))
     progress("the lab itself once more")
     judge.bench.reference()
     file = str(lesson.entry.path.name) if lesson.entry.path else ""
@@ -179,8 +199,7 @@ def _noticed(notes: record.Run) -> str:
         return failed[0]
     if notes.status != "broke":
         return ""
-    ways = {f" {OutOfTime.__name__}: ": ENDLESS, f" {OtherType.__name__}: ": OTHER_TYPE}
-    return next((way for name, way in ways.items() if name in notes.error), RAISED)
+    return next((way for words, way in WAYS.items() if words in notes.error), RAISED)
 
 
 def _place(entry: Equivalent) -> tuple[str, str, str]:

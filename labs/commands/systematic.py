@@ -1,0 +1,35 @@
+"""Have a lab's systematic edits judged to their end, in as many processes, one after the other, as that takes."""
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from labs import launch
+from labs.catalog import Entry
+
+MODULE = "labs.kit.runner.survey"
+ENDED_BY_A_SIGNAL = 128
+ASKED_FOR = (128 + 2, 128 + 15)  # SIGINT and SIGTERM: no edit did that
+
+
+def surveyed(entry: Entry, processes: int) -> int:
+    """Run a lab's survey; where an edit ends the very process, go on behind it in a new one. Return the exit status."""
+    with TemporaryDirectory() as folder:
+        journal = Path(folder) / "journal"
+        known = 0
+        while True:
+            status = _run(entry, journal, processes)
+            before, known = known, journal.stat().st_size if journal.exists() else 0
+            if status <= ENDED_BY_A_SIGNAL or status in ASKED_FOR or known <= before:
+                return status
+            print("an edit ended the process: the others are tried in a new one", file=sys.stderr)
+
+
+def _run(entry: Entry, journal: Path, processes: int) -> int:
+    words = (entry.import_name, str(journal))
+    if entry.distributed:
+        spec = launch.RunSpec(entry.number, MODULE, "local", None, procs=processes, flags=words)
+        return launch.LAUNCHERS["local"].submit(spec)
+    status = subprocess.run([sys.executable, "-m", MODULE, *words], check=False).returncode
+    return status if status >= 0 else ENDED_BY_A_SIGNAL - status
