@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from labs import record
-from labs.home import read_json
+from labs.files import read_json
 from labs.kit.display.prose import inline
 from labs.kit.display.screen import Screen
 from labs.kit.runner.lesson import Lesson
