@@ -3,10 +3,12 @@
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from labs import catalog
+from labs import catalog, record
+from labs.report import index
 from tests.pages.browser import Browser
 from tests.pages.conftest import CHECKS, TINY_NUMBER, PageOf
 
@@ -100,3 +102,35 @@ def characters() -> frozenset[int]:
 
     fonts = ("DejaVu Sans", "DejaVu Sans Mono", "DejaVu Serif")
     return frozenset().union(*(frozenset(FT2Font(findfont(font)).get_charmap()) for font in fonts))
+
+
+def test_the_index_is_as_good(browser: Browser, labs_home: Path) -> None:
+    verdicts: tuple[record.Verdict, ...] = ("held", "failed", "not measured here")
+    claims = [
+        record.Claim(id=f"01.c{place}", text="t", kind="count", verdict=verdict)
+        for place, verdict in enumerate(verdicts)
+    ]
+    statuses: tuple[record.Status, ...] = ("held", "broke", "failed")
+    for status in statuses:
+        run = record.Run(
+            lab=1, title="A lab", module="labs.m1_tensors.lab01", launcher="slurm", nodes=2, procs=2, status=status, smoke=True,
+            started="2030-01-02T12:00:00+01:00", config={}, claims=claims,
+        )  # fmt: skip
+        folder = labs_home / "runs" / "lab01" / f"2030-01-02T12-00-00-{status}"
+        folder.mkdir(parents=True)
+        run.save(folder)
+    (labs_home / "runs" / "lab01" / "nothing-that-can-be-read-in-a-folder-with-a-rather-long-name").mkdir()
+    page, _ = index.write()
+    for width in WIDTHS:
+        assert complaints(browser, page, "openAll() || checks.cutOff()", width) == []
+    for scheme in SCHEMES:
+        assert complaints(browser, page, f"openAll() || checks.faint({CONTRAST})", 900, scheme) == []
+    assert complaints(browser, page, "openAll() || checks.empty()", 900) == []
+    assert [
+        link for link in browser.value("[...document.links].map(link => link.href)") if not there(link)
+    ] == []
+
+
+def there(address: str) -> bool:
+    path, _, _ = unquote(urlsplit(address).path).partition("#")
+    return Path(path).exists()
