@@ -91,8 +91,9 @@ def detail(claim: Claim) -> list[str]:
     """Return what was measured, the bound it is held against, and why it failed, each said once."""
     lines = [wording.detail(claim)]
     bound = wording.bound_in_words(claim.bound, claim.unit)
+    said = bound in lines[0] or wording.bound_in_words(claim.bound) in lines[0]
     proved = claim.verdict == "held" and claim.bound.want is not None  # the value is the bound
-    if bound not in lines[0] and not proved:
+    if not said and not proved:
         lines.append(f"bound: {bound}")
     if claim.verdict == "failed" and claim.reason not in lines[0]:
         lines.append(claim.reason)

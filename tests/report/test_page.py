@@ -125,6 +125,25 @@ def test_a_run_of_the_earlier_form_is_a_page_too(run_folder: Path, examined: Exa
     assert re.search(r"Look at it.*Long\..*return 3.*it held.*01\.old.*3, = 3", read.text, re.DOTALL)
 
 
+@pytest.mark.parametrize(
+    ("shown", "bound", "verdict", "lines"),
+    [
+        ("9 bytes", record.Bound(want=9), "held", ["9 bytes"]),
+        ("8 bytes", record.Bound(want=9), "failed", ["8 bytes", "bound: exactly 9 bytes"]),
+        ("9 bytes, at least 8 and at most 10", record.Bound(at_least=8, at_most=10), "held", ["9 bytes, at least 8 and at most 10"]),
+        ("3, = 3", record.Bound(text="= 3"), "held", ["3, = 3"]),
+        ("difference 0", record.Bound(tolerance=0.5), "held", ["difference 0", "bound: allowed 0.5"]),
+    ],
+)  # fmt: skip
+def test_value_and_bound_are_said_once(
+    shown: str, bound: record.Bound, verdict: record.Verdict, lines: list[str]
+) -> None:
+    claim = record.Claim(
+        id="01.x", text="t", kind="bytes", verdict=verdict, shown=shown, bound=bound, unit="bytes"
+    )
+    assert page.detail(claim) == lines
+
+
 def test_a_table_is_wide_where_its_words_do_not_fit() -> None:
     narrow = record.Table(
         title="t", columns=["a", "b"], rows=[["many short words in a long cell, one after another", "1"]]
