@@ -28,10 +28,11 @@ ALLOWED = {
     "use",
 }
 PIXELS = 96  # an image of so few is shown pixel by pixel
-OWN_INK = (  # matplotlib draws in black on white, and the kit in a paper and a warning colour of its own: let the page decide
+# matplotlib draws in black on white, and the kit in a paper and a warning colour of its own: let the page decide, or the notebook.
+OWN_INK = (
     (re.compile(r"#000000|\bblack\b"), "currentColor"),
-    (re.compile(r"#a3231b"), "var(--failed)"),
-    (re.compile(r"#fdfcf9"), "var(--paper)"),
+    (re.compile(r"#a3231b"), "var(--failed, var(--jp-error-color1, #a3231b))"),
+    (re.compile(r"#fdfcf9"), "var(--paper, var(--jp-layout-color0, #fdfcf9))"),
     (re.compile(r"fill: #ffffff(; stroke: #ffffff)?(?=;|$)"), "fill: none"),
     (re.compile(r"font-family:[^;]*;? ?"), ""),
 )
@@ -46,7 +47,8 @@ def drawing(thing: Figure | Picture | Diagram, folder: Path, name: str) -> Marku
         root = ElementTree.fromstring(path.read_bytes())
     except (OSError, ElementTree.ParseError):
         return Markup()
-    size = {"viewBox": root.get("viewBox", ""), "style": f"max-width: {root.get('width', '100%')}"}
+    style = f"max-width: {root.get('width', '100%')}; fill: currentColor"  # what has no colour, matplotlib means to be black
+    size = {"viewBox": root.get("viewBox", ""), "style": style}
     drawn = Element(
         "svg", {"class": thing.type, **size, "role": "img", "aria-labelledby": f"{name}-title {name}-desc"}
     )
@@ -67,7 +69,7 @@ def _clean(parent: Element, name: str) -> Iterator[Element]:
         copy.tail = child.tail if tag == "tspan" else None
         copy.extend(_clean(child, name))
         if tag == "image" and float(child.get("width", "0")) <= PIXELS:
-            copy.set("class", "pixels")
+            copy.set("style", f"{copy.get('style', '')}; image-rendering: pixelated".lstrip("; "))
         yield copy
 
 

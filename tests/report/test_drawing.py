@@ -20,7 +20,7 @@ FIGURE = Figure(
 def test_a_figure_takes_the_pages_ink_and_font(run_folder: Path) -> None:
     html = drawing(FIGURE, run_folder, "thing-1-2")
     assert html.startswith(
-        '<svg class="figure" viewBox="0 0 10 10" style="max-width: 504pt" role="img" aria-labelledby="thing-1-2-title thing-1-2-desc">'
+        '<svg class="figure" viewBox="0 0 10 10" style="max-width: 504pt; fill: currentColor" role="img" aria-labelledby="thing-1-2-title thing-1-2-desc">'
         '<title id="thing-1-2-title">A &lt; B<'
     )
     assert "stroke: currentColor" in html
@@ -68,3 +68,10 @@ def test_in_words_and_in_numbers() -> None:
     table = numbers(FIGURE)
     assert table.columns == ["n", "near", "far"]
     assert table.rows == [["1", "1.25", "3"], ["2,048", "34,568", "2"]]
+
+
+def test_a_small_image_is_shown_pixel_by_pixel(run_folder: Path) -> None:
+    image = '<svg xmlns="http://www.w3.org/2000/svg"><image width="{}" height="8" href="data:image/png;base64,AAAA"/></svg>'
+    for width, shown in ((8, True), (224, False)):
+        (run_folder / "figures" / "curve.svg").write_text(image.format(width))
+        assert ("pixelated" in drawing(FIGURE, run_folder, "f")) == shown
