@@ -261,7 +261,7 @@ def vital(place: Place) -> bool:
     """Tell whether a statement is a function's last `return`, or the first that binds a name."""
     node, function = place.node, place.parents[0]
     if isinstance(node, ast.Return):
-        return isinstance(place.parent, ast.FunctionDef) and node is place.parent.body[-1]
+        return is_last(node, place.parents)
     if not isinstance(node, ast.Assign | ast.AnnAssign):
         return False
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -274,6 +274,13 @@ def vital(place: Place) -> bool:
     return not made <= before | {
         argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)
     }
+
+
+def is_last(node: ast.AST, parents: tuple[ast.AST, ...]) -> bool:
+    """Tell whether a statement ends its function, also as the end of a `with`."""
+    *outer, parent = parents
+    at_the_end = isinstance(parent, ast.FunctionDef | ast.With) and node is parent.body[-1]
+    return at_the_end and (isinstance(parent, ast.FunctionDef) or is_last(parent, tuple(outer)))
 
 
 def is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
