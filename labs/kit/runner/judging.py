@@ -19,7 +19,7 @@ NOISY = ("ratio", "stat")  # rank 0's samples are judged, and only in full runs
 class Judging(Showing):
     """The part of `Lab` that judges. `needs=` names what a claim cannot be measured without: see needs.py."""
 
-    _lesson: "Lesson"
+    lesson: "Lesson"
     _judged: list[str]
     _judged_before: bool
     has: Callable[[str], bool]
@@ -155,8 +155,8 @@ class Judging(Showing):
     @property
     def _judges(self) -> list[str]:
         """Return the steps that the next claim judges, and those that they call, by way of a class too."""
-        called = callees_of(self._judged, self._lesson.code)
-        return [*self._judged, *(name for name in called if name in self._lesson.steps)]
+        called = callees_of(self._judged, self.lesson.code)
+        return [*self._judged, *(name for name in called if name in self.lesson.steps)]
 
     def _claim(
         self, id_: str, text: str, kind: record.Kind, because: str, needs: str, judge: Callable[[], Outcome]

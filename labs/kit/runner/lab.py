@@ -37,7 +37,7 @@ class Lab(Judging):
         self.folder = context.folder
         self.smoke = notes.smoke
         self.notes = notes
-        self._lesson = lesson
+        self.lesson = lesson
         self._context = context
         self._screen = context.screen
         self._part: record.Part | None = None
@@ -55,19 +55,24 @@ class Lab(Judging):
         """Run one part of the lesson. Where what it needs is not there, its claims are noted with the reason instead."""
         if self._context.only is not None and part.__name__ not in self._context.only:
             return
-        entered = self._enter_part(part)
         begun = perf_counter()
-        if not entered.needs or self.has(entered.needs):
+        if self.enter(part):
             part(cfg, self)
-        else:
-            for sentence in sentences(part):
-                self.not_measured(sentence, f"needs {entered.needs}")
-        entered.seconds = perf_counter() - begun
+        self.notes.parts[-1].seconds = perf_counter() - begun
         self._part = None
+
+    def enter(self, part: Function) -> bool:
+        """Begin a part; return whether what it needs is there. Where not, its claims are noted with the reason."""
+        entered = self._enter_part(part)
+        if not entered.needs or self.has(entered.needs):
+            return True
+        for sentence in sentences(part):
+            self.not_measured(sentence, f"needs {entered.needs}")
+        return False
 
     def _enter_part(self, part: Function) -> record.Part:
         title, prose = title_and_prose(part)
-        names = list(self._lesson.parts)
+        names = list(self.lesson.parts)
         entered = record.Part(
             number=names.index(part.__name__) + 1 if part.__name__ in names else len(self.notes.parts) + 1,
             name=part.__name__,
@@ -146,7 +151,7 @@ class Lab(Judging):
         known = next((step for step in self.notes.steps if step.name == name), None)
         if known is None or known.helper:
             self._describe_helpers([name])
-            known = known or self._describe(name, self._lesson.steps.get(name, function), function)
+            known = known or self._describe(name, self.lesson.steps.get(name, function), function)
             known.helper = False
             self._content.append(record.StepHere(name=name))
             self._screen.step(known)
@@ -156,15 +161,15 @@ class Lab(Judging):
 
     def _describe_helpers(self, names: list[str]) -> None:
         """Note the lab's own functions and classes that this code leans on, unless they stand somewhere already."""
-        own: dict[str, Function] = {**self._lesson.steps, **self._lesson.classes, **self._lesson.parts}
+        own: dict[str, Function] = {**self.lesson.steps, **self.lesson.classes, **self.lesson.parts}
         known = {step.name for step in self.notes.steps}
         for name in callees_of(names, own):
-            if name not in known and name not in self._lesson.parts and not self._is_step(name):
+            if name not in known and name not in self.lesson.parts and not self._is_step(name):
                 self._describe(name, own[name], own[name], helper=True)
 
     def _is_step(self, name: str) -> bool:
         """Tell whether parts hand a function to `lab.step`, so that it will stand at its own place."""
-        return name in self._lesson.called_by_parts or bool(self._lesson.exercise_of(name))
+        return name in self.lesson.called_by_parts or bool(self.lesson.exercise_of(name))
 
     def _describe(self, name: str, told: Any, source: Any, *, helper: bool = False) -> record.Step:
         title, prose = title_and_prose(told)
@@ -175,8 +180,8 @@ class Lab(Judging):
             source=inspect.getsource(inspect.unwrap(source)),
             part=self._part.number if self._part else 0,
             helper=helper,
-            aside=told.__module__ != self._lesson.run.__module__,
-            exercise=self._lesson.exercise_of(name),
+            aside=told.__module__ != self.lesson.run.__module__,
+            exercise=self.lesson.exercise_of(name),
             by="learner" if name in self._context.learner else "lab",
         )
         self.notes.steps.append(step)

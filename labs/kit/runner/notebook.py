@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.display import HTML, display
 
-from labs import record
+from labs import record, wording
 from labs.files import writable
 from labs.home import Home
 from labs.kit.display.screen import Screen
@@ -20,38 +20,50 @@ from labs.kit.runner.lab import Lab
 from labs.kit.runner.session import blank, describe_machine
 from labs.report import page
 from labs.report.drawing import drawing
+from labs.report.prose import inline
 
 SIGNS = {"held": "✔", "failed": "✘", "not measured here": "–"}
 
 
 class NotebookScreen(Screen):
-    """Shows claims, tables and figures as a notebook can. Prose is not shown: it stands in the notebook already."""
+    """Shows what was measured as a notebook can. Headings, prose and questions are not shown: they stand in the notebook already."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(quiet=True)
         self.folder = folder
 
+    def part(self, part: record.Part) -> None:
+        """Show nothing; the part's heading stands above its cells."""
+
     def step(self, step: record.Step) -> None:
         """Show nothing; the step's title stands above its cell."""
 
+    def prediction(self, prediction: record.Prediction) -> None:
+        """Show nothing; the question stands above this cell."""
+
+    def answer(self, prediction: record.Prediction) -> None:
+        """Say which guess was right, once its claim has proved it."""
+        why = next(guess.why for guess in prediction.guesses if guess.text == prediction.answer)
+        _show(f"◆ the guess: {inline(prediction.answer)}. {inline(why)}")
+
+    def paragraph(self, paragraph: record.Paragraph) -> None:
+        """Show what follows from what was measured."""
+        _show(f"<p>{inline(paragraph.text)}</p>")
+
     def claim(self, claim: record.Claim) -> None:
         """Show a sentence and how it was judged."""
-        detail = claim.reason if claim.verdict == "not measured here" else claim.shown
-        because = f" – {claim.because}" if claim.because else ""
+        because = f" – {inline(claim.because)}" if claim.because else ""
         label = "" if claim.verdict == "held" else f"<b>{claim.verdict}: </b>"
-        _show(
-            f"{SIGNS[claim.verdict]} {escape(claim.text)} <code>{claim.id}</code><br><small>{label}{escape(detail + because)}</small>"
-        )
+        sentence = f"{SIGNS[claim.verdict]} {inline(claim.text)} <code>{claim.id}</code>"
+        _show(f"{sentence}<br><small>{label}{escape(wording.detail(claim))}{because}</small>")
 
     def table(self, table: record.Table) -> None:
         """Show rows under a title."""
         head = "".join(f"<th scope='col'>{escape(column)}</th>" for column in table.columns)
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows
-        )
-        _show(
-            f"<table><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in table.rows)
+        rows = "".join(f"<tr>{row}</tr>" for row in cells)
+        caption = f"<caption>{escape(table.title)}</caption>"
+        _show(f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
 
     def figure(self, figure: record.Figure) -> None:
         """Show a figure's picture."""
@@ -61,11 +73,15 @@ class NotebookScreen(Screen):
         """Show a picture."""
         self._draw(picture)
 
+    def diagram(self, diagram: record.Diagram) -> None:
+        """Show a diagram."""
+        self._draw(diagram)
+
     def listing(self, listing: record.Listing) -> None:
         """Show a program's text."""
         _show(f"<b>{escape(listing.title)}</b><pre>{escape(listing.text)}</pre>")
 
-    def _draw(self, thing: record.Figure | record.Picture) -> None:
+    def _draw(self, thing: record.Figure | record.Picture | record.Diagram) -> None:
         _show(f"<b>{escape(thing.title)}</b>{drawing(thing, self.folder, Path(thing.path).stem)}")
 
 
@@ -79,12 +95,19 @@ def begin(module: str, *, smoke: bool = False) -> tuple[Any, Lab]:
     return cfg, Lab(lesson, notes, RunContext(screen=NotebookScreen(folder), folder=folder))
 
 
+def enter(lab: Lab, name: str) -> bool:
+    """Begin a part of the lab; return whether what it needs is there. Where not, its claims are noted with the reason."""
+    return lab.enter(lab.lesson.parts[name])
+
+
 def end(lab: Lab) -> None:
     """Save the run's record and say how many claims held."""
     notes, folder = lab.notes, lab.folder
     assert folder is not None
     describe_machine(notes)
     notes.status = "failed" if notes.count("failed") else "held"
+    for part in notes.parts:
+        part.seconds = sum(step.seconds for step in notes.steps if step.part == part.number)
     notes.seconds = sum(step.seconds for step in notes.steps)
     notes.save(folder)
     page.leave(folder, notes)

@@ -1,0 +1,86 @@
+"""Read the guesses that a part asks for off its source, so that a notebook can ask before anything has run."""
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """A question, the answers that it offers with what is to be said of each, and the right one."""
+
+    question: str
+    offered: dict[str, str] = field(default_factory=dict)
+    answer: str = ""
+
+
+def asking(node: ast.AST) -> ast.Call | None:
+    """Return the call of `lab.predict` that a statement is; None where it is another."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    return call if isinstance(call, ast.Call) and ast.unparse(call.func) == "lab.predict" else None
+
+
+def read(call: ast.Call, above: Iterable[ast.stmt]) -> Guesses:
+    """Return what a call of `lab.predict` asks, with the values that Config has by default.
+
+    `above` are the statements that its words may come from. A word that only a run knows is shown as the code that makes it.
+    """
+    names = _Names(above)
+    given = dict(zip(("id_", "question", "guesses", "answer"), call.args, strict=False))
+    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    guesses = given["guesses"]
+    guesses = names.assigned.get(guesses.id, guesses) if isinstance(guesses, ast.Name) else guesses
+    pairs = zip(guesses.keys, guesses.values, strict=True) if isinstance(guesses, ast.Dict) else ()
+    offered = {names.told(key): names.told(value) for key, value in pairs if key}
+    return Guesses(names.told(given["question"]), offered, names.told(given["answer"]))
+
+
+class _Names(dict[str, Any]):
+    """What names mean, as far as it can be told without running the lab; each is worked out when it is asked for."""
+
+    def __init__(self, statements: Iterable[ast.stmt]) -> None:
+        super().__init__()
+        self.assigned: dict[str, ast.expr] = {}
+        for node in statements:
+            self.assigned |= _assignments(node)
+            if isinstance(node, ast.ClassDef) and node.name == "Config":
+                fields = _Names(node.body)
+                self["cfg"] = SimpleNamespace(**{name: fields[name] for name in fields.assigned})
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self.value(self.assigned[name])
+        return self[name]
+
+    def value(self, node: ast.expr) -> Any:
+        """Work out an expression of the lab's own code; without imports there is little that it can reach."""
+        return eval(compile(ast.Expression(node), "<guesses>", "eval"), {}, self)
+
+    def told(self, node: ast.expr) -> str:
+        """Return a text of the lab, or the code that makes it."""
+        try:
+            return str(self.value(node))
+        except Exception:  # of whatever kind: it takes a run to know it
+            return _as_written(node)
+
+
+def _assignments(node: ast.stmt) -> dict[str, ast.expr]:
+    """Return the name that a statement assigns to, if it is a single one, and what it is assigned."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    value = getattr(node, "value", None)
+    return {target.id: value for target in targets if isinstance(target, ast.Name) and value}
+
+
+def _as_written(node: ast.expr) -> str:
+    """Return an f-string with its code in the place of its values."""
+    if not isinstance(node, ast.JoinedStr):
+        return f"`{ast.unparse(node)}`"
+    text = ""
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            mark = "" if text.count("`") % 2 else "`"  # inside of code it is code already
+            text += f"{mark}{ast.unparse(part.value)}{mark}"
+        elif isinstance(part, ast.Constant):
+            text += str(part.value)
+    return text
