@@ -1,6 +1,7 @@
 """Copy the arguments of a call, so that a second function can be called with the same."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -26,11 +27,10 @@ def copied(arguments: dict[str, Any]) -> dict[str, Any]:
     copies = {}
     for name, value in arguments.items():
         try:
-            for part in parts_of(value):
-                if isinstance(part, torch.Generator):
-                    memo[id(part)] = part.clone_state()
-                elif isinstance(part, Tensor):
-                    memo[id(part)] = _twin(part, storages)
+            for part in _leaves(value):
+                memo[id(part)] = (
+                    part.clone_state() if isinstance(part, torch.Generator) else _twin(part, storages)
+                )
             copies[name] = copy.deepcopy(value, memo)
         except CannotCopy:
             raise
@@ -51,8 +51,18 @@ def _check_graph(arguments: dict[str, Any]) -> None:
     if any(base.__module__.startswith("torch.distributed")
            for module in modules for inner in module.modules() for base in type(inner).__mro__):  # fmt: skip
         raise CannotCopy("its argument is a module that lives on several processes")
-    if sum(tensor.untyped_storage().nbytes() for tensor in tensors) > LARGEST_BYTES:
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors) > LARGEST_BYTES:
         raise CannotCopy("its arguments are too large to copy")
+
+
+def _leaves(thing: Any) -> Iterator[Tensor | torch.Generator]:
+    """Yield the tensors and generators in a thing, those of its modules too."""
+    for part in parts_of(thing):
+        if isinstance(part, nn.Module):
+            yield from part.parameters()
+            yield from part.buffers()
+        else:
+            yield part
 
 
 def _twin(tensor: Tensor, storages: dict[tuple[torch.device, int], torch.UntypedStorage]) -> Tensor:

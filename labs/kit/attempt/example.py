@@ -46,6 +46,8 @@ def wrong_example(file: WorkFile, name: str) -> Finding | None:
             if got.is_as(example) or _alike(got, right) or not right.is_as(example):
                 continue  # the last of these: what the contract shows is not so on this machine
             expected = (example.exc_msg or example.want).strip()
+            if isinstance(got.value, BaseException):
+                return Finding(example.source.strip(), expected=expected, words=got.text.strip())
             words = compare(got.value, right.value).words if not example.exc_msg else ""
             return Finding(example.source.strip(), got.text.strip(), expected, words)
     return None

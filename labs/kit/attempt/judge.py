@@ -1,7 +1,7 @@
 """Judge a learner's steps: by the examples of their contracts, by what they do beside the lab's own, and by the lab's claims."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -17,7 +17,7 @@ from labs.kit.attempt.work_file import WorkFile
 from labs.kit.distributed.world import World
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
-from labs.kit.runner.marks import Mutant, marks_of
+from labs.kit.runner.marks import marks_of
 from labs.kit.runner.mutants import distinct_arms, mutated
 from labs.kit.runner.reading import callers_of
 from labs.kit.runner.step_cache import StepCache
@@ -141,7 +141,7 @@ class Judge:
         if guilty:
             case.claims = [claim.id for claim in guilty]
             case.blamed = f"claim {guilty[0].id}: {guilty[0].text} {guilty[0].reason}"
-            case.mistake = "" if fresh else self._mistake(case.name, notes)
+            case.mistake = "" if fresh else mistakes.recognized(notes, self._known_mistakes(case.name))
         elif failed and not fresh:
             case.unsure = f"claim {failed[0].id} fails here with the lab's own step, too"
         else:
@@ -166,17 +166,19 @@ class Judge:
         notes = self.runs.run({}, self.parts(name), self._cache([name]), RunContext())
         return {claim.id for claim in notes.claims if claim.verdict == "failed"}
 
-    def _mistake(self, name: str, notes: record.Run) -> str:
-        """Return the known mistake that fails in the same way."""
-        own = [mutant for mutant in self.lesson.mutants if mutant.step.__name__ == name]
+    def _known_mistakes(self, name: str) -> Iterator[tuple[str, record.Run]]:
+        """Run the lab with each known mistake of a step, as long as there is time."""
         begun = monotonic()
-
-        def tried(mutant: Mutant) -> record.Run | None:
+        for mutant in self.lesson.mutants:
+            if mutant.step.__name__ != name:
+                continue
             if self.world.agreed(monotonic() - begun) > SEARCH_S:
-                return None
-            return self.runs.run({name: mutated(mutant)}, self.parts(name), self._cache([name]), UNTIMED)
-
-        return mistakes.recognized(notes, own, tried)
+                return
+            try:
+                edited = mutated(mutant)
+            except ValueError:  # no fair edit, as `labs mutants` says
+                continue
+            yield mutant.name, self.runs.run({name: edited}, self.parts(name), self._cache([name]), UNTIMED)
 
     # The learner's functions in place ---------------------------------------------------------------------------------
 

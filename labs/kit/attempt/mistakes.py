@@ -1,24 +1,20 @@
 """Recognize a known mistake: by the claims that it fails, and by what was measured for them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from labs.kit.runner.marks import Mutant
 from labs.record import Run
 
 MOST = 0.5  # more than this share of what was measured must be the same
 NOISY = ("ratio", "stat")  # their values differ from run to run
 
 
-def recognized(notes: Run, mutants: Iterable[Mutant], run: Callable[[Mutant], Run | None]) -> str:
-    """Return the name of the mistake that explains best why claims failed, or an empty string. None from `run` ends the search."""
+def recognized(notes: Run, tries: Iterable[tuple[str, Run]]) -> str:
+    """Return the name of the mistake whose run explains best why claims failed, or an empty string."""
     best, name = MOST, ""
-    for mutant in mutants:
-        other = run(mutant)
-        if other is None:
-            break
+    for mistake, other in tries:
         if (alike := likeness(notes, other)) > best:
-            best, name = alike, mutant.name
+            best, name = alike, mistake
     return name
 
 
