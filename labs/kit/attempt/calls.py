@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from labs.kit.attempt.comparison import Finding, brief, compare, elements
 from labs.kit.attempt.copies import copied
+from labs.kit.attempt.nested import memory_of
 from labs.kit.attempt.state import Change, change, state_of
 from labs.kit.runner.lesson import Function
-from labs.kit.runner.nested import memory_of
 
 
 @dataclass(frozen=True)

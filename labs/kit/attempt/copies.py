@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from labs.kit.runner.nested import parts_of
+from labs.kit.attempt.nested import parts_of
 
 LARGEST_BYTES = 2**30  # larger arguments are not copied
 

@@ -7,9 +7,9 @@ from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, DocTestParser, Example, Outp
 from typing import Any, NamedTuple
 
 from labs.kit.attempt.comparison import Finding, compare
-from labs.kit.attempt.time_limit import TookTooLong, time_limit
 from labs.kit.attempt.work_file import WorkFile
 from labs.kit.distributed.world import World
+from labs.kit.runner.limits import OutOfTime, time_limit
 from labs.kit.runner.marks import marks_of
 
 EXAMPLE_S = 10.0  # how long one example may take
@@ -39,9 +39,9 @@ def wrong_example(file: WorkFile, name: str) -> Finding | None:
         for example in DocTestParser().get_examples(marks_of(step).contract):
             right = _tried(example, theirs, file)
             try:
-                with time_limit(EXAMPLE_S):
+                with time_limit(EXAMPLE_S, EXAMPLE_S):
                     got = _tried(example, ours, file)
-            except TookTooLong as error:
+            except OutOfTime as error:
                 return Finding(example.source.strip(), expected=example.want.strip(), words=str(error))
             if got.is_as(example) or _alike(got, right) or not right.is_as(example):
                 continue  # the last of these: what the contract shows is not so on this machine

@@ -17,9 +17,9 @@ from labs.kit.attempt.work_file import WorkFile
 from labs.kit.distributed.world import World
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
+from labs.kit.runner.limits import OutOfTime
 from labs.kit.runner.marks import marks_of
 from labs.kit.runner.mutants import distinct_arms, mutated
-from labs.kit.runner.reading import callers_of
 from labs.kit.runner.step_cache import StepCache
 
 SEARCH_S = 30.0  # how long known mistakes are tried
@@ -101,14 +101,14 @@ class Judge:
         self.file.printed.close_all()
         everywhere = self.world.gather("watched", (watcher.watched, self.file.printed.texts))
         for name, seen in watcher.watched.items():
+            ranks = [others[name] for others, _ in everywhere]
             self.cases[name].watched = replace(
                 seen,
-                smallest=_of_all([others[name].smallest for others, _ in everywhere]),
-                layout=_of_all([others[name].layout for others, _ in everywhere]),
-                changed=_of_all([others[name].changed for others, _ in everywhere]),
-                not_compared=next(
-                    (others[name].not_compared for others, _ in everywhere if others[name].not_compared), ""
-                ),
+                different=max(rank.different for rank in ranks),
+                smallest=_of_all([rank.smallest for rank in ranks]),
+                layout=_of_all([rank.layout for rank in ranks]),
+                changed=_of_all([rank.changed for rank in ranks]),
+                not_compared=next(filter(None, (rank.not_compared for rank in ranks)), ""),
             )
             if printed := next((texts[name] for _, texts in everywhere if texts.get(name)), ""):
                 self.file.printed.texts[name] = printed
@@ -116,8 +116,8 @@ class Judge:
 
     def _reaches_fresh(self, name: str) -> bool:
         """Tell whether a step, or one that calls it, does what outlives the call."""
-        steps = self.lesson.steps
-        return any(marks_of(steps[caller]).fresh for caller in callers_of(name, steps))
+        callers = self.lesson.reached_from(name) & self.lesson.steps.keys()
+        return any(marks_of(self.lesson.steps[caller]).fresh for caller in callers)
 
     # By the claims ----------------------------------------------------------------------------------------------------
 
@@ -130,7 +130,9 @@ class Judge:
         if case.raised:
             return
         if notes.status == "broke":
-            case.blamed = f"with it the {notes.error}"
+            endless = OutOfTime.__name__ in notes.error
+            stopped = f"with it the lab does not end; it was stopped after {self.runs.limit_s:.0f} s"
+            case.blamed = stopped if endless else f"with it the {notes.error}"
             return
         failed = [claim for claim in notes.claims if claim.verdict == "failed"]
         if fresh:  # it cannot run once more alone, nor the lab's own in its place
@@ -241,7 +243,7 @@ class Judge:
         which cannot run twice in one process.
         """
         steps = self.lesson.steps
-        touched = frozenset().union(*(callers_of(name, steps) for name in names))
+        touched = frozenset().union(*map(self.lesson.reached_from, names))
         if any(self.cases[name].watched.not_compared for name in names):
             touched |= {name for name, step in steps.items() if not marks_of(step).fresh}
         return StepCache(self.memory, touched)

@@ -7,11 +7,11 @@ from typing import Any
 
 from labs import record
 from labs.kit.attempt.printed import Printed
-from labs.kit.attempt.time_limit import TookTooLong, time_limit
 from labs.kit.attempt.watch import LEAST_S
 from labs.kit.distributed.world import World
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
+from labs.kit.runner.limits import OutOfTime, time_limit
 from labs.kit.runner.mutants import PATIENCE, PATIENCE_S
 from labs.kit.runner.session import blank, perform
 from labs.kit.runner.step_cache import StepCache
@@ -64,12 +64,9 @@ class Runs:
         own = replace(context, world=world, replacements=replacements, cache=cache, only=parts)
         with redirect_stdout(self.printed):
             try:
-                with time_limit(self.limit_s):
+                with time_limit(self.limit_s, self.limit_s):
                     perform(self.lesson, self.cfg, notes, own)
-            except TookTooLong as error:
-                notes.status, notes.error = "broke", f"lab {notes.lab:02d} did not go on: {error}"
-                world.leave_word(notes.error)
-            except Exception:  # `perform` has noted what broke; the log gets all of it
+            except (Exception, OutOfTime):  # `perform` has noted what broke; the log gets all of it
                 for copy in own.screen.copies:
                     copy.print(traceback.format_exc(), markup=False)
         self._agree_on(notes)

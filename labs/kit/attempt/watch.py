@@ -15,10 +15,10 @@ import torch
 from labs.kit.attempt.calls import Call, Outcome
 from labs.kit.attempt.comparison import Finding, smaller
 from labs.kit.attempt.copies import CannotCopy
-from labs.kit.attempt.time_limit import TookTooLong, time_limit
 from labs.kit.attempt.work_file import WorkFile
 from labs.kit.distributed.world import World
 from labs.kit.runner.lesson import Function
+from labs.kit.runner.limits import OutOfTime, time_limit
 
 LEAST_S = 10.0  # what every call may take …
 TIMES_LONGER = 20  # … or so many times what the lab's own step takes
@@ -98,14 +98,14 @@ class Watcher:
         self.file.printed.name = name
         with self.file.only(name):
             try:
-                with time_limit(limit_s):
+                with time_limit(limit_s, limit_s):
                     return call.on_copies(self.file.written[name])
-            except TookTooLong as error:
+            except OutOfTime as error:
                 return Outcome(error=error)
 
     def _look(self, watched: Watched, call: Call, mine: Outcome, right: Outcome) -> None:
         """Note in what both differ."""
-        if isinstance(mine.error, TookTooLong):
+        if isinstance(mine.error, OutOfTime):
             own = f"the lab's own step takes {max(right.seconds, 0.01):.2g} s"
             watched.stuck = call.finding(words=f"{mine.error}; {own}")
             return

@@ -12,8 +12,8 @@ from typing import Any
 
 from labs.errors import UsageError
 from labs.kit.attempt.printed import Printed
-from labs.kit.attempt.time_limit import TookTooLong, time_limit
 from labs.kit.runner.lesson import Function, Lesson
+from labs.kit.runner.limits import OutOfTime, time_limit
 
 LOADING_S = 60.0  # how long the file may take to load, with all that it imports
 
@@ -66,7 +66,7 @@ def _loaded(path: Path, number: int) -> tuple[dict[str, Any], set[str]]:
         stubs = _stubs_in(path)
         with time_limit(LOADING_S):
             names = _names_in(path)
-    except TookTooLong as error:
+    except OutOfTime as error:
         what = f"{path.name} cannot be loaded: {error}"
     except SyntaxError as error:
         what = f"{path.name}, line {error.lineno}: {type(error).__name__}: {error.msg}"

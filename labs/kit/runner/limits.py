@@ -1,7 +1,10 @@
 """Bounds on what may not end by itself, or may ask for more memory than there is."""
 
+import os
 import resource
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +13,12 @@ from types import FrameType
 import psutil
 
 WALL_S = 60.0  # the clock is only asked about what waits without working, so it may be generous
+AGAIN_S = 1.0  # code that catches everything is told again …
+MOST_TOLD = 5  # … and so many times at the most
+TIMERS = {
+    signal.SIGPROF: (signal.ITIMER_PROF, time.process_time),
+    signal.SIGALRM: (signal.ITIMER_REAL, time.monotonic),
+}
 
 
 class OutOfTime(BaseException):
@@ -17,29 +26,45 @@ class OutOfTime(BaseException):
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def time_limit(seconds: float, waiting_s: float | None = None) -> Iterator[None]:
     """Raise OutOfTime in what takes longer: in seconds of this process's own work, which a busy machine does not stretch.
 
-    What waits and does not work is ended by the clock, a minute later. Works in the main thread alone, and leaves an alarm that
-    was set before as it was.
+    What waits and does not work is ended by the clock, `waiting_s` later, by default a minute. What catches even this is told
+    again and again, and then the process ends. A limit around this one goes on. Only a main thread can be limited.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told = 0
 
     def out_of_time(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        told += 1
+        if told > MOST_TOLD:
+            print(
+                f"code that catches everything did not end within {seconds:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(1)
         raise OutOfTime(f"it did not end within {seconds:.0f} s")
 
-    before = {number: signal.signal(number, out_of_time) for number in (signal.SIGPROF, signal.SIGALRM)}
-    begun = time.monotonic()
-    earlier, _ = signal.setitimer(signal.ITIMER_REAL, seconds + WALL_S)
-    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+    handlers = {number: signal.signal(number, out_of_time) for number in TIMERS}
+    begun = {number: now() for number, (_, now) in TIMERS.items()}
+    limits = {signal.SIGPROF: seconds, signal.SIGALRM: seconds + (WALL_S if waiting_s is None else waiting_s)}
+    earlier = {
+        number: signal.setitimer(timer, limits[number], AGAIN_S) for number, (timer, _) in TIMERS.items()
+    }
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if earlier:
-            signal.setitimer(signal.ITIMER_REAL, max(earlier - (time.monotonic() - begun), 0.001))
+        for timer, _ in TIMERS.values():
+            signal.setitimer(timer, 0)
+        for number, (timer, now) in TIMERS.items():
+            signal.signal(number, handlers[number])
+            left_s, again_s = earlier[number]
+            if left_s:
+                signal.setitimer(timer, max(left_s - (now() - begun[number]), 0.001), again_s)
 
 
 @contextmanager
