@@ -33,7 +33,9 @@ def kept(folder: Path) -> Path:
         series={"near": [1.0, 2.0, 3.5], "far": [2.0, 2.0, 2.0]},
     )
     part = record.Part(number=1, name="p", title="Part", content=[record.StepHere(name="s"), figure])
-    opening = [figure.model_copy(update={"title": "Opening", "series": {"near": [1.0, 2.0, 3.0]}})]
+    opening: list[record.Content] = [
+        figure.model_copy(update={"title": "Opening", "series": {"near": [1.0, 2.0, 3.0]}})
+    ]
     folder.mkdir(parents=True)
     claim = record.Claim(id="01.shared", text="t", kind="exact", verdict="held")
     record.Run(**LEAST, opening=opening, parts=[part], claims=[claim]).save(folder)

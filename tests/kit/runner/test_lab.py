@@ -211,7 +211,8 @@ class Boxes:
     def lines(self) -> list[str]:
         return ["[0][1]"]
 
-    def paint(self, axes: Any) -> None: ...
+    def paint(self, canvas: Any, top: float) -> float:
+        return top
 
 
 def test_a_diagram_is_described_shown_and_drawn(

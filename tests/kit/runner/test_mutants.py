@@ -214,7 +214,7 @@ class TestBench:
         ran: list[str] = []
         for name, step in tiny.steps.items():
             monkeypatch.setitem(tiny.namespaces[0], name, noted(step, ran))
-        bench = mutants._Bench(tiny, World())
+        bench = mutants.Bench(tiny, World())
         reference = bench.reference()
         assert ran == ["numbers", "doubled", "total", "remembered", "long_row"]
         ran.clear()
@@ -225,7 +225,7 @@ class TestBench:
         assert [claim.id for claim in notes.claims if claim.verdict == "failed"] == ["99.total"]
 
     def test_the_trial_of_equal_arms_runs_only_parts_that_time_something(self, tiny: Lesson) -> None:
-        bench = mutants._Bench(tiny, World())
+        bench = mutants.Bench(tiny, World())
         bench.reference()
         assert [part.name for part in bench.with_same_arms(frozenset({"timing"})).parts] == ["timing"]
 
@@ -247,7 +247,7 @@ class TestBench:
 
         monkeypatch.setattr(mutants, "rehearse", seen)
         monkeypatch.setattr(mutants, "PATIENCE", times)
-        bench = mutants._Bench(tiny, World())
+        bench = mutants.Bench(tiny, World())
         took = bench.reference().seconds
         bench.with_step("total", tiny.steps["total"])
         assert (worlds[0].agree_s, worlds[0].collective_s) == (World().agree_s, World().collective_s)
