@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from labs.m4_architecture import _lab27_helpers as helpers
 from labs.m4_architecture import lab27_gradient_checkpointing as lab
 
 
@@ -27,13 +28,13 @@ def test_from_forty_tensors_on_the_gain_is_tenfold(budget: int) -> None:
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 6])
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_the_checkpoint_by_hand_has_the_plain_gradient(length: int, dropout: float) -> None:
-    right_P = lab.gradients(6, 6, 5, 8, lab.plain, dropout)
+    right_P = lab.gradients(6, 6, 5, 8, helpers.plain, dropout)
     assert torch.equal(lab.gradients(6, length, 5, 8, lab.checkpointed_by_hand, dropout), right_P)
     assert right_P.abs().max() > 0
 
 
 def test_a_recomputation_leaves_the_dice_where_they_were() -> None:
-    model, x_RD = lab.network(2, 8, 0.5), lab.batch(5, 8)
+    model, x_RD = helpers.network(2, 8, 0.5), helpers.batch(5, 8)
     out_RD = lab.checkpointed_by_hand(model, x_RD)
     before = torch.get_rng_state()
     out_RD.sum().backward()
@@ -41,4 +42,4 @@ def test_a_recomputation_leaves_the_dice_where_they_were() -> None:
 
 
 def test_a_network_is_cut_into_segments_and_the_last_may_be_shorter() -> None:
-    assert [len(segment) for segment in lab.segments_of(lab.network(7, 4), 3)] == [3, 3, 1]
+    assert [len(segment) for segment in helpers.segments_of(helpers.network(7, 4), 3)] == [3, 3, 1]
