@@ -20,7 +20,8 @@ FIGURE = Figure(
 def test_a_figure_takes_the_pages_ink_and_font(run_folder: Path) -> None:
     html = drawing(FIGURE, run_folder, "thing-1-2")
     assert html.startswith(
-        '<svg class="figure" viewBox="0 0 10 10" style="max-width: 504pt; fill: currentColor" role="img" aria-labelledby="thing-1-2-title thing-1-2-desc">'
+        '<svg class="figure" viewBox="0 0 10 10" style="max-width: 504pt; fill: currentColor" '
+        'role="img" aria-labelledby="thing-1-2-title thing-1-2-desc">'
         '<title id="thing-1-2-title">A &lt; B<'
     )
     assert "stroke: currentColor" in html

@@ -1,6 +1,7 @@
 """Pictures as SVG."""
 
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from labs.kit.draw import figures
 from labs.kit.draw.tones import COLOURS
 from labs.record import Figure, Picture
+from tests.kit.draw.drawn import Drawn
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -82,6 +84,53 @@ def test_a_title_becomes_a_file_name(title: str, path: str) -> None:
     assert figures.file_name(title) == path
 
 
+def read(folder: Path, figure: Figure, **axes: bool) -> Drawn:
+    figures.draw(figure, folder, **{"log_x": False, "log_y": False, **axes})
+    return Drawn(folder / figure.path)
+
+
+@pytest.mark.parametrize(("log_x", "log_y"), [(False, False), (True, False), (False, True), (True, True)])
+def test_it_is_read_on_a_narrow_page(tmp_path: Path, log_x: bool, log_y: bool) -> None:
+    figure = price({"near": [0.1, 20, 3, 5000], "a series with a longer name": [2, 3, 4, 5]})
+    found = read(tmp_path, figure, log_x=log_x, log_y=log_y)
+    assert found.width == 345
+    assert min(text.size for text in found.texts) >= 9.5
+    assert found.holds_its_texts()
+    places = {text.words: text.y for text in found.texts}
+    assert places["near"] < places["<ns>"] < places["stride"], (
+        "the names of series stand above the lines, never on them"
+    )
+
+
+def test_as_many_places_are_written_as_stand_beside_one_another(tmp_path: Path) -> None:
+    sizes = [2.0**n for n in range(8, 32)]
+    figure = price({"sum": sizes}).model_copy(update={"x": sizes, "x_label": "bytes"})
+    found = read(tmp_path, figure, log_x=True, log_y=True)
+    written = sorted((text for text in found.texts if "iB" in text.words), key=lambda text: text.left)
+    assert len(written) >= 4
+    assert written[-1].words == "2 GiB", "the last place is among them"
+    assert all(one.right < other.left for one, other in pairwise(written))
+
+
+@pytest.mark.parametrize(
+    ("values", "log_y", "ticks"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], False, {"0", "1", "2", "3", "4"}),
+        ([-3.0, 2.0, 3.0, 4.0], False, {"-2", "0", "2", "4"}),
+        ([0.2, 0.5, 3.0, 9.0], True, {"0.2", "0.5", "1", "2", "5"}),
+        ([1e-3, 1.0, 10.0, 1e5], True, {"0.001", "0.1", "10", "1,000", "100,000"}),
+    ],
+)
+def test_there_are_enough_ticks(tmp_path: Path, values: list[float], log_y: bool, ticks: set[str]) -> None:
+    assert ticks <= set(read(tmp_path, price({"sum": values}), log_y=log_y).words)
+
+
+def test_what_is_no_number_leaves_a_gap(tmp_path: Path) -> None:
+    for values in ([1.0, float("nan"), 3.0, float("inf")], [float("nan")] * 4):
+        for log_y in (False, True):
+            assert read(tmp_path, price({"sum": values}), log_y=log_y).holds_its_texts()
+
+
 def grid(rows: int, columns: int) -> Picture:
     return Picture(
         title="Digits",
@@ -97,6 +146,20 @@ def test_images_stand_in_a_grid_with_named_rows_and_columns(tmp_path: Path, shap
     root = ET.parse(tmp_path / "figures" / "digits.svg").getroot()
     assert len(list(root.iter(f"{SVG}image"))) == 6
     assert all(name in texts(root) for name in ("row 0", "row 1", "ε 0", "ε 1", "ε 2"))
+
+
+def test_many_columns_have_names_that_stand_up(tmp_path: Path) -> None:
+    picture = grid(1, 12).model_copy(update={"columns": [f"original{n}" for n in range(12)]})
+    figures.draw_images(picture, [[torch.rand(3, 4)] * 12], tmp_path)
+    assert "rotate(-90" in (tmp_path / picture.path).read_text(encoding="utf-8")
+
+
+def test_wide_images_take_no_more_room_than_they_need(tmp_path: Path) -> None:
+    def height(shape: tuple[int, int]) -> float:
+        figures.draw_images(grid(4, 2), [[torch.rand(shape)] * 2] * 4, tmp_path)
+        return Drawn(tmp_path / "figures" / "digits.svg").height
+
+    assert height((4, 16)) < height((8, 8)) < height((16, 8))
 
 
 def test_a_grid_with_an_image_missing_is_refused(tmp_path: Path) -> None:
