@@ -1,1 +1,1 @@
-"""Figures, written as SVG."""
+"""Plots, pictures and diagrams, written as SVG."""

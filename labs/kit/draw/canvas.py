@@ -15,6 +15,7 @@ WIDTH = 345.0
 TEXT = 10.0
 LINE = 13.0  # from one line of text to the next
 GAP = 6.0
+MOST_OF_LABELS = 0.3  # of the width; where they need more, labels stand above what they name
 Anchor = Literal["left", "center", "right"]
 Point = tuple[float, float]
 
@@ -47,6 +48,7 @@ class Canvas:
         self.axes = axes
         self.widest_label = widest_label
         self.bottom = 0.0  # of what was painted
+        self._explained: dict[int, str] = {}
 
     def text(
         self,
@@ -106,7 +108,9 @@ class Canvas:
             )
 
     def legend(self, top: float, entries: Legend) -> float:
-        """Say what the tones mean, and return where that ends."""
+        """Say what the tones mean, unless a piece above has said it, and return where that ends."""
+        entries = {tone: text for tone, text in entries.items() if self._explained.get(tone) != text}
+        self._explained |= entries
         x, y = 0.0, top + LINE / 2
         for tone, text in entries.items():
             if x and x + 14 + width_of(text) > WIDTH:
@@ -125,7 +129,7 @@ class Canvas:
         All pieces of a diagram have the same room, so that what is alike stands one below the other.
         """
         widest = max((width_of(label) for label in labels), default=0.0)
-        if not widest or widest > WIDTH / 4:
+        if not widest or widest > MOST_OF_LABELS * WIDTH:
             return 0.0
         self.widest_label = max(self.widest_label, widest)
         return self.widest_label + GAP

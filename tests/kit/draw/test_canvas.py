@@ -25,8 +25,12 @@ def test_labels_stand_at_the_left_unless_they_are_long(labels: list[str], room: 
 def test_a_legend_goes_on_in_the_next_line() -> None:
     from matplotlib.figure import Figure
 
-    canvas = Canvas(Figure().add_subplot())
-    assert canvas.legend(10, {}) == 10
-    one = canvas.legend(0, {1: "a"})
-    assert canvas.legend(0, {1: "a", 2: "b"}) == one
-    assert canvas.legend(0, {1: "a", 2: "many words " * 8}) > 2 * one
+    def end(*legends: dict[int, str]) -> float:
+        canvas = Canvas(Figure().add_subplot())
+        return [canvas.legend(0, legend) for legend in legends][-1]
+
+    assert end({}) == 0
+    assert 0 < end({1: "a"}) == end({1: "a", 2: "b"})
+    assert end({1: "a", 2: "many words " * 8}) > 2 * end({1: "a"})
+    assert end({1: "a"}, {1: "a"}) == 0, "what was said above is not said again"
+    assert end({1: "a"}, {1: "b"}) > 0
