@@ -15,11 +15,12 @@ from labs.kit.attempt.runs import Runs
 from labs.kit.attempt.watch import Watched, Watcher
 from labs.kit.attempt.work_file import WorkFile
 from labs.kit.distributed.world import World
+from labs.kit.runner.bench import distinct_arms
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.limits import OutOfTime
 from labs.kit.runner.marks import marks_of
-from labs.kit.runner.mutants import distinct_arms, mutated
+from labs.kit.runner.mutants import mutated
 from labs.kit.runner.step_cache import StepCache
 
 SEARCH_S = 30.0  # how long known mistakes are tried

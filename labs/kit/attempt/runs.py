@@ -9,10 +9,10 @@ from labs import record
 from labs.kit.attempt.printed import Printed
 from labs.kit.attempt.watch import LEAST_S
 from labs.kit.distributed.world import World
+from labs.kit.runner.bench import PATIENCE, PATIENCE_S
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.limits import OutOfTime, time_limit
-from labs.kit.runner.mutants import PATIENCE, PATIENCE_S
 from labs.kit.runner.session import blank, perform
 from labs.kit.runner.step_cache import StepCache
 

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from labs.kit.distributed.world import World, leave
+from labs.kit.runner.bench import DoesNotHold
 from labs.kit.runner.lesson import Lesson
-from labs.kit.runner.mutants import DoesNotHold, Matrix, load, matrix
+from labs.kit.runner.mutants import Matrix, load, matrix
 
 JSON = "LABS_MATRIX"  # names a file that takes the matrix as JSON too
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -24,12 +24,15 @@ class Call:
     kwargs: dict[str, Any]
     result: Any
     versions: list[int]
+    writes: bool  # to a tensor among its arguments
 
     @classmethod
     def of(cls, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Call":
         """Make the call."""
+        before = _versions((args, kwargs))
         result = function(*args, **kwargs)
-        return cls(args, kwargs, result, _versions((args, kwargs, result)))
+        writes = before != _versions((args, kwargs))
+        return cls(args, kwargs, result, _versions((args, kwargs, result)), writes)
 
     def answers(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Tell whether a call with these arguments would return the same, and none could tell the difference."""

@@ -14,9 +14,10 @@ from rich.markup import escape
 from torch.distributed import DistNetworkError
 
 from labs.kit.distributed.world import World, leave
+from labs.kit.runner.bench import DoesNotHold
 from labs.kit.runner.edits import Edit
 from labs.kit.runner.matrix import JSON
-from labs.kit.runner.mutants import DoesNotHold, load
+from labs.kit.runner.mutants import load
 from labs.kit.runner.systematic import Survey, counted, survey
 
 CRASHED = 128 + signal.SIGABRT  # the exit status of who lost a rank, as of that rank

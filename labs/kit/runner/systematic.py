@@ -5,35 +5,41 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from labs import record
 from labs.kit.distributed.world import World
+from labs.kit.runner.bench import Bench, until_one_fails
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.edits import Edit, compiled, edits_of
 from labs.kit.runner.journal import Journal
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.limits import OutOfTime, memory_limit
 from labs.kit.runner.marks import Equivalent, marks_of
-from labs.kit.runner.mutants import Bench, Edited, in_own_process, until_one_fails
+from labs.kit.runner.mutants import Edited, in_own_process
 from labs.kit.runner.step_cache import Key, StepCache
 
 ENOUGH = 0.95  # so much of the edits that matter must be noticed
 PATIENCE_S = 5.0  # at the least, for how long a run with an edit may work, or wait for another rank …
 PATIENCE = 4  # … and at the least so many times what the same parts took without one
 MORE_BYTES = 4 * 2**30  # what a run with an edit may take in addition: twice what a whole lab may
-RAISED, ENDLESS, OTHER_TYPE = "it raised", "it did not end", "it returned another type"
-# What else judges a learner's function: each takes an edited step and returns one that raises where it finds fault.
-GUARDS: tuple[Callable[[Function], Function], ...] = ()
+RAISED, ENDLESS = "it raised", "it did not end"
+OTHER_TYPE, WROTE = "it returned another type", "it changed an argument"
 
 
 class OtherType(Exception):
     """An edited step returned something of another type than the lab's own."""
 
 
+class WroteToArgument(Exception):
+    """An edited step changed a tensor that it was given, and the lab's own does not."""
+
+
 # How it is told what became of a run: the words in its error.
 WAYS = {
     f" {OutOfTime.__name__}: ": ENDLESS,
     f" {OtherType.__name__}: ": OTHER_TYPE,
+    f" {WroteToArgument.__name__}: ": WROTE,
     "Timed out waiting": ENDLESS,
     " did not reach ": ENDLESS,
 }
@@ -160,29 +166,29 @@ class _Judge:
             yield in_own_process(self.lesson, Edited(edit.step, edit.source, told, limit_s, settle=True))
             return
         function = compiled(edit.source, step, told)
-        for guard in GUARDS:
-            function = guard(function)
         for part in parts:
             yield self.bench.run(self._context(edit.step, function, part), limit_s)
 
     def _context(self, step: str, function: Function, part: str) -> RunContext:
         context = self.bench.replacing(step, function)
-        cache = _SameTypes(self.bench.memory, self.lesson.reached_from(step), step)
+        cache = _Beside(self.bench.memory, self.lesson.reached_from(step), step)
         return replace(context, only=frozenset({part}), cache=cache, on_claim=until_one_fails)
 
 
-class _SameTypes(StepCache):
-    """Refuses what a step returns where it is of another type than in the reference run."""
+class _Beside(StepCache):
+    """Refuses a call of the edited step that returns another type than in the reference run, or writes where that did not."""
 
     def __init__(self, before: StepCache, reached: frozenset[str], step: str) -> None:
         super().__init__(before, reached)
         self.step = step
 
-    def __call__(self, key: Key, *call: object) -> object:
-        result = super().__call__(key, *call)  # type: ignore[arg-type]
-        earlier = self.before.calls.get(key) if self.before and key[1] == self.step else None
-        if earlier and type_of(result) != (wanted := type_of(earlier.result)):
+    def __call__(self, key: Key, *call: Any) -> Any:
+        result = super().__call__(key, *call)
+        right = self.before.calls.get(key) if self.before and key[1] == self.step else None
+        if right and type_of(result) != (wanted := type_of(right.result)):
             raise OtherType(f"{type_of(result)}, not {wanted}")
+        if right and self.calls[key].writes and not right.writes:
+            raise WroteToArgument
         return result
 
 

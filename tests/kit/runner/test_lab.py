@@ -12,11 +12,11 @@ from labs import record
 from labs.kit.display.screen import Screen
 from labs.kit.distributed.checkpoints import FullState
 from labs.kit.draw import diagrams
+from labs.kit.runner.bench import distinct_arms
 from labs.kit.runner.claims import Tolerance
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
-from labs.kit.runner.mutants import distinct_arms
 from labs.kit.runner.session import blank
 
 

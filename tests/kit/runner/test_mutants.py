@@ -1,7 +1,6 @@
 """Known mistakes, and the proof that claims notice them."""
 
 import dataclasses
-import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -10,26 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from labs import record
 from labs.kit import needs
-from labs.kit.distributed.world import World
-from labs.kit.runner import claims, mutants
-from labs.kit.runner.context import RunContext
+from labs.kit.runner.bench import DoesNotHold
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.marks import Mutant
-from labs.kit.runner.mutants import (
-    DoesNotHold,
-    Matrix,
-    distinct_arms,
-    matrix,
-    mutated,
-    mutated_source,
-    same_arms,
-)
-from labs.kit.runner.session import rehearse
+from labs.kit.runner.mutants import Matrix, matrix, mutated, mutated_source
 from tests.kit.runner import mutant_steps as steps
 
 CLAIMS = ("99.numbers", "99.refused", "99.doubled", "99.total", "99.remembered", "99.longer")
@@ -205,105 +190,3 @@ class TestMatrix:
 def timing_elsewhere(cfg: Any, lab: Any) -> None:
     """What cannot be timed here?"""
     lab.ratio("99.elsewhere", "t", lambda: 1, lambda: 2, at_least=2, because="b")
-
-
-class TestBench:
-    def test_only_parts_that_the_step_can_reach_are_run_and_in_them_only_what_hangs_on_it(
-        self, tiny: Lesson, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        ran: list[str] = []
-        for name, step in tiny.steps.items():
-            monkeypatch.setitem(tiny.namespaces[0], name, noted(step, ran))
-        bench = mutants.Bench(tiny, World())
-        reference = bench.reference()
-        assert ran == ["numbers", "doubled", "total", "remembered", "long_row"]
-        ran.clear()
-        notes = bench.with_step("total", noted(tiny.steps["doubled"], ran))
-        assert [part.name for part in reference.parts] == ["counting", "arithmetic", "timing", "elsewhere"]
-        assert [part.name for part in notes.parts] == ["arithmetic"]
-        assert ran == ["doubled"]
-        assert [claim.id for claim in notes.claims if claim.verdict == "failed"] == ["99.total"]
-
-    def test_the_trial_of_equal_arms_runs_only_parts_that_time_something(self, tiny: Lesson) -> None:
-        bench = mutants.Bench(tiny, World())
-        bench.reference()
-        assert [part.name for part in bench.with_same_arms(frozenset({"timing"})).parts] == ["timing"]
-
-    @pytest.mark.parametrize(
-        ("times", "patience_s"), [(4, lambda took: 20.0), (1e6, lambda took: 1e6 * took)]
-    )
-    def test_a_mutant_is_waited_for_some_times_as_long_as_the_lab_itself_took(
-        self,
-        tiny: Lesson,
-        monkeypatch: pytest.MonkeyPatch,
-        times: float,
-        patience_s: Callable[[float], float],
-    ) -> None:
-        worlds: list[World] = []
-
-        def seen(lesson: Lesson, cfg: Any, context: RunContext, *, smoke: bool) -> record.Run:
-            worlds.append(context.world)
-            return rehearse(lesson, cfg, context, smoke=smoke)
-
-        monkeypatch.setattr(mutants, "rehearse", seen)
-        monkeypatch.setattr(mutants, "PATIENCE", times)
-        bench = mutants.Bench(tiny, World())
-        took = bench.reference().seconds
-        bench.with_step("total", tiny.steps["total"])
-        assert (worlds[0].agree_s, worlds[0].collective_s) == (World().agree_s, World().collective_s)
-        assert worlds[1].agree_s == worlds[1].collective_s == patience_s(took)
-
-
-def noted(step: Callable[..., Any], ran: list[str]) -> Callable[..., Any]:
-    """Return a step that notes that it ran."""
-
-    @functools.wraps(step)
-    def noting(*args: Any, **kwargs: Any) -> Any:
-        ran.append(step.__name__)
-        return step(*args, **kwargs)
-
-    return noting
-
-
-BOUND = st.floats(0.01, 100)
-
-
-class TestInjectedSamples:
-    """A ratio must hold on samples of arms that differ, and fail on those of arms that are the same."""
-
-    @given(BOUND)
-    def test_one_bound(self, bound: float) -> None:
-        for bounds in ({"at_least": bound}, {"at_most": bound}):
-            assert self.held_by(distinct_arms, **bounds) is True
-
-    @given(st.floats(1.02, 100))
-    def test_same_arms_fail_a_claim_to_be_slower(self, bound: float) -> None:
-        assert self.held_by(same_arms, at_least=bound) is False
-
-    @given(st.floats(0.01, 0.98))
-    def test_same_arms_fail_a_claim_to_be_faster(self, bound: float) -> None:
-        assert self.held_by(same_arms, at_most=bound) is False
-
-    @given(st.floats(1, 100))
-    def test_twice_the_work_fails_a_claim_to_be_no_slower(self, bound: float) -> None:
-        assert self.held_by(same_arms, at_most=bound) is False
-
-    @given(st.floats(0.01, 1))
-    def test_half_the_work_fails_a_claim_to_be_no_faster(self, bound: float) -> None:
-        assert self.held_by(same_arms, at_least=bound) is False
-
-    @given(BOUND, st.floats(1.03, 10))
-    def test_two_bounds(self, low: float, width: float) -> None:
-        assert self.held_by(distinct_arms, at_least=low, at_most=low * width) is True
-        assert self.held_by(same_arms, at_least=low, at_most=low * width) is not True
-
-    def test_both_arms_are_run(self) -> None:
-        ran: list[str] = []
-        distinct_arms(lambda: ran.append("first"), lambda: ran.append("second"), at_least=1, at_most=None)
-        assert ran == ["first", "second"]
-
-    def held_by(
-        self, timer: Callable[..., Any], at_least: float | None = None, at_most: float | None = None
-    ) -> bool | None:
-        arms = timer(lambda: None, lambda: None, at_least=at_least, at_most=at_most)
-        return claims.ratio(*arms, at_least=at_least, at_most=at_most).held

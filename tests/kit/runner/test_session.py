@@ -8,10 +8,10 @@ import pytest
 
 from labs.kit.display.screen import Screen
 from labs.kit.runner import session
+from labs.kit.runner.bench import distinct_arms
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
-from labs.kit.runner.mutants import distinct_arms
 from labs.record import Run
 
 

@@ -12,11 +12,11 @@ import torch
 from labs.kit.distributed.world import World
 from labs.kit.runner import lesson as lessons
 from labs.kit.runner import systematic
+from labs.kit.runner.bench import Bench, DoesNotHold, until_one_fails
 from labs.kit.runner.edits import Edit, compiled
-from labs.kit.runner.lesson import Function, Lesson
+from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.marks import Equivalent, marks_of
-from labs.kit.runner.mutants import Bench, DoesNotHold, until_one_fails
-from labs.kit.runner.systematic import ENDLESS, OTHER_TYPE, RAISED, Survey, counted, survey, type_of
+from labs.kit.runner.systematic import ENDLESS, OTHER_TYPE, RAISED, WROTE, Survey, counted, survey, type_of
 from tests.conftest import checkout_with
 
 LAB = Path(__file__).parents[1] / "edited_lab.py"
@@ -88,14 +88,16 @@ HALVINGS = {
     "steps += 1 → steps += 0": "97.halvings",
     "steps += 1 → steps += 2": "97.halvings",
 }
+WHOLE = "x_N.contiguous().clone().mul_(3)"
 TRIPLED = {
-    "x_N.clone().mul_(3) → x_N.clone()": "97.tripled",
-    "x_N.clone().mul_(3) → x_N.clone().mul_()": RAISED,
-    "x_N.clone() → x_N": "",
-    "x_N.clone().mul_(3) → x_N.clone().mul_(2)": "97.tripled",
-    "x_N.clone().mul_(3) → x_N.clone().mul_(4)": "97.tripled",
-    "x_N.clone().mul_(3) → x_N.clone().mul_(0)": "97.tripled",
-    "x_N.clone().mul_(3) → x_N.clone().mul_(1)": "97.tripled",
+    f"{WHOLE} → x_N.contiguous().clone()": "97.tripled",
+    f"{WHOLE} → x_N.contiguous().clone().mul_()": RAISED,
+    "x_N.contiguous().clone() → x_N.contiguous()": WROTE,
+    "x_N.contiguous() → x_N": "",
+    f"{WHOLE} → x_N.contiguous().clone().mul_(2)": "97.tripled",
+    f"{WHOLE} → x_N.contiguous().clone().mul_(4)": "97.tripled",
+    f"{WHOLE} → x_N.contiguous().clone().mul_(0)": "97.tripled",
+    f"{WHOLE} → x_N.contiguous().clone().mul_(1)": "97.tripled",
 }
 
 
@@ -107,22 +109,22 @@ def test_what_noticed_each_edit_and_what_nothing_noticed(
     result = survey(only(edited, "halvings", "tripled"), progress=told.append)
     assert noticed(result, "halvings") == HALVINGS
     assert noticed(result, "tripled") == TRIPLED
-    assert [edit.place for edit in result.survivors] == [("tripled", "x_N.clone()", "x_N")]
-    assert (result.share, result.fine) == (23 / 24, True)
-    assert counted(result) == {"97.halvings": 11, ENDLESS: 5, "97.tripled": 5, RAISED: 2}
+    assert [edit.place for edit in result.survivors] == [("tripled", "x_N.contiguous()", "x_N")]
+    assert (result.share, result.fine) == (24 / 25, True)
+    assert counted(result) == {"97.halvings": 11, ENDLESS: 5, "97.tripled": 5, RAISED: 2, WROTE: 1}
     assert told[0] == "the lab itself"
-    assert told[-2] == "24 of 24: tripled, x_N.clone().mul_(3) → x_N.clone().mul_(1)"
+    assert told[-2] == f"25 of 25: tripled, {WHOLE} → x_N.contiguous().clone().mul_(1)"
 
 
 def test_less_than_enough_is_not_fine_and_an_equivalent_edit_does_not_count(edited: Lesson) -> None:
     lesson = only(edited, "tripled")
     result = survey(lesson)
-    assert (result.share, result.fine) == (6 / 7, False)
-    listed = Equivalent(edited.steps["tripled"], "x_N.clone()", "x_N", "no claim looks at what came in")
+    assert (result.share, result.fine) == (7 / 8, False)
+    listed = Equivalent(edited.steps["tripled"], "x_N.contiguous()", "x_N", "it is contiguous")
     forget(edited)
     result = survey(listing(lesson, listed))
     assert [(edit.place, why) for edit, why in result.equivalent] == [
-        (("tripled", "x_N.clone()", "x_N"), "no claim looks at what came in")
+        (("tripled", "x_N.contiguous()", "x_N"), "it is contiguous")
     ]
     assert (result.survivors, result.share, result.faults, result.fine) == ([], 1.0, [], True)
 
@@ -131,15 +133,15 @@ def test_less_than_enough_is_not_fine_and_an_equivalent_edit_does_not_count(edit
     ("old", "new", "fault"),
     [
         ("x_N.clones()", "x_N", "no edit reads so"),
-        ("x_N.clone().mul_(3)", "x_N.clone()", "it is not equivalent, 97.tripled noticed it"),
-        ("x_N.clone().mul_(3)", "x_N.clone().mul_()", "it is not equivalent, it raised noticed it"),
+        (WHOLE, "x_N.contiguous().clone()", "it is not equivalent, 97.tripled noticed it"),
+        (WHOLE, "x_N.contiguous().clone().mul_()", "it is not equivalent, it raised noticed it"),
     ],
 )
 def test_a_listed_edit_that_is_none_or_that_is_noticed_is_a_fault(
     edited: Lesson, old: str, new: str, fault: str
 ) -> None:
     step = edited.steps["tripled"]
-    fine = Equivalent(step, "x_N.clone()", "x_N", "no claim looks at what came in")
+    fine = Equivalent(step, "x_N.contiguous()", "x_N", "it is contiguous")
     result = survey(listing(only(edited, "tripled"), fine, Equivalent(step, old, new, "it is not")))
     assert result.faults == [f"EQUIVALENT tripled, {old} → {new}: {fault}"]
     assert (result.share, result.fine) == (1.0, False)
@@ -192,22 +194,6 @@ def test_what_a_step_returns_or_asks_for_counts_too(
 )
 def test_types_are_named_down_to_the_items_of_tuples(thing: Any, name: str) -> None:
     assert type_of(thing) == name
-
-
-def test_what_judges_a_learner_can_judge_an_edit(edited: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refusing(step: Function) -> Function:
-        def refused(x_N: torch.Tensor) -> Any:
-            before = x_N.clone()
-            result = step(x_N)
-            if not torch.equal(before, x_N):
-                raise ValueError("it changed its argument x_N")
-            return result
-
-        refused.__name__ = step.__name__
-        return refused
-
-    monkeypatch.setattr(systematic, "GUARDS", (refusing,))
-    assert noticed(survey(only(edited, "tripled")), "tripled") == {**TRIPLED, "x_N.clone() → x_N": RAISED}
 
 
 def test_a_step_that_no_claim_judges_here_is_not_edited(edited: Lesson) -> None:
