@@ -17,6 +17,7 @@ STAND_IN = {
     "kit/distributed/subgroup": "kit/distributed/test_shards.py, whose ranks are started by it and note what they see",
     "kit/measure/traffic": "kit/distributed/test_shards.py: only between ranks there is traffic",
     "kit/runner/context": "kit/runner/test_lab.py: it only carries values",
+    "kit/runner/edit_rules": "kit/runner/test_edits.py: a rule is seen by the edits that it makes",
     "kit/topics/tasks": "contract/test_run.py: only what labs compute with it can tell whether a task is learnt",
     "launch/devices": "launch/test_docker.py: which GPUs a container gets is seen in its command",
     "launch/orphan_guard": "launch/test_node.py, with real processes that lose their parent",

@@ -1,0 +1,78 @@
+"""`labs mutants N --systematic`, with several processes, also where an edit ends one of them or leads one astray."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labs import catalog
+from labs.commands import systematic
+from tests.conftest import TINY, Command, checkout_with
+
+TESTS = TINY.parent
+HANGING_S = 280  # a guard against hangs, within that of pytest; three launches of three processes take a while on a busy machine
+
+
+def test_edits_that_end_a_rank_or_let_others_wait_for_it_are_noticed_and_all_others_judged(
+    tmp_path: Path,
+) -> None:
+    checkout = checkout_with(TESTS / "crashing_lab.py", "lab96_crashes.py", tmp_path / "checkout")
+    target = tmp_path / "survey.json"
+    command = [sys.executable, "-m", "labs", "mutants", "96", "--systematic"]
+    environment = {**os.environ, "LABS_MATRIX": str(target)}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=HANGING_S, env=environment, cwd=checkout, check=False
+    )
+    found = json.loads(target.read_text(encoding="utf-8"))
+    assert {f"{edit['old']} → {edit['new']}": edit["noticed"] for edit in found["edits"]} == {
+        "torch.tensor(number) → number": "it raised",
+        "dist.get_rank() == dist.get_world_size() → dist.get_rank() != dist.get_world_size()": "it ended the process",
+        "os.abort() → pass": "",
+        "dist.get_rank() != -1 → dist.get_rank() == -1": "96.sum",
+        "dist.get_rank() != -1 → dist.get_rank() != -2": "",
+        "dist.get_rank() != -1 → dist.get_rank() != 0": "it did not end",
+        "dist.all_reduce(total) → pass": "96.sum",
+        "total.item() → total": "it returned another type",
+    }
+    assert ended.returncode == 1
+    assert ended.stdout.splitlines()[-1] == "killed 6 of 8 that are not equivalent (75 %)"
+    assert ended.stderr.count("an edit ended the process: the others are tried in a new one") == 2
+
+
+def test_a_lab_of_one_process_is_surveyed_in_one_of_its_own(labs: Command, tiny_checkout: Path) -> None:
+    ended = labs("mutants", "99", "--systematic", cwd=tiny_checkout)
+    assert ended.returncode == 1
+    assert ended.stderr == ""
+    line = 1 + TINY.read_text(encoding="utf-8").splitlines().index("    row_N = torch.ones(count)")
+    assert f"lab99_tiny_things.py:{line} long_row: torch.ones → torch.zeros\n" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "killed 7 of 8 that are not equivalent (87 %)"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "noting", "status"),
+    [
+        ([0], True, 0),
+        ([1], True, 1),
+        ([134, 134, 1], True, 1),
+        ([139, 0], True, 0),
+        ([130], True, 130),
+        ([143], True, 143),
+        ([134], False, 134),
+    ],
+)
+def test_a_new_process_goes_on_where_one_was_ended_as_long_as_that_leads_on(
+    monkeypatch: pytest.MonkeyPatch, statuses: list[int], noting: bool, status: int
+) -> None:
+    left = list(statuses)
+
+    def run(entry: catalog.Entry, journal: Path, processes: int) -> int:
+        with journal.open("a", encoding="utf-8") as file:
+            file.write("a line\n" if noting else "")
+        return left.pop(0)
+
+    monkeypatch.setattr(systematic, "_run", run)
+    assert systematic.surveyed(next(iter(catalog.all_labs().values())), 3) == status
+    assert left == []
