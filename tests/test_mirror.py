@@ -39,6 +39,7 @@ OWED = {
 # Tests that are of no one module, and of what they are.
 OF_MANY = {
     "kit/distributed/troubles": "ranks that die or hang",
+    "kit/attempt/several_processes": "a judge, a watcher and runs, with ranks that go wrong",
     "kit/runner/parts": "what parts are in lessons, runs and records",
     "launch/rendering": "every launcher",
     "mirror": "this file",

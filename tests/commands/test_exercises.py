@@ -31,8 +31,8 @@ def test_an_exercise_from_its_stub_to_its_pass(labs: Command, tiny_checkout: Pat
         stub.replace('raise NotImplementedError("exercise 99.1")', "return 2 * x_N"), encoding="utf-8"
     )
     checked = labs("check", "99", "--smoke", cwd=tiny_checkout)
-    assert "exercise 99.1 passed" in checked.stdout
-    assert checked.returncode == 1
+    assert checked.stdout.splitlines()[0] == "99.1 doubled   passed"
+    assert checked.returncode == 0
     assert "99.1 doubled (passed)" in labs("show", "99", cwd=tiny_checkout).stdout
     assert "exercise 99.2" in labs("hint", "99", cwd=tiny_checkout).stdout
     assert labs("solution", "99.1", cwd=tiny_checkout).returncode == 0
@@ -60,8 +60,18 @@ def test_check_passes_when_all_pass_and_fails_when_one_fails(
     work.write_text(right.replace("2 *", "3 *"), encoding="utf-8")
     failed = labs("check", "99", "--smoke", cwd=tiny_checkout)
     assert failed.returncode == 1
-    assert "exercise 99.1 failed: claim 99.doubled" in failed.stdout
-    assert "a known mistake: triples" in failed.stdout
+    assert failed.stdout.startswith("99.1 doubled   the example of its contract gives something else\n")
+    assert "    claim 99.doubled: twice as much is the sum of both " in failed.stdout
+    assert "    It looks like a known mistake: triples.\n" in failed.stdout
+    assert "    next: labs hint 99.1   (3 of 3 hints left)\n" in failed.stdout
+    one = labs("check", "99.2", "--smoke", cwd=tiny_checkout)
+    assert one.returncode == 0
+    assert "99.1" not in one.stdout
+    assert one.stdout.startswith("99.2 total  passed\n")
+
+
+def test_one_exercise_that_is_not_there_is_refused(labs: Command, tiny_checkout: Path) -> None:
+    refused(labs("check", "99.7", cwd=tiny_checkout), "lab 99 has: 99.1, 99.2, 99.3")
 
 
 def test_a_learner_who_leaves_early_has_not_passed(

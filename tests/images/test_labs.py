@@ -46,7 +46,7 @@ def test_a_learners_steps_are_judged_in_a_container(stage: Stage) -> None:
     check = ("check", "1", "--smoke", "--launcher", "docker")
     assert stage.labs("exercise", "1").status == 0
     ended = stage.labs(*check)
-    assert "exercise 1.1 not written yet" in ended.out
+    assert "1.1 read_by_address  not written yet" in ended.out
     assert ended.status == 1
     (stage.home / "work" / "lab01.py").write_text(solved(1), encoding="utf-8")
     ended = stage.labs(*check)

@@ -27,20 +27,16 @@ THEME = Theme({"code": "cyan", "stress": "italic", "strong": "bold"})
 class Screen:
     """Shows a run while it happens, and copies it as plain text to `log`.
 
-    `quiet` shows nothing; `only` shows the steps of these names alone, with what follows them and the claims that judge them.
+    `quiet` shows nothing on the terminal.
     """
 
-    def __init__(
-        self, *, quiet: bool = False, only: frozenset[str] | None = None, log: TextIO | None = None
-    ) -> None:
+    def __init__(self, *, quiet: bool = False, log: TextIO | None = None) -> None:
         width = None if sys.stdout.isatty() else PLAIN_WIDTH
         self.terminal = Console(quiet=quiet, highlight=False, emoji=False, width=width, theme=THEME)
         self.copies = (
             [Console(file=log, highlight=False, emoji=False, width=PLAIN_WIDTH, theme=THEME)] if log else []
         )
         self.shown_on = ([] if quiet else [self.terminal]) + self.copies
-        self.only = only
-        self.muted = only is not None
 
     def show(self, markup: str, *, indent: int = 0, wrap: bool = True) -> None:
         """Show text in rich's markup, on the terminal and in the copy, indented and wrapped to a width that reads well."""
@@ -58,9 +54,6 @@ class Screen:
 
     def part(self, part: record.Part) -> None:
         """Show a part's heading and its argument, before it runs."""
-        self.muted = self.only is not None
-        if self.muted:
-            return
         self.show(f"\n[bold cyan]{part.number}[/] [bold]{inline(part.title)}[/]")
         above: int | None = None
         for paragraph, indent in paragraphs(part.prose):
@@ -73,17 +66,12 @@ class Screen:
 
     def step(self, step: record.Step) -> None:
         """Say what is done, before it runs."""
-        self.muted = self.only is not None and step.name not in self.only
-        if self.muted:
-            return
         badge = f"  [magenta]exercise {step.exercise}[/]" if step.exercise else ""
         badge += "  [magenta](yours)[/]" if step.by == "learner" else ""
         self.show(f"[dim]▸ {inline(step.title)}  {step.name}[/]{badge}", indent=2)
 
     def prediction(self, prediction: record.Prediction) -> None:
         """Show a question with the answers that it offers."""
-        if self.muted:
-            return
         self.show(f"\n[bold]Your guess.[/] {inline(prediction.question)}", indent=2)
         for place, guess in enumerate(prediction.guesses, 1):
             self.show(f"{place}  {inline(guess.text)}", indent=4)
@@ -91,22 +79,16 @@ class Screen:
 
     def answer(self, prediction: record.Prediction) -> None:
         """Say which guess was right, once its claim has proved it."""
-        if self.muted:
-            return
         why = next(guess.why for guess in prediction.guesses if guess.text == prediction.answer)
         self.show(f"[magenta]◆ the guess:[/] {inline(prediction.answer)}. {inline(why)}", indent=4)
 
     def paragraph(self, paragraph: record.Paragraph) -> None:
         """Show what follows from what was measured."""
-        if self.muted:
-            return
         self.show("")
         self.show(inline(paragraph.text), indent=2)
 
     def claim(self, claim: record.Claim) -> None:
         """Show a sentence and how it was judged."""
-        if self.only is not None and claim.verdict != "failed" and not self.only & set(claim.judges):
-            return
         tone = "red" if claim.verdict == "failed" else "dim"
         label = f"{claim.verdict}: " if claim.verdict != "held" else ""
         because = f" – {claim.because}" if claim.because else ""
@@ -115,8 +97,6 @@ class Screen:
 
     def table(self, table: record.Table) -> None:
         """Show rows under a title."""
-        if self.muted:
-            return
         self.show(f"[bold]{escape(table.title)}[/]", indent=4)
         grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0))
         for index, column in enumerate(table.columns):
@@ -131,8 +111,6 @@ class Screen:
 
     def figure(self, figure: record.Figure) -> None:
         """Show a figure as bars, and where its picture lies."""
-        if self.muted:
-            return
         self.show(f"[bold]{escape(figure.title)}[/]  [dim]{figure.path}[/]", indent=4)
         for line in bars(figure.x, figure.series, figure.x_label, figure.y_label):
             self.show(escape(line), indent=4, wrap=False)
@@ -140,8 +118,6 @@ class Screen:
 
     def picture(self, picture: record.Picture) -> None:
         """Say what a picture shows, and where it lies."""
-        if self.muted:
-            return
         self.show(f"[bold]{escape(picture.title)}[/]  [dim]{picture.path}[/]", indent=4)
         self.show(
             f"[dim]{escape(', '.join(picture.rows))}: {escape(', '.join(picture.columns))}[/]", indent=4
@@ -150,8 +126,6 @@ class Screen:
 
     def diagram(self, diagram: record.Diagram) -> None:
         """Show a diagram in characters, and where its picture lies."""
-        if self.muted:
-            return
         self.show(f"[bold]{escape(diagram.title)}[/]  [dim]{diagram.path}[/]", indent=4)
         for line in diagram.text:
             self.show(escape(line), indent=4, wrap=False)
@@ -159,8 +133,6 @@ class Screen:
 
     def listing(self, listing: record.Listing) -> None:
         """Show a program's text, line by line, as it stands."""
-        if self.muted:
-            return
         self.show(f"[bold]{escape(listing.title)}[/]", indent=4)
         for line in listing.text.splitlines():
             self.show(f"[dim]{escape(line)}[/]", indent=4, wrap=False)

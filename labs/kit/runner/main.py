@@ -191,7 +191,9 @@ def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, 
     assert context.folder is not None
     _save(notes, context.folder)
     if judge and not stopped:
-        status = _close_check(judge, notes.exercises, Screen())
+        talking = Screen()
+        talking.shown_on += screen.copies
+        status = _close_check(judge, notes.exercises, talking)
         print(f"kept in {_near(context.folder)}")
     else:
         status = _closing(lesson, notes, screen, context.folder)

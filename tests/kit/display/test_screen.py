@@ -214,41 +214,6 @@ def test_a_step_is_one_line_and_shows_whose_it_is(capsys: pytest.CaptureFixture[
     ]
 
 
-def test_only_some_steps_are_shown_with_what_follows_them(capsys: pytest.CaptureFixture[str]) -> None:
-    made = Screen(only=frozenset({"mine"}))
-    table = record.Table(title="A table", columns=["tensor", "sizes"], rows=[["x", "[64, 64, 64]"]])
-    made.part(part("Much prose."))
-    made.prediction(PREDICTION)
-    for name in ("other", "mine", "another"):
-        made.step(step(name))
-        made.table(table.model_copy(update={"title": f"table of {name}"}))
-    made.answer(PREDICTION)
-    made.part(part())
-    made.paragraph(record.Paragraph(text="prose of the next part"))
-    output = capsys.readouterr().out
-    assert "Look at `mine`" in output
-    assert "table of mine" in output
-    assert "other" not in output
-    assert "prose" not in output
-    assert "view" not in output
-
-
-@pytest.mark.parametrize(
-    ("verdict", "judges", "shown"),
-    [
-        ("held", ("mine",), True),
-        ("held", ("other",), False),
-        ("failed", ("other",), True),
-        ("held", ("other", "mine"), True),
-    ],
-)
-def test_only_the_claims_about_them_are_shown_and_failures(
-    capsys: pytest.CaptureFixture[str], verdict: record.Verdict, judges: tuple[str, ...], shown: bool
-) -> None:
-    Screen(only=frozenset({"mine"})).claim(claim(verdict, judges))
-    assert bool(capsys.readouterr().out) is shown
-
-
 def test_the_log_is_a_plain_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     made = terminal(monkeypatch)
     log = io.StringIO()

@@ -68,22 +68,37 @@ def test_bad_usage_leaves_nothing(tiny: Lesson, labs_home: Path, flag: str) -> N
     assert not labs_home.exists()
 
 
-def test_the_learners_steps_are_shown_and_judged(
+def test_a_learners_steps_are_judged_and_nothing_else_is_shown(
     tiny: Lesson, tmp_path: Path, labs_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps = tmp_path / "mine.py"
     steps.write_text("def doubled(x_N):\n    return x_N + x_N\n")
-    assert command(tiny, ["--smoke", "--attempt", str(steps)]) == 1
-    output = capsys.readouterr().out
-    assert "▸ Double every number  doubled  exercise 99.1  (yours)" in output
-    assert "Count from zero" not in output
-    assert "exercise 99.1 passed" in output
+    assert command(tiny, ["--smoke", "--attempt", str(steps)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said] == ["99.1", "Two", "99.2", "99.3", "kept"]
     run = only_run(labs_home)
     assert {exercise.id: exercise.judgement for exercise in run.exercises} == {
         "99.1": "passed", "99.2": "not written yet", "99.3": "not written yet",
     }  # fmt: skip
-    assert {step.name: step.by for step in run.steps if step.by == "learner"} == {"doubled": "learner"}
-    assert next("x_N + x_N" in step.source for step in run.steps if step.name == "doubled")
+    (mine,) = [step for step in run.steps if step.by == "learner"]
+    assert "x_N + x_N" in mine.source
+    (folder,) = (labs_home / "runs" / "lab99").iterdir()
+    log = (folder / "log.txt").read_text(encoding="utf-8")
+    assert "Double every number  doubled  exercise 99.1  (yours)" in log
+    assert "99.1 doubled   passed" in log
+
+
+def test_one_exercise_can_be_named(
+    tiny: Lesson, tmp_path: Path, labs_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = tmp_path / "mine.py"
+    steps.write_text("def doubled(x_N):\n    return None\n\n\ndef total(x_N):\n    return x_N.sum()\n")
+    assert command(tiny, ["--smoke", "--attempt", str(steps), "--exercise", "99.2"]) == 0
+    assert "99.1" not in capsys.readouterr().out
+    assert command(tiny, ["--smoke", "--attempt", str(steps)]) == 1
+    assert command(tiny, ["--smoke", "--attempt", str(steps), "--exercise", "99.3"]) == 1
+    with pytest.raises(UsageError, match=r"there is no exercise 99\.7; this lab has: 99\.1"):
+        command(tiny, ["--smoke", "--attempt", str(steps), "--exercise", "99.7"])
 
 
 def test_help_has_the_question_and_the_flags(tiny: Lesson, capsys: pytest.CaptureFixture[str]) -> None:
