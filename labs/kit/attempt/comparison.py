@@ -113,6 +113,7 @@ def brief(thing: Any) -> str:
 
 def _brief_tensor(tensor: Tensor) -> str:
     strides = "" if tensor.is_contiguous() else f" with strides {tensor.stride()}"
+    strides += f" at offset {tensor.storage_offset()}" if tensor.storage_offset() else ""
     if tensor.numel() <= FEW:
         return re.sub(r"\s+", " ", repr(tensor)).replace("[ ", "[") + strides
     row = tensor

@@ -48,7 +48,7 @@ class Judge:
         self._run_with([case.name for case in undecided], self.parts(*self.cases), context, notes)
         self.file.printed.close_all()
         for case in undecided:
-            self._by_claims(case, notes, alone=len(undecided) == 1)
+            self._by_claims(case, notes, [other.name for other in undecided if other is not case])
         notes.exercises = self.verdicts()
 
     def parts(self, *names: str) -> frozenset[str]:
@@ -122,12 +122,15 @@ class Judge:
 
     # By the claims ----------------------------------------------------------------------------------------------------
 
-    def _by_claims(self, case: Case, notes: record.Run, *, alone: bool) -> None:
-        """Judge one step by the run with all of them, or by one with it alone where that does not settle it."""
+    def _by_claims(self, case: Case, notes: record.Run, others: list[str]) -> None:
+        """Judge one step by the run with all of them, or by one with it alone where another may be to blame."""
         fresh = self._reaches_fresh(case.name)
-        if not alone and not fresh and (notes.status != "held" or case.raised):
+        beside = self.parts(*others) & self.parts(case.name)
+        unclear = notes.status != "held" or case.raised if beside else others and notes.status == "broke"
+        if unclear and not fresh:
             case.raised = ""
             notes = self._run_with([case.name], self.parts(case.name), RunContext())
+        notes = self._in_parts_of(case.name, notes)
         if case.raised:
             return
         if notes.status == "broke":
@@ -149,6 +152,11 @@ class Judge:
             case.unsure = f"claim {failed[0].id} fails here with the lab's own step, too"
         else:
             self._unless_unmeasured(case, notes)
+
+    def _in_parts_of(self, name: str, notes: record.Run) -> record.Run:
+        """Return the notes with no other claims than those of the parts that reach a step."""
+        parts = {part.number for part in notes.parts if part.name in self.parts(name)}
+        return notes.model_copy(update={"claims": [claim for claim in notes.claims if claim.part in parts]})
 
     def _unless_unmeasured(self, case: Case, notes: record.Run) -> None:
         """Note which of the claims that judge a step were not measured here: then nobody knows whether it is right."""

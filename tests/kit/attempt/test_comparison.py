@@ -72,6 +72,7 @@ def test_values_are_compared_where_that_is_possible(ours: Any, theirs: Any, alik
 def test_small_things_are_shown_whole_and_large_ones_by_what_they_are() -> None:
     assert brief(torch.tensor([[1.0, 2.0], [3.0, 4.0]])) == "tensor([[1., 2.], [3., 4.]])"
     assert brief(torch.arange(6).view(2, 3).t()) == "tensor([[0, 3], [1, 4], [2, 5]]) with strides (1, 3)"
+    assert brief(torch.arange(6)[2:4]) == "tensor([2, 3]) at offset 2"
     assert brief(torch.arange(400.0).view(20, 20)) == "tensor of shape (20, 20), float32: 0, 1, 2, 3 …"
     assert brief(torch.ones(2, requires_grad=True) * 2) == "tensor([2., 2.])"
     assert brief((torch.ones(1), 3)) == "(tensor([1.]), 3)"

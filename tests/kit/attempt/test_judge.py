@@ -107,6 +107,22 @@ class TestVerdicts:
         (step,) = [step for step in notes.steps if step.name == "doubled"]
         assert (step.by, "x_N + x_N" in step.source) == ("learner", True)
 
+    def test_a_wrong_step_that_shares_no_part_with_others_is_not_run_once_more(
+        self, tiny: Lesson, file: Path
+    ) -> None:
+        write(file, DOUBLED.format("4 * x_N"), LONG_ROW.format("torch.ones(count)"))
+        judge = judge_of(tiny, file)
+        kept = judge.runs.run
+        ran: list[list[str]] = []
+
+        def counted(replacements: dict[str, Any], *rest: Any, **more: Any) -> record.Run:
+            ran.append(sorted(replacements))
+            return kept(replacements, *rest, **more)
+
+        judge.runs.run = counted  # type: ignore[method-assign]
+        run_of(tiny, judge)
+        assert ran == [["doubled", "long_row"], ["doubled", "long_row"], [], ["doubled"], ["doubled"]]
+
 
 class TestCannotBeJudged:
     def test_what_only_a_ratio_judges_in_a_smoke_run(self, tiny: Lesson, file: Path) -> None:
@@ -143,6 +159,12 @@ class TestCannotBeJudged:
         found = judged(tiny, file, RIGHT[0], mood="wrong")["99.1"]
         assert found.judgement == "cannot be judged here"
         assert found.reason == "claim 99.doubled fails here with the lab's own step, too"
+
+    def test_what_another_exercises_part_lacks_is_not_held_against_it(self, tiny: Lesson, file: Path) -> None:
+        lesson = edited(tiny, "def timing(", '@needs("cuda")\ndef timing(')
+        found = judged(lesson, file, RIGHT[0], RIGHT[2])
+        assert found["99.1"].judgement == "passed"
+        assert (found["99.3"].judgement, found["99.3"].claims) == ("cannot be judged here", ["99.longer"])
 
     def test_what_no_claim_judges(self, tiny: Lesson, file: Path) -> None:
         def run(cfg: Any, lab: Any) -> None:
