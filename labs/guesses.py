@@ -3,7 +3,6 @@
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 
@@ -46,8 +45,7 @@ class _Names(dict[str, Any]):
         for node in statements:
             self.assigned |= _assignments(node)
             if isinstance(node, ast.ClassDef) and node.name == "Config":
-                fields = _Names(node.body)
-                self["cfg"] = SimpleNamespace(**{name: fields[name] for name in fields.assigned})
+                self["cfg"] = _Defaults(node, self)
 
     def __missing__(self, name: str) -> Any:
         self[name] = self.value(self.assigned[name])
@@ -63,6 +61,17 @@ class _Names(dict[str, Any]):
             return str(self.value(node))
         except Exception:  # of whatever kind: it takes a run to know it
             return _as_written(node)
+
+
+class _Defaults:
+    """A Config whose fields have the values of their defaults."""
+
+    def __init__(self, config: ast.ClassDef, names: _Names) -> None:
+        self._fields = {name: value for node in config.body for name, value in _assignments(node).items()}
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        return self._names.value(self._fields[name])
 
 
 def _assignments(node: ast.stmt) -> dict[str, ast.expr]:

@@ -207,7 +207,7 @@ def _serving_guesses(scope: list[ast.stmt]) -> list[ast.stmt]:
     used = [node for node in walked if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
     asked, elsewhere = ({name.id for name in used if (id(name) in within) is asks} for asks in (True, False))
     assignments = [node for node in scope if isinstance(node, ast.Assign | ast.AnnAssign)]
-    return [node for node in assignments if _stored(node) <= asked - elsewhere]
+    return [node for node in assignments if _stored(node) and _stored(node) <= asked - elsewhere]
 
 
 def _told(node: ast.FunctionDef) -> tuple[str, str]:
