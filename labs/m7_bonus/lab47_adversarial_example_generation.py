@@ -204,10 +204,10 @@ def one_gradient(cfg: Config, lab: Lab) -> None:
         boxed_NCHW,
         unit="pixels",
     )
-    attacked = [lab.step(fgsm, model, x_NCHW, y_N, EPSILON) for model in models]
-    rows, columns, names = fooled_digits(models[0], data, attacked[0])
+    adversarial = [lab.step(fgsm, model, x_NCHW, y_N, EPSILON) for model in models]
+    rows, columns, names = fooled_digits(models[0], data, adversarial[0])
     lab.picture("How the first network reads them before and after", rows, columns=columns, rows=names)
-    taken = [1 - accuracy(model, x_adv, y_N) for model, x_adv in zip(models, attacked, strict=True)]
+    taken = [1 - accuracy(model, x_adv, y_N) for model, x_adv in zip(models, adversarial, strict=True)]
     half = "more wrong than right is what we call fooled"
     lab.stat(
         "47.fooled", "Two of 16 grey levels fool a network on most digits.", taken, above=0.5, because=half
