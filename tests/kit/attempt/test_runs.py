@@ -10,9 +10,9 @@ from labs.kit.attempt.printed import Printed
 from labs.kit.attempt.runs import Runs
 from labs.kit.attempt.watch import LEAST_S
 from labs.kit.distributed.world import World
+from labs.kit.runner.bench import PATIENCE_S
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson
-from labs.kit.runner.mutants import PATIENCE_S
 from labs.kit.runner.step_cache import StepCache
 
 PARTS = frozenset({"counting"})
