@@ -112,6 +112,8 @@ class Lab(Judging):
 
     def _called(self, part: str, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a step for a part, or for all of them, from a seed that does not hang on which other parts are run."""
+        for handed in self._steps_among([*args, *kwargs.values()]):
+            self._enter_step(handed)
         step = self._enter_step(function)
         call = self._calls[part, step.name]
         self._calls[part, step.name] += 1
@@ -144,6 +146,13 @@ class Lab(Judging):
     def _resumed(self, step: int, text: str) -> None:
         self.notes.resumed = step
         self._screen.show(f"[bold]{escape(text)}[/]", indent=2)
+
+    def _steps_among(self, arguments: list[Any]) -> list[Function]:
+        """Return the lab's own steps that are handed to another, which will call them: its claims judge them, too."""
+        unwrapped = [getattr(argument, "func", argument) for argument in arguments]
+        names = [getattr(argument, "__name__", "") for argument in unwrapped]
+        called = self.lesson.called_by_parts | set(self.lesson.exercises.values())
+        return [step for step, name in zip(unwrapped, names, strict=True) if name in called]
 
     def _enter_step(self, function: Function) -> record.Step:
         name = function.__name__

@@ -260,3 +260,18 @@ def test_what_checkpoints_say_is_shown_and_the_step_is_in_the_record(
     assert notes.resumed == 2
     assert shown.getvalue() == "  resumed from step 2, where the checkpoint of an earlier attempt stands\n"
     assert Lab(tiny, notes, RunContext()).checkpoints(every=2).resume(FullState(model=weights)) == 0
+
+
+def taking(step: Any, value: int) -> Any:
+    """Call another step."""
+    return step(value)
+
+
+def test_a_step_that_is_handed_to_another_is_judged_with_it(
+    tiny: Lesson, lab: Lab, notes: record.Run
+) -> None:
+    row = tiny.steps["long_row"]
+    assert lab.step(taking, row, 3).tolist() == [1, 1, 1]
+    claimed(lab, "99.handed")
+    assert [step.name for step in notes.steps] == ["long_row", "taking"]
+    assert set(notes.claims[-1].judges) >= {"long_row", "taking"}
