@@ -14,6 +14,7 @@ from tests.contract.reading import (
     every_distributed_lab,
     every_lab,
     file_of,
+    functions_in,
     lesson_of,
     parts_of,
 )
@@ -51,9 +52,10 @@ def test_a_smoke_run_holds_in_little_memory_without_a_warning(
 
     # Parts and steps stand in the order in which they are read and run.
     assert [part.name for part in notes.parts] == list(parts_of(entry))
-    shown = [step.name for step in notes.steps if not step.helper]
-    assert shown == [name for name in called_steps_of(entry) if name in shown]
-    assert set(called_steps_of(entry)) - set(shown) == set(), "an exercise, or a step, that no page shows"
+    shown = {step.name: step for step in notes.steps if not step.helper}
+    assert set(called_steps_of(entry)) - shown.keys() == set(), "an exercise, or a step, that no page shows"
+    own = [shown[name].part for name in functions_in(file_of(entry)) if name in shown]
+    assert own == sorted(own), "a step stands before the part that needs it first"
 
     # Two or three guesses, each proved by a claim; one picture of the mechanism; each picture is there.
     assert 2 <= len(notes.predictions) <= 3
