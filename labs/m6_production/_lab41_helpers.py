@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from labs.kit.draw.diagrams import Edge, Graph, Node
 from labs.kit.measure.timing import in_turn
@@ -15,6 +16,7 @@ from labs.kit.topics.onnx_files import answer_or_nan, session_of
 
 VOCABULARY, HEADS, CLASSES = 64, 4, 5
 EDGES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+FREE: Any = ({0: Dim("batch"), 1: Dim("length")},)  # for the parts that are not about it
 Size = tuple[int, int]
 Draw = Callable[[int, int], Tensor]
 
@@ -46,6 +48,7 @@ class Classifier(nn.Module):
         return scores_BC
 
 
+@cache
 def network(width: int) -> nn.Module:
     """Make the classifier, with the same weights every time."""
     torch.manual_seed(41)
@@ -73,6 +76,11 @@ def binned_by_search(x_BT: Tensor) -> Tensor:
     """Find each value's bin as torch does: by halving, in log K steps."""
     bins_BT = torch.searchsorted(torch.tensor(EDGES), x_BT)
     return bins_BT
+
+
+def counting(x_BT: Tensor, edges_K: Tensor) -> Tensor:
+    """Find each value's bin by comparisons and a sum, for the files that are made around the missing operator."""
+    return (x_BT.unsqueeze(-1) > edges_K).sum(-1)
 
 
 @torch.no_grad()

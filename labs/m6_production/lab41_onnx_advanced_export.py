@@ -70,10 +70,12 @@ from labs.kit.topics.onnx_files import (
 from labs.kit.topics.quiet_libraries import quiet_libraries
 from labs.m6_production._lab41_helpers import (
     EDGES,
+    FREE,
     Draw,
     Size,
     absent_provider,
     binned_by_search,
+    counting,
     eager_answers,
     graph_of,
     latencies_us,
@@ -176,14 +178,14 @@ def one_file(cfg: Config, lab: Lab) -> None:
     An export that works for one size proves little. So ask for every batch size, and for the lengths 1 and 2
     as well.
     """
-    model, sizes = lab.once(network, cfg.width), sizes_tried(cfg.batches, cfg.longest)
+    model, sizes = network(cfg.width), sizes_tried(cfg.batches, cfg.longest)
     question = "Exported on 3 sentences without `dynamic_shapes`: what does a request of 4 get?"
     lab.predict("41.fixed", question, FIXED_GUESSES, "an error that names 4 and 3")
     proto = lab.once(exported, model, tokens, EXAMPLE, lab.step(free_dims))
     rows = [("opset", opset_of(proto)), *Counter(operators_of(proto)).most_common(6)]
     lab.table("What is in the file", ["what", "how many, or which"], rows)
     lab.equal(
-        "41.free", "The exported input has two free dims, by name.", input_shape(proto), ["batch", "length"]
+        "41.free", "The file's input has two free dims, by name.", input_shape(proto), ["batch", "length"]
     )
     expected, found = eager_answers(model, tokens, sizes), lab.step(answers, proto, tokens, sizes)
     lab.close("41.parity", "One file answers as torch does for every size.", found, expected, within=ROUNDING)
@@ -194,15 +196,14 @@ def one_file(cfg: Config, lab: Lab) -> None:
     lab.raises("41.fixed", "Without free dims the runtime refuses one sample more.", ask, Exception, refusal)
 
 
-def exported_by_tracing(work: nn.Module | Callable[[Tensor], Tensor], draw: Draw) -> tuple[bytes, list[str]]:
-    """Export by the old road, `dynamo=False` with `dynamic_axes`, and collect what it warns of."""
+def exported_by_tracing(work: Callable[[Tensor], Tensor], draw: Draw) -> bytes:
+    """Export by the old road, `dynamo=False` with `dynamic_axes`, which warns of its own age."""
     file: Any = io.BytesIO()
     axes = {"input": {0: "batch", 1: "length"}}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(as_module(work), (draw(*EXAMPLE),), file, dynamo=False, dynamic_axes=axes, **NAMES)
-    own = [warning for warning in caught if Path(warning.filename) == Path(__file__)]
-    return file.getvalue(), sorted({warning.category.__name__ for warning in own})
+    return bytes(file.getvalue())
 
 
 def average_by_loop(x_BT: Tensor) -> Tensor:
@@ -256,39 +257,25 @@ def frozen(cfg: Config, lab: Lab) -> None:
     The cures: say the loop as one operation on the whole tensor, and the branch as `torch.cond`, which
     becomes an `If` in the file, with both branches in it.
     """
-    dims, first = free_dims(), EXAMPLE[1]
-    model = lab.once(network, cfg.width)
-    single = lambda: lab.step(captured_program, model, tokens, (1, first), dims)  # noqa: E731
-    lab.raises(
-        "41.batch-one",
-        "An example batch of 1 is taken for a constant.",
-        single,
-        RuntimeError,
-        "a constant (1)",
-    )
+    first = EXAMPLE[1]
+    model = network(cfg.width)
+    single = lambda: lab.step(captured_program, model, tokens, (1, first), FREE)  # noqa: E731
+    told = "a constant (1)"
+    lab.raises("41.batch-one", "An example batch of 1 is taken for a constant.", single, RuntimeError, told)
     question = "A loop over 7 numbers was recorded by the old exporter. What does it make of 48?"
     lab.predict("41.unrolled", question, LOOP_GUESSES, "the average of the first 7")
-    unrolled, _ = lab.step(exported_by_tracing, average_by_loop, signals)
+    unrolled = lab.step(exported_by_tracing, average_by_loop, signals)
     longer = (2, cfg.longest)
     wrong, cut = lab.step(answers, unrolled, signals, (longer,)), average_by_loop(signals(*longer)[:, :first])
-    lab.close(
-        "41.unrolled",
-        "A recorded loop reads as many numbers as its example had.",
-        wrong,
-        cut,
-        within=ROUNDING,
-    )
+    lab.close("41.unrolled", "A recorded loop reads as much as its example had.", wrong, cut, within=ROUNDING)
     sizes = sizes_tried(cfg.batches, cfg.longest)
-    at_once = lab.step(exported, average_at_once, signals, EXAMPLE, dims)
-    looped = eager_answers(average_by_loop, signals, sizes)
-    found = lab.step(answers, at_once, signals, sizes)
+    at_once = lab.step(exported, average_at_once, signals, EXAMPLE, FREE)
+    branching = lab.step(exported, louder_or_softer, signals, EXAMPLE, FREE)
+    found = torch.cat([lab.step(answers, file, signals, sizes) for file in (at_once, branching)])
+    either = torch.cat([eager_answers(work, signals, sizes) for work in (average_by_loop, louder_or_softer)])
     lab.close(
-        "41.loop-cured", "One sum for the loop is right for every size.", found, looped, within=ROUNDING
+        "41.cured", "One sum and `torch.cond` are right for every size.", found, either, within=ROUNDING
     )
-    branching = lab.step(exported, louder_or_softer, signals, EXAMPLE, dims)
-    chosen = lab.step(answers, branching, signals, sizes)
-    either = eager_answers(louder_or_softer, signals, sizes)
-    lab.close("41.branch", "`torch.cond` keeps both branches in the file.", chosen, either, within=ROUNDING)
 
 
 @exercise(
@@ -327,7 +314,7 @@ def refused(work: Callable[[Tensor], Tensor], dims: Dims) -> tuple[BaseException
     return cause, report
 
 
-def cured(dims: Dims) -> dict[str, bytes]:
+def cured() -> dict[str, bytes]:
     """Export the bins in three ways around the missing operator: rewritten, decomposed and translated."""
     import onnxscript
 
@@ -338,10 +325,10 @@ def cured(dims: Dims) -> dict[str, bytes]:
         return op.ReduceSum(op.Cast(below_BTK, to=7), [-1], keepdims=0)  # 7 is int64
 
     def in_torch(edges_K: Tensor, x_BT: Tensor, **options: Any) -> Tensor:
-        return bins_by_counting(x_BT, edges_K)
+        return counting(x_BT, edges_K)
 
-    rewritten = exported(lambda x_BT: bins_by_counting(x_BT, torch.tensor(EDGES)), signals, EXAMPLE, dims)
-    captured = captured_program(as_module(binned_by_search), signals, EXAMPLE, dims)
+    rewritten = exported(lambda x_BT: counting(x_BT, torch.tensor(EDGES)), signals, EXAMPLE, FREE)
+    captured = captured_program(as_module(binned_by_search), signals, EXAMPLE, FREE)
     with quiet_libraries():
         plain = captured.run_decompositions({SEARCHSORTED: in_torch})
         decomposed = torch.onnx.export(plain, dynamo=True, **NAMES)
@@ -363,33 +350,27 @@ def missing_operator(cfg: Config, lab: Lab) -> None:
     *Translate*: write the operator in ONNX's own terms and hand it to the exporter, for when no mixture of
     torch's operators is good enough.
 
-    The numbers that we try are multiples of a quarter, so that many of them lie right on an edge.
+    We try multiples of a quarter: many lie right on an edge.
     """
-    dims, sizes = free_dims(), sizes_tried(cfg.batches, cfg.longest)
-    cause, report = lab.step(refused, binned_by_search, dims)
+    sizes = sizes_tried(cfg.batches, cfg.longest)
+    cause, report = lab.step(refused, binned_by_search, FREE)
     lab.listing("How far the export came, from its report", progress_in(report))
     missing = torch.onnx.OnnxExporterError
     lacking = re.findall(r"^- `([\w.]+)`: +No decomp", report, re.MULTILINE)
-    lab.raises(
-        "41.missing", "The search cannot be exported.", partial(raised, cause), missing, "node %searchsorted"
-    )
+    again, node = partial(raised, cause), "node %searchsorted"
+    lab.raises("41.missing", "The search cannot be exported.", again, missing, node)
     lab.say(f"The report names what has no translation: {', '.join(lacking)}.")
-    ways = lab.step(cured, dims)
-    lab.diagram(
-        "The rewritten search in the file: what became of one line of Python", graph_of(ways["rewritten"])
-    )
+    ways = lab.step(cured)
+    lab.diagram("One line of Python, as it stands in the file", graph_of(ways["rewritten"]))
     bins = eager_answers(binned_by_search, signals, sizes)
-    edges_K = torch.tensor(EDGES)
-    counted = torch.cat([lab.step(bins_by_counting, signals(*size), edges_K).flatten() for size in sizes])
-    found = [counted, *(lab.step(answers, proto, signals, sizes) for proto in ways.values())]
-    number = 4 * len(bins)
+    counted = torch.cat(
+        [lab.step(bins_by_counting, signals(*size), torch.tensor(EDGES)).flatten() for size in sizes]
+    )
+    lab.equal("41.counted", "Counting the edges below finds every bin.", counted, bins, unit="bins")
+    found = [lab.step(answers, proto, signals, sizes) for proto in ways.values()]
+    size = 3 * len(bins)
     lab.equal(
-        "41.cures",
-        "Counting and the three cures give every bin.",
-        found,
-        [bins] * 4,
-        cases=number,
-        unit="bins",
+        "41.cures", "Each of the three cures gives every bin.", found, [bins] * 3, cases=size, unit="bins"
     )
 
 
@@ -397,10 +378,8 @@ def kept_apart(proto: bytes, folder: Path) -> dict[str, int]:
     """Save a model with its weights in a file of their own, and count the bytes of both files."""
     import onnx
 
-    model, apart = (
-        onnx.load_from_string(proto),
-        dict[str, Any]({"save_as_external_data": True, "location": "weights.bin"}),
-    )
+    apart: dict[str, Any] = {"save_as_external_data": True, "location": "weights.bin"}
+    model = onnx.load_from_string(proto)
     onnx.save_model(model, folder / "model.onnx", size_threshold=1024, **apart)
     return {file.name: file.stat().st_size for file in folder.iterdir()}
 
@@ -430,7 +409,7 @@ def deployed(cfg: Config, lab: Lab) -> None:
     first provider of your list that can compute it. A provider that is not installed at all is passed over.
     People have paid for GPUs that idled for months because of this; ask the profile who computed.
     """
-    proto = lab.once(exported, lab.once(network, cfg.width), tokens, EXAMPLE, free_dims())
+    proto = lab.once(exported, network(cfg.width), tokens, EXAMPLE, FREE)
     with tempfile.TemporaryDirectory() as folder:
         sides = lab.step(kept_apart, proto, Path(folder))
         lab.table("Two files", ["file", "bytes"], list(sides.items()))
@@ -445,13 +424,8 @@ def deployed(cfg: Config, lab: Lab) -> None:
     rows = [(*node, times) for node, times in Counter(nodes).most_common(8)]
     lab.table(f"Nodes that ran, asked for {absent_provider()}", ["operator", "provider", "times"], rows)
     computed = [who for _, who in nodes]
-    lab.equal(
-        "41.fallback",
-        "A missing provider is replaced by the CPU.",
-        computed,
-        [CPU] * len(nodes),
-        unit="nodes",
-    )
+    cpu = [CPU] * len(nodes)
+    lab.equal("41.fallback", "A missing provider is replaced by the CPU.", computed, cpu, unit="nodes")
 
 
 def quantized(proto: bytes) -> bytes:
@@ -478,8 +452,8 @@ def smaller(cfg: Config, lab: Lab) -> None:
     costs 1/254 of its size on average, rounding an activation up to twice as much, and a chain of five
     products adds such errors like a random walk: √5 times one percent.
     """
-    model, sizes = lab.once(network, cfg.width), sizes_tried(cfg.batches, cfg.longest)
-    proto = lab.once(exported, model, tokens, EXAMPLE, free_dims())
+    model, sizes = network(cfg.width), sizes_tried(cfg.batches, cfg.longest)
+    proto = lab.once(exported, model, tokens, EXAMPLE, FREE)
     stored, tiny = weights_in(proto), lab.step(quantized, proto)
     small = weights_in(tiny)
     matrices = [name for name, tensor in stored.items() if tensor.ndim == 2 and name != "embed.weight"]
@@ -494,9 +468,7 @@ def smaller(cfg: Config, lab: Lab) -> None:
     )
     expected = eager_answers(model, tokens, sizes)
     found = lab.step(answers, tiny, tokens, sizes)
-    lab.close(
-        "41.int8-answers", "The int8 answers are torch's within three percent.", found, expected, within=walk
-    )
+    lab.close("41.int8-answers", "The int8 answers are torch's within 3 %.", found, expected, within=walk)
 
 
 @exercise(
@@ -545,8 +517,8 @@ def served(cfg: Config, lab: Lab) -> None:
     With a small batch eager torch is busy with Python, the dispatcher and an allocation for each operator;
     onnxruntime has planned all that before. As the batch grows, the matrix products fill the time of both.
     """
-    model, first = lab.once(network, cfg.width), EXAMPLE[1]
-    proto = lab.once(exported, model, tokens, EXAMPLE, free_dims())
+    model, first = network(cfg.width), EXAMPLE[1]
+    proto = lab.once(exported, model, tokens, EXAMPLE, FREE)
     session, request, scores_BC = session_of(proto), tokens(2, 5), torch.full((2, 5), torch.nan)
     answer = lab.step(bound, session, request, scores_BC)
     want = torch.from_numpy(session.run(None, {"input": request.numpy()})[0])
@@ -592,12 +564,11 @@ def on_a_gpu(cfg: Config, lab: Lab) -> None:
     The same question with CUDA first in the list. Matrix products must run there. Some small nodes about
     shapes stay on the CPU, and rightly: moving one number to the GPU takes longer than computing with it.
     """
-    proto = lab.once(exported, lab.once(network, cfg.width), tokens, EXAMPLE, free_dims())
+    proto = lab.once(exported, network(cfg.width), tokens, EXAMPLE, FREE)
     nodes = lab.step(ran_on, proto, tokens, EXAMPLE, (CUDA, CPU))
     products = [who for operator, who in nodes if "MatMul" in operator or "Gemm" in operator]
-    lab.equal(
-        "41.cuda", "CUDA computes every matrix product.", products, [CUDA] * len(products), unit="products"
-    )
+    cuda = [CUDA] * len(products)
+    lab.equal("41.cuda", "CUDA computes every matrix product.", products, cuda, unit="products")
 
 
 def run(cfg: Config, lab: Lab) -> None:
