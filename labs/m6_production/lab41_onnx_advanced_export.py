@@ -75,6 +75,7 @@ from labs.m6_production._lab41_helpers import (
     Size,
     absent_provider,
     binned_by_search,
+    by_if,
     counting,
     eager_answers,
     graph_of,
@@ -272,7 +273,7 @@ def frozen(cfg: Config, lab: Lab) -> None:
     at_once = lab.step(exported, average_at_once, signals, EXAMPLE, FREE)
     branching = lab.step(exported, louder_or_softer, signals, EXAMPLE, FREE)
     found = torch.cat([lab.step(answers, file, signals, sizes) for file in (at_once, branching)])
-    either = torch.cat([eager_answers(work, signals, sizes) for work in (average_by_loop, louder_or_softer)])
+    either = torch.cat([eager_answers(work, signals, sizes) for work in (average_by_loop, by_if)])
     lab.close(
         "41.cured", "One sum and `torch.cond` are right for every size.", found, either, within=ROUNDING
     )
