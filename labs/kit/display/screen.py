@@ -37,6 +37,7 @@ class Screen:
             [Console(file=log, highlight=False, emoji=False, width=PLAIN_WIDTH, theme=THEME)] if log else []
         )
         self.shown_on = ([] if quiet else [self.terminal]) + self.copies
+        self.after_gap = False  # whether the last line is empty
 
     def show(self, markup: str, *, indent: int = 0, wrap: bool = True) -> None:
         """Show text in rich's markup, on the terminal and in the copy, indented and wrapped to a width that reads well."""
@@ -46,6 +47,12 @@ class Screen:
             for line in lines:
                 line.rstrip()
                 console.print(Text(" " * indent).append_text(line) if line else "", soft_wrap=True)
+        self.after_gap = not markup
+
+    def gap(self) -> None:
+        """Leave one line empty, unless one is."""
+        if not self.after_gap:
+            self.show("")
 
     def opening(self, number: int, title: str, question: str) -> None:
         """Show which lab this is and what it asks."""
@@ -54,7 +61,8 @@ class Screen:
 
     def part(self, part: record.Part) -> None:
         """Show a part's heading and its argument, before it runs."""
-        self.show(f"\n[bold cyan]{part.number}[/] [bold]{inline(part.title)}[/]")
+        self.gap()
+        self.show(f"[bold cyan]{part.number}[/] [bold]{inline(part.title)}[/]")
         above: int | None = None
         for paragraph, indent in paragraphs(part.prose):
             if above is not None and not (above and indent):  # the lines of a formula stand together
@@ -72,7 +80,8 @@ class Screen:
 
     def prediction(self, prediction: record.Prediction) -> None:
         """Show a question with the answers that it offers."""
-        self.show(f"\n[bold]Your guess.[/] {inline(prediction.question)}", indent=2)
+        self.gap()
+        self.show(f"[bold]Your guess.[/] {inline(prediction.question)}", indent=2)
         for place, guess in enumerate(prediction.guesses, 1):
             self.show(f"{place}  {inline(guess.text)}", indent=4)
         self.show("")
@@ -84,7 +93,7 @@ class Screen:
 
     def paragraph(self, paragraph: record.Paragraph) -> None:
         """Show what follows from what was measured."""
-        self.show("")
+        self.gap()
         self.show(inline(paragraph.text), indent=2)
 
     def claim(self, claim: record.Claim) -> None:

@@ -186,6 +186,11 @@ def test_each_verdict_has_a_sign_and_the_right_detail(
     assert second.strip() == detail
 
 
+def test_no_two_empty_lines_follow_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    everything(Screen())
+    assert "\n\n\n" not in capsys.readouterr().out
+
+
 def test_a_part_has_a_heading_and_its_formula_stands_together(capsys: pytest.CaptureFixture[str]) -> None:
     Screen().part(part("One\nparagraph.\n\n    a = b\n    c = d\n\nAnother."))
     Screen().part(part(number=2))
