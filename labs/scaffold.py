@@ -1,4 +1,4 @@
-"""Make the skeleton of a lab: it runs at once and is about next to nothing, so that only the lesson is left to write."""
+"""Make a lab that runs at once: a small lesson about something else, whose form is kept while its content is exchanged."""
 
 import csv
 import re
@@ -12,7 +12,7 @@ from labs.errors import UsageError
 from labs.files import write_whole
 
 TEMPLATES = catalog.PACKAGE / "templates"
-LONGEST = 60  # characters of a title, so that the header is one line
+LONGEST = 45  # characters of a title, so that the header is one line of at most 110
 HIGHEST = 99  # two digits, as in every file's name and claim's id
 NEEDS = {
     "cpu": "1 process, no GPU, 1 GiB of memory, 1 minute",
@@ -24,7 +24,10 @@ NEEDS = {
 
 
 def make(number: str, title: str, title_pl: str, module: str) -> list[Path]:
-    """Write a lab's file and its test, all or nothing, and return their paths. What `labs/planned.csv` says of the lab moves there."""
+    """Write a lab's file, its known mistakes and its test, all or nothing, and return their paths.
+
+    What `labs/planned.csv` says of the lab moves into its header.
+    """
     root = catalog.PACKAGE.parent
     if not (root / "Makefile").exists():
         raise UsageError(
@@ -40,6 +43,7 @@ def make(number: str, title: str, title_pl: str, module: str) -> list[Path]:
     package = {} if (folder / "__init__.py").exists() else {folder / "__init__.py": ""}
     files = package | {
         folder / f"{stem}.py": Template(_template("lab")).substitute(names),
+        folder / f"_lab{entry.number:02d}_mutants.py": Template(_template("mutants")).substitute(names),
         root / "tests" / entry.module / f"test_{stem}.py": Template(_template("test")).substitute(names),
     }
     _write(files, _planned_without(entry.number))
