@@ -16,6 +16,8 @@ STAND_IN = {
     "fetch/assets": "fetch/test_get.py: an asset is what is fetched",
     "kit/distributed/subgroup": "kit/distributed/test_shards.py, whose ranks are started by it and note what they see",
     "kit/measure/traffic": "kit/distributed/test_shards.py: only between ranks there is traffic",
+    "kit/runner/judging": "kit/runner/test_lab.py, whose part it is; what it asks stands in test_claims.py",
+    "kit/runner/showing": "kit/runner/test_lab.py and test_parts.py: it is a part of Lab",
     "kit/runner/context": "kit/runner/test_lab.py: it only carries values",
     "kit/runner/edit_rules": "kit/runner/test_edits.py: a rule is seen by the edits that it makes",
     "kit/topics/tasks": "contract/test_run.py: only what labs compute with it can tell whether a task is learnt",
@@ -29,13 +31,7 @@ STAND_IN = {
     "m6_production/zero_stages": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
 }
 # Tests of these are owed. Nothing is to be added here, and what has its test is to be taken away.
-OWED = {
-    *(f"kit/runner/{name}" for name in ("judging", "needs", "reading", "showing")),
-    "kit/display/asking",
-    "report/chapter",
-    "report/source",
-    "wording",
-}
+OWED: set[str] = set()
 # Tests that are of no one module, and of what they are.
 OF_MANY = {
     "kit/distributed/troubles": "ranks that die or hang",
@@ -43,8 +39,6 @@ OF_MANY = {
     "kit/runner/parts": "what parts are in lessons, runs and records",
     "launch/rendering": "every launcher",
     "mirror": "this file",
-    "pages/checks": "the checks of shown pages themselves",
-    "pages/every_page": "every lab's page, in a browser",
     "raises": "every sentence that refuses a user",
     "report/style": "the pages' style sheet",
 }
