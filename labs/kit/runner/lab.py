@@ -19,7 +19,7 @@ from labs.kit.runner.judging import Judging
 from labs.kit.runner.lesson import Lesson, title_and_prose
 from labs.kit.runner.marks import marks_of
 from labs.kit.runner.reading import callees_of, sentences
-from labs.kit.runner.step_cache import ONCE, identical
+from labs.kit.runner.step_cache import ONCE, PLAIN, identical
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class Lab(Judging):
         step = self._enter_step(function)
         call = self._calls[part, step.name]
         self._calls[part, step.name] += 1
-        self._seed(f"{part} {step.name} {0 if part == ONCE else call}")
+        self._seed(f"{part} {step.name} {_plain((*args, *kwargs.values())) if part == ONCE else call}")
         step.calls += 1
         with self._screen.waiting(step.title):
             begun = perf_counter()
@@ -195,3 +195,8 @@ class Lab(Judging):
         )
         self.notes.steps.append(step)
         return step
+
+
+def _plain(things: tuple[Any, ...]) -> list[Any]:
+    """Return the numbers and words among arguments: what is done once for other ones draws other numbers."""
+    return [thing for thing in things if isinstance(thing, PLAIN)]

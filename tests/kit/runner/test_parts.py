@@ -22,7 +22,7 @@ Part = Callable[[Any, Lab], None]
 CFG = None  # these parts ask nothing of it
 
 
-def drawn(count: int = 2) -> Tensor:
+def drawn(count: int = 2, seed: int = 0) -> Tensor:
     """Draw numbers."""
     return torch.rand(count) + random.random()
 
@@ -271,6 +271,16 @@ def test_once_is_once_for_the_same_arguments(tiny: Lesson) -> None:
     assert len(seen["first"][2]) == 3
     (step,) = notes.steps
     assert (step.calls, step.part) == (3, 1)
+
+
+def test_what_is_done_once_draws_other_numbers_for_other_arguments(tiny: Lesson) -> None:
+    seen: dict[str, Any] = {}
+
+    def look(lab: Lab) -> Any:
+        return [lab.once(drawn, 2, seed).tolist() for seed in range(3)]
+
+    performed(tiny, seen_by(seen, "first", look))
+    assert len({str(numbers) for numbers in seen["first"]}) == 3
 
 
 def test_a_claim_judges_what_was_done_once_elsewhere(tiny: Lesson) -> None:
