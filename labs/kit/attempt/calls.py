@@ -6,7 +6,7 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from labs.kit.attempt.comparison import Finding, brief, compare, elements
+from labs.kit.attempt.comparison import Finding, brief, compare, elements, in_lines
 from labs.kit.attempt.copies import copied
 from labs.kit.attempt.nested import memory_of
 from labs.kit.attempt.state import Change, change, state_of
@@ -56,7 +56,7 @@ class Call:
         self.arguments = dict(self.signature.bind(*args, **kwargs).arguments)
         self.copies = copied(self.arguments)
         self.size = sum(map(elements, self.arguments.values()))
-        self.input = "  ".join(f"{name} = {brief(value)}" for name, value in self.arguments.items())
+        self.input = in_lines([f"{name} = {brief(value)}" for name, value in self.arguments.items()])
         self.before, self.copies_before = state_of(self.arguments), state_of(self.copies)
 
     def on_copies(self, attempt: Function) -> Outcome:

@@ -12,6 +12,7 @@ from labs.kit.attempt.state import same_values
 
 FEW = 24  # elements of a tensor that is shown whole
 FIRST = 4  # elements that are shown of a larger one
+SHORT = 90  # characters of arguments that stand side by side
 WIDEST = 160  # characters of anything else
 
 
@@ -109,6 +110,12 @@ def brief(thing: Any) -> str:
         return str(thing.__name__)
     text = re.sub(r"\s+", " ", repr(thing))
     return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
+
+
+def in_lines(arguments: list[str]) -> str:
+    """Return arguments side by side where they are short, else one below the other."""
+    together = "  ".join(arguments)
+    return together if len(together) <= SHORT else "\n".join(arguments)
 
 
 def _brief_tensor(tensor: Tensor) -> str:

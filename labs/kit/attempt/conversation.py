@@ -44,33 +44,34 @@ class Conversation:
         tone = TONES[exercise.judgement]
         name = f"[bold]{exercise.id}[/] {exercise.step:<{width}}"
         self.screen.show(f"{name}[{tone}]{escape(headline)}[/]", wrap=False)
-        for line in self._lines(exercise):
-            self.screen.show(line, indent=4)
-
-    def _lines(self, exercise: record.Exercise) -> list[str]:
-        lines = []
-        if exercise.judgement == "passed":
-            lines.append(inline(exercise.insight))
-        elif exercise.judgement == "cannot be judged here":
-            lines.append(inline(exercise.reason))
-        lines += self._input(exercise)
-        if exercise.claim and exercise.claim != exercise.reason:
-            lines.append(inline(exercise.claim))
-        if exercise.not_compared and not exercise.input:
-            lines.append(
-                f"[dim]its calls were not compared with those of the lab's own step: {escape(exercise.not_compared)}[/]"
-            )
-        if exercise.mistake:
-            lines.append(f"It looks like a known mistake: [bold]{escape(exercise.mistake)}[/].")
-        lines += _printed(exercise.printed)
+        for paragraph in self._above(exercise):
+            self.screen.show(paragraph, indent=4)
+        for line in _input(exercise):
+            self.screen.show(line, indent=6, wrap=False)
+        for paragraph in self._below(exercise):
+            self.screen.show(paragraph, indent=4)
+        for line in _printed(exercise.printed):
+            self.screen.show(line, indent=6, wrap=False)
         if exercise.next:
-            lines.append(f"next: [bold]{escape(exercise.next)}[/]{self._hints_left(exercise)}")
-        return [line for line in lines if line]
+            self.screen.show(
+                f"next: [bold]{escape(exercise.next)}[/]{self._hints_left(exercise)}", indent=4, wrap=False
+            )
 
-    def _input(self, exercise: record.Exercise) -> list[str]:
-        sides = [("you", exercise.yours), ("right", exercise.expected)]
-        shown = [f"  {name + ':':<7}{escape(value)}" for name, value in sides if value]
-        return [f"  {escape(exercise.input)}", *shown] if exercise.input else shown
+    def _above(self, exercise: record.Exercise) -> list[str]:
+        if exercise.judgement == "cannot be judged here":
+            return [inline(exercise.reason)]
+        return [inline(exercise.insight)] if exercise.insight else []
+
+    def _below(self, exercise: record.Exercise) -> list[str]:
+        said = []
+        if exercise.claim and exercise.claim != exercise.reason:
+            said.append(inline(exercise.claim))
+        if exercise.not_compared and not exercise.input:
+            why = escape(exercise.not_compared)
+            said.append(f"[dim]its calls were not compared with those of the lab's own step: {why}[/]")
+        if exercise.mistake:
+            said.append(f"It looks like a known mistake: [bold]{escape(exercise.mistake)}[/].")
+        return [*said, "it printed:"] if exercise.printed else said
 
     def _hints_left(self, exercise: record.Exercise) -> str:
         """Say how many hints were not asked for yet, where it is known: the file lies beside the learner's."""
@@ -82,8 +83,13 @@ class Conversation:
         return f"   ({hints - seen} of {hints} hints left)" if seen < hints else "   (all hints seen)"
 
 
+def _input(exercise: record.Exercise) -> list[str]:
+    sides = [("you", exercise.yours), ("right", exercise.expected)]
+    shown = [f"{name + ':':<7}{escape(value)}" for name, value in sides if value]
+    return [*map(escape, exercise.input.splitlines()), *shown]
+
+
 def _printed(text: str) -> list[str]:
     lines = text.splitlines()
     more = [f"… and {len(lines) - MOST_LINES} lines more"] if len(lines) > MOST_LINES else []
-    shown = [f"  [dim]{escape(line)}[/]" for line in [*lines[:MOST_LINES], *more]]
-    return ["it printed:", *shown] if shown else []
+    return [f"[dim]{escape(line)}[/]" for line in [*lines[:MOST_LINES], *more]]

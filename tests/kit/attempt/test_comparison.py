@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from labs.kit.attempt.comparison import Comparison, Finding, brief, compare, elements, smaller
+from labs.kit.attempt.comparison import Comparison, Finding, brief, compare, elements, in_lines, smaller
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,11 @@ def test_small_things_are_shown_whole_and_large_ones_by_what_they_are() -> None:
     assert brief(len) == "len"
     assert brief(list(range(1000))).endswith("…")
     assert len(brief(list(range(1000)))) <= 160
+
+
+def test_arguments_stand_side_by_side_where_there_is_room() -> None:
+    assert in_lines(["x = 1", "size = 2"]) == "x = 1  size = 2"
+    assert in_lines(["x" * 60, "y" * 60]).splitlines() == ["x" * 60, "y" * 60]
 
 
 def test_elements_are_counted_through_containers() -> None:

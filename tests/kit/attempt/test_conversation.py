@@ -15,7 +15,7 @@ WRONG = record.Exercise(
     step="total",
     judgement="failed",
     reason="3 of 5 calls are wrong, the smallest:",
-    input="x_N = tensor([1., 2.])",
+    input="x_N = tensor([1., 2.])\nsize = 2",
     yours="tensor(2.)",
     expected="tensor(3.)",
     calls=5,
@@ -46,6 +46,7 @@ def test_all_that_is_known_is_said_in_order(
 
 99.2 total     3 of 5 calls are wrong, the smallest:
       x_N = tensor([1., 2.])
+      size = 2
       you:   tensor(2.)
       right: tensor(3.)
     claim 99.total: their sum is what Gauss said [largest] difference 1
