@@ -1,10 +1,13 @@
 """A lab that is run again and again, and of which only what a change can reach is repeated."""
 
 import functools
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +18,7 @@ from labs.kit.runner import claims
 from labs.kit.runner.bench import Bench, distinct_arms, same_arms
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson
-from labs.kit.runner.session import rehearse
+from labs.kit.runner.session import blank, rehearse
 
 
 class TestBench:
@@ -63,6 +66,50 @@ class TestBench:
         bench.run(bench.replacing("total", tiny.steps["total"]))
         assert (worlds[0].agree_s, worlds[0].collective_s) == (World().agree_s, World().collective_s)
         assert worlds[1].agree_s == worlds[1].collective_s == patience_s(took)
+
+    def test_all_ranks_begin_a_run_together_also_after_one_that_kept_one_of_them_for_long(
+        self, tiny: Lesson, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In the first run rank 1 is led astray for longer than in the second anybody is waited for."""
+        patience_s = 0.5
+
+        def astray(lesson: Lesson, cfg: Any, context: RunContext, *, smoke: bool) -> record.Run:
+            world = context.world
+            notes = blank(lesson, cfg, smoke=smoke, world=world)
+            if world.rank and not waits:
+                waits.append(3 * patience_s)
+                time.sleep(waits[0])
+            return notes
+
+        def both_runs(rank: int) -> list[str]:
+            bench = Bench(tiny, World(rank, 2, store=dist.PrefixStore("test", store)))
+            bench.patience_s = patience_s
+            return [bench.run(RunContext()).error for _ in range(2)]
+
+        waits: list[float] = []
+        store = dist.HashStore()
+        monkeypatch.setattr(benches, "rehearse", astray)
+        with ThreadPoolExecutor(2) as ranks:
+            assert list(ranks.map(both_runs, range(2))) == [["", ""]] * 2
+        assert waits
+
+    def test_what_breaks_on_one_rank_is_broken_for_all_by_its_own_cause(
+        self, tiny: Lesson, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(lesson: Lesson, cfg: Any, context: RunContext, *, smoke: bool) -> record.Run:
+            notes = blank(lesson, cfg, smoke=smoke, world=context.world)
+            notes.error = ("PeerLost: rank 1: gone", "OSError: no luck", "")[context.world.rank]
+            return notes
+
+        def runs(rank: int) -> tuple[str, str]:
+            bench = Bench(tiny, World(rank, 3, store=dist.PrefixStore("test", store)))
+            notes = bench.run(RunContext())
+            return notes.status, notes.error
+
+        store = dist.HashStore()
+        monkeypatch.setattr(benches, "rehearse", broken)
+        with ThreadPoolExecutor(3) as ranks:
+            assert list(ranks.map(runs, range(3))) == [("broke", "OSError: no luck")] * 3
 
 
 def noted(step: Callable[..., Any], ran: list[str]) -> Callable[..., Any]:
