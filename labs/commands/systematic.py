@@ -1,5 +1,6 @@
 """Have a lab's systematic edits judged to their end, in as many processes, one after the other, as that takes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,10 @@ def surveyed(entry: Entry, processes: int) -> int:
         known = 0
         while True:
             status = _run(entry, journal, processes)
-            before, known = known, journal.stat().st_size if journal.exists() else 0
-            if status <= ENDED_BY_A_SIGNAL or status in ASKED_FOR or known <= before:
+            lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+            before, known = known, len(lines)
+            ended_in_an_edit = known > before and "noticed" not in json.loads(lines[-1])
+            if status in ASKED_FOR or not ended_in_an_edit:
                 return status
             print("an edit ended the process: the others are tried in a new one", file=sys.stderr)
 

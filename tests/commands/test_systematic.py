@@ -51,27 +51,33 @@ def test_a_lab_of_one_process_is_surveyed_in_one_of_its_own(labs: Command, tiny_
     assert ended.stdout.splitlines()[-1] == "killed 7 of 8 that are not equivalent (87 %)"
 
 
+BEGUN, ENDED = {"step": "s", "old": "a", "new": "b"}, {"step": "s", "old": "a", "new": "b", "noticed": ""}
+
+
 @pytest.mark.parametrize(
-    ("statuses", "noting", "status"),
+    ("launches", "status"),
     [
-        ([0], True, 0),
-        ([1], True, 1),
-        ([134, 134, 1], True, 1),
-        ([139, 0], True, 0),
-        ([130], True, 130),
-        ([143], True, 143),
-        ([134], False, 134),
+        ([(0, [BEGUN, ENDED])], 0),
+        ([(1, [BEGUN, ENDED])], 1),
+        ([(134, [BEGUN]), (1, [BEGUN]), (1, [ENDED])], 1),
+        ([(139, [BEGUN, ENDED, BEGUN]), (0, [BEGUN, ENDED])], 0),
+        ([(134, [BEGUN]), (134, [])], 134),
+        ([(1, [])], 1),
+        ([(139, [BEGUN, ENDED])], 139),
+        ([(130, [BEGUN])], 130),
+        ([(143, [BEGUN])], 143),
     ],
 )
-def test_a_new_process_goes_on_where_one_was_ended_as_long_as_that_leads_on(
-    monkeypatch: pytest.MonkeyPatch, statuses: list[int], noting: bool, status: int
+def test_a_new_process_goes_on_where_an_edit_ended_one_as_long_as_that_leads_on(
+    monkeypatch: pytest.MonkeyPatch, launches: list[tuple[int, list[dict[str, str]]]], status: int
 ) -> None:
-    left = list(statuses)
+    left = list(launches)
 
     def run(entry: catalog.Entry, journal: Path, processes: int) -> int:
+        ended, lines = left.pop(0)
         with journal.open("a", encoding="utf-8") as file:
-            file.write("a line\n" if noting else "")
-        return left.pop(0)
+            file.writelines(f"{json.dumps(line)}\n" for line in lines)
+        return ended
 
     monkeypatch.setattr(systematic, "_run", run)
     assert systematic.surveyed(next(iter(catalog.all_labs().values())), 3) == status
