@@ -58,10 +58,8 @@ def events_of(starter: list[str], module: str, folder: Path, *flags: str) -> lis
     before = len(noted.read_text().splitlines()) if noted.exists() else 0
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     command = [*starter, module, "--folder", str(folder), *flags]
-    apart = {
-        "OMP_NUM_THREADS": "1",
-        "TMPDIR": str(folder),
-    }  # torchrun leaves its own folders where temporary files go
+    # torchrun leaves its own folders where temporary files go, and the group computes on the CPU: no rank of it sees a GPU.
+    apart = {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder), "CUDA_VISIBLE_DEVICES": ""}
     ended = subprocess.run(
         command, env={**clean, **apart}, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )

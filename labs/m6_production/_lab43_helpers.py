@@ -1,0 +1,310 @@
+"""What lab 43 needs beside its lesson: things to train, a watch on messages, and the steps that only measure."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from functools import partial
+from itertools import product
+from statistics import median
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.algorithms.join import Join
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DistributedSampler
+
+from labs.kit.distributed.shards import weights_of
+from labs.kit.measure.timing import seconds
+from labs.kit.topics.tasks import fingerprint
+from labs.m6_production import interrupted_training
+from labs.m6_production._lab43_pictures import Noted, Witness, collectives_begun, from_all
+
+INPUTS, HIDDEN, CLASSES = 16, 32, 4
+Hook = Callable[[object, dist.GradBucket], torch.futures.Future[Tensor]]
+
+# A small classifier ---------------------------------------------------------------------------------------------------
+
+
+def network(seed: int, device: torch.device, *, norm: bool = False) -> nn.Sequential:
+    """Return a classifier of two layers in float64, with BatchNorm between them where `norm` asks for it."""
+    torch.manual_seed(seed)
+    middle = [nn.BatchNorm1d(HIDDEN)] if norm else []
+    layers = nn.Linear(INPUTS, HIDDEN), *middle, nn.Tanh(), nn.Linear(HIDDEN, CLASSES)
+    return nn.Sequential(*layers).double().to(device)
+
+
+def batch_of(number: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return inputs, and as labels which of the first four is the largest; both follow from the batch's number."""
+    generator = torch.Generator().manual_seed(number)
+    inputs_BI = torch.randn(size, INPUTS, dtype=torch.float64, generator=generator)
+    return inputs_BI.to(device), inputs_BI[:, :CLASSES].argmax(dim=1).to(device)
+
+
+def share_of(number: int, share: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return this rank's part of a batch that all ranks share."""
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    inputs_BI, labels_B = batch_of(number, share * ranks, device)
+    return inputs_BI.chunk(ranks)[rank], labels_B.chunk(ranks)[rank]
+
+
+def loss_of(model: nn.Module, inputs_BI: Tensor, labels_B: Tensor) -> Tensor:
+    """Return the mean cross-entropy of a batch."""
+    return nn.functional.cross_entropy(model(inputs_BI), labels_B)
+
+
+def loss_at(weights_P: Tensor, device: torch.device) -> float:
+    """Return the loss of a network with these weights, on samples that none was trained on."""
+    model = network(0, device)
+    nn.utils.vector_to_parameters(weights_P, model.parameters())
+    return loss_of(model, *batch_of(10**6, 500, device)).item()
+
+
+def steps_done(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]]
+) -> Iterator[int]:
+    """Take a step on each batch, and after each say how many that makes."""
+    for done, (inputs_BI, labels_B) in enumerate(batches, 1):
+        optimizer.zero_grad()
+        loss_of(model, inputs_BI, labels_B).backward()
+        optimizer.step()
+        yield done
+
+
+def trained_alone(steps: int, batch: int, rate: float, device: torch.device) -> Tensor:
+    """Train on whole batches in one process, and return the weights after each step."""
+    model = network(0, device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+    batches = (batch_of(step, batch, device) for step in range(steps))
+    return torch.stack([weights_of(model) for _ in steps_done(model, optimizer, batches)])
+
+
+# Experts --------------------------------------------------------------------------------------------------------------
+
+
+class Experts(nn.Module):
+    """A layer for all, a frozen one, and one expert for each rank, of which a rank uses only its own."""
+
+    def __init__(self, ranks: int, device: torch.device) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.shared, self.frozen = nn.Linear(5, 4), nn.Linear(4, 4).requires_grad_(False)
+        self.experts = nn.ModuleList(nn.Linear(4, 3) for _ in range(ranks))
+        self.double().to(device)
+
+    def forward(self, x_BI: Tensor, expert: int) -> Tensor:
+        out: Tensor = self.experts[expert](torch.tanh(self.frozen(self.shared(x_BI))))
+        return out
+
+
+def expert_share(rank: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return a rank's inputs for `Experts`, and the gradient that comes in from above."""
+    generator = torch.Generator().manual_seed(rank)
+    inputs_BI = torch.randn(7, 5, dtype=torch.float64, generator=generator)
+    above_BO = torch.randn(7, 3, dtype=torch.float64, generator=generator)
+    return inputs_BI.to(device), above_BO.to(device)
+
+
+def after_backward(rank: int, ranks: int, device: torch.device) -> Experts:
+    """Return `Experts` after a backward pass on one rank's share."""
+    model = Experts(ranks, device)
+    inputs_BI, above_BO = expert_share(rank, device)
+    model(inputs_BI, rank).backward(above_BO)
+    return model
+
+
+def gradient_of_all(ranks: int, device: torch.device) -> Tensor:
+    """Return the mean gradient of `Experts` over the shares of all ranks, computed in one process."""
+    model = Experts(ranks, device)
+    for rank in range(ranks):
+        inputs_BI, above_BO = expert_share(rank, device)
+        model(inputs_BI, rank).backward(above_BO / ranks)
+    return gradient_row(model)
+
+
+def gradient_row(model: nn.Module) -> Tensor:
+    """Return the gradients that are there in one row."""
+    return torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None])
+
+
+def two_passes(option: str, device: torch.device) -> tuple[Tensor, str]:
+    """Let DDP average the gradients of `Experts`, and begin a second pass.
+
+    Return the gradients after the first pass, and what the second forward pass said.
+    """
+    options: Any = {option: True} if option in ("find_unused_parameters", "static_graph") else {}
+    rank = dist.get_rank()
+    model = DistributedDataParallel(Experts(dist.get_world_size(), device), **options)
+    inputs_BI, above_BO = expert_share(rank, device)
+    model(inputs_BI, rank).backward(above_BO)
+    gradient_P, said = gradient_row(model), "goes on"
+    try:
+        model(inputs_BI, rank)
+    except RuntimeError as error:
+        said = str(error).partition(" in the prior ")[0]
+    return gradient_P, said
+
+
+# Messages and buckets -------------------------------------------------------------------------------------------------
+
+
+def rows_of(rank: int, ranks: int, elements: int) -> list[Tensor]:
+    """Return rows of whole numbers to sum over the ranks: of several lengths, the first of which R divides, and of four dtypes.
+
+    The integers beyond 2⁴⁰ would not survive a detour through float32.
+    """
+    generator = torch.Generator().manual_seed(rank)
+    numbers_N = torch.randint(-1000, 1000, (elements // ranks * ranks,), generator=generator)
+    large_N = numbers_N[:7] + 2**40
+    odd = [numbers_N[:-1].float(), numbers_N[:1].float(), numbers_N[:4].short()]
+    return [numbers_N.float(), *odd, large_N, large_N.double()]
+
+
+def all_reduced(rows: list[Tensor]) -> list[Tensor]:
+    """Return the sums of all ranks' rows by `all_reduce`."""
+    sums = [row.clone() for row in rows]
+    for row in sums:
+        dist.all_reduce(row)
+    return sums
+
+
+class Messages(TorchDispatchMode):
+    """Keeps a copy of everything that this rank sends within the `with` block, by whichever of torch's calls."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sent: list[Tensor] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if str(func).startswith("c10d.send"):
+            self.sent += [tensor.clone() for tensor in args[0]]
+        return func(*args, **(kwargs or {}))
+
+
+def distinct(*rows: Tensor) -> list[int]:
+    """Count, for each row, how many different ones the ranks hold, to the last bit."""
+    hashes = from_all([fingerprint(row) for row in rows])
+    return [len(set(of_ranks)) for of_ranks in zip(*hashes, strict=True)]
+
+
+def uneven_layers(device: torch.device) -> nn.Sequential:
+    """Return layers whose gradients have between 12 bytes and 1.3 MiB; the last one's has half a MiB exactly."""
+    torch.manual_seed(0)
+    sizes = (300, 400), (400, 700), (700, 500), (500, 3), (3, 512)
+    layers = [layer for size in sizes for layer in (nn.Linear(*size), nn.Tanh())]
+    return nn.Sequential(*layers, nn.Linear(512, 256, bias=False)).to(device)
+
+
+def all_reduce_ms(sizes: list[int], device: torch.device) -> list[float]:
+    """Time all-reduces of growing size, in milliseconds."""
+    rows = [torch.ones(size // 4, device=device) for size in sizes]
+    return [median(seconds(partial(dist.all_reduce, x_N), calls=1) for _ in range(7)) * 1e3 for x_N in rows]
+
+
+def noted_passes(
+    hook: Hook, log: list[Noted], cap_mb: float | None, rows: int, device: torch.device
+) -> list[list[Noted]]:
+    """Note in `log`, for three backward passes under DDP, when each gradient is ready and each bucket sent."""
+    model = DistributedDataParallel(uneven_layers(device), bucket_cap_mb=cap_mb)
+    for weight in model.parameters():
+        weight.register_post_accumulate_grad_hook(
+            lambda weight: log.append(Noted.now("gradient", weight.nbytes))
+        )
+    model.register_comm_hook(None, hook)
+    passes = []
+    for _ in range(3):
+        out_BO = model(torch.randn(rows, 300, device=device))
+        log[:] = [Noted.now("begin", 0)]
+        out_BO.backward(torch.randn_like(out_BO))
+        passes.append(list(log))
+    return passes
+
+
+# Data that do not come out even ---------------------------------------------------------------------------------------
+
+
+def whole_numbers(batch: int, rank: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return a rank's inputs of a batch, and the gradient from above: whole numbers, the latter multiples of R.
+
+    So sums of gradients, and their means over R ranks, have no rounding: every order of adding gives the same
+    bits.
+    """
+    generator = torch.Generator().manual_seed(100 * batch + rank)
+    inputs_BI, above_BO = (torch.randint(-9, 10, (5, width), generator=generator) for width in (3, 2))
+    return inputs_BI.double().to(device), (above_BO * dist.get_world_size()).double().to(device)
+
+
+def gradient_by_formula(batches: Iterable[int], ranks: Iterable[int], device: torch.device) -> Tensor:
+    """Return the gradient of a linear layer without bias on these ranks' batches, divided by R."""
+    gradient_OI = torch.zeros(2, 3, dtype=torch.float64, device=device)
+    for batch, rank in product(batches, ranks):
+        inputs_BI, above_BO = whole_numbers(batch, rank, device)
+        gradient_OI += above_BO.T @ inputs_BI
+    return gradient_OI.flatten() / dist.get_world_size()
+
+
+def sampled_epochs(samples: int, *, drop_last: bool, announce: bool) -> list[list[int]]:
+    """Draw two epochs with the DistributedSampler, and collect what all ranks got.
+
+    Each rank shuffles one list with one seed and takes every R-th entry. Only `set_epoch` makes the epoch a
+    part of the seed.
+    """
+    numbers: Any = range(samples)
+    sampler: Any = DistributedSampler(numbers, shuffle=True, drop_last=drop_last)
+    epochs = []
+    for epoch in range(2):
+        if announce:
+            sampler.set_epoch(epoch)
+        epochs.append([index for indices in from_all(list(sampler)) for index in indices])
+    return epochs
+
+
+def lone_gradient(device: torch.device, *, divide: bool) -> Tensor:
+    """Give the last rank one batch more than the others, and return the gradient that it gets for it.
+
+    `Join` lets ranks that are done answer its collectives with zeros.
+    """
+    model = DistributedDataParallel(nn.Linear(3, 2, bias=False).double().to(device))
+    last = dist.get_world_size() - 1
+    gradient_P = torch.zeros(6, dtype=torch.float64)
+    with Join([model], divide_by_initial_world_size=divide):
+        for batch in range(2 if dist.get_rank() == last else 1):
+            inputs_BI, above_BO = whole_numbers(batch, dist.get_rank(), device)
+            model.zero_grad()
+            model(inputs_BI).backward(above_BO)
+            gradient_P = gradient_row(model).cpu()
+    dist.broadcast(gradient_P, last)
+    return gradient_P
+
+
+# A rank that is missing -----------------------------------------------------------------------------------------------
+
+
+def skipped_collective(timeout_s: float) -> list[Witness]:
+    """Let the last rank skip an all-reduce, in a group with a short timeout, and collect what each rank saw."""
+    group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
+    begun, begun_ns, said = time.perf_counter(), time.time_ns(), "nothing"
+    if dist.get_rank() < dist.get_world_size() - 1:
+        try:
+            dist.all_reduce(torch.ones(3), group=group)
+        except RuntimeError as error:
+            said = str(error).rpartition("] ")[2]
+    seen = Witness(said, time.perf_counter() - begun, collectives_begun(begun_ns))
+    return from_all(seen)
+
+
+def undisturbed(steps: int) -> str:
+    """Take the steps of interrupted_training.py in one process, share by share, and return the weights' hash."""
+    model = interrupted_training.network_of(seed=0)
+    optimizer = interrupted_training.optimizer_of(model)
+    for step in range(steps):
+        optimizer.zero_grad()
+        for rank in range(2):
+            inputs_BI, labels_B = interrupted_training.share_of(step, 0, rank)
+            (loss_of(model, inputs_BI, labels_B) / 2).backward()
+        optimizer.step()
+    return interrupted_training.hash_of(model)
