@@ -1,12 +1,15 @@
-"""What lab 43 needs beside its lesson: things to train, a watch on messages, and the steps that only measure."""
+"""What lab 43 needs beside its lesson: things to train, a watch on messages, and steps that only measure."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from itertools import product
+from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -16,16 +19,21 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DistributedSampler
 
+import labs.m6_production.interrupted_training as training
 from labs.kit.distributed.shards import weights_of
+from labs.kit.distributed.subgroup import by_node_starter, by_torchrun, events_of
 from labs.kit.measure.timing import seconds
 from labs.kit.topics.tasks import fingerprint
-from labs.m6_production import interrupted_training
-from labs.m6_production._lab43_pictures import Noted, Witness, collectives_begun, from_all
+from labs.m6_production._lab43_pictures import Event, Noted, Witness, collectives_begun, from_all, sizes_of
 
 INPUTS, HIDDEN, CLASSES = 16, 32, 4
+TRAINING = "labs.m6_production.interrupted_training"
+TRAINED_STEPS = 20  # of that training, which writes a checkpoint at every fifth
+KILL_TIMEOUT_S = 60.0  # of its collectives
+BATCHES = 4  # whose gradients are accumulated
 Hook = Callable[[object, dist.GradBucket], torch.futures.Future[Tensor]]
 
-# A small classifier ---------------------------------------------------------------------------------------------------
+# A small classifier -----------------------------------------------------------------------------------------
 
 
 def network(seed: int, device: torch.device, *, norm: bool = False) -> nn.Sequential:
@@ -37,7 +45,7 @@ def network(seed: int, device: torch.device, *, norm: bool = False) -> nn.Sequen
 
 
 def batch_of(number: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return inputs, and as labels which of the first four is the largest; both follow from the batch's number."""
+    """Return inputs that follow from the batch's number, and as labels which of the first four is largest."""
     generator = torch.Generator().manual_seed(number)
     inputs_BI = torch.randn(size, INPUTS, dtype=torch.float64, generator=generator)
     return inputs_BI.to(device), inputs_BI[:, :CLASSES].argmax(dim=1).to(device)
@@ -81,7 +89,15 @@ def trained_alone(steps: int, batch: int, rate: float, device: torch.device) -> 
     return torch.stack([weights_of(model) for _ in steps_done(model, optimizer, batches)])
 
 
-# Experts --------------------------------------------------------------------------------------------------------------
+class Trained(NamedTuple):
+    """A training under DDP: a rank's weights before it and after each step, and BatchNorm's running mean."""
+
+    own_P: Tensor
+    path_SP: Tensor
+    mean: Tensor
+
+
+# Experts ----------------------------------------------------------------------------------------------------
 
 
 class Experts(nn.Module):
@@ -147,18 +163,18 @@ def two_passes(option: str, device: torch.device) -> tuple[Tensor, str]:
     return gradient_P, said
 
 
-# Messages and buckets -------------------------------------------------------------------------------------------------
+# Messages and buckets ---------------------------------------------------------------------------------------
 
 
 def rows_of(rank: int, ranks: int, elements: int) -> list[Tensor]:
-    """Return rows of whole numbers to sum over the ranks: of several lengths, the first of which R divides, and of four dtypes.
+    """Return rows of whole numbers to sum over the ranks, of several lengths and dtypes.
 
-    The integers beyond 2⁴⁰ would not survive a detour through float32.
+    R divides the first length. Integers beyond 2⁴⁰ would not survive a detour through float32.
     """
     generator = torch.Generator().manual_seed(rank)
     numbers_N = torch.randint(-1000, 1000, (elements // ranks * ranks,), generator=generator)
     large_N = numbers_N[:7] + 2**40
-    odd = [numbers_N[:-1].float(), numbers_N[:1].float(), numbers_N[:4].short()]
+    odd = [numbers_N[:-1].float(), numbers_N[:1].float(), numbers_N[:4].int()]
     return [numbers_N.float(), *odd, large_N, large_N.double()]
 
 
@@ -171,7 +187,7 @@ def all_reduced(rows: list[Tensor]) -> list[Tensor]:
 
 
 class Messages(TorchDispatchMode):
-    """Keeps a copy of everything that this rank sends within the `with` block, by whichever of torch's calls."""
+    """Keeps a copy of all that this rank sends within the `with` block, by whichever of torch's calls."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -192,7 +208,7 @@ def distinct(*rows: Tensor) -> list[int]:
 
 
 def uneven_layers(device: torch.device) -> nn.Sequential:
-    """Return layers whose gradients have between 12 bytes and 1.3 MiB; the last one's has half a MiB exactly."""
+    """Return layers whose gradients have 12 bytes to 1.3 MiB, and the last one's half a MiB exactly."""
     torch.manual_seed(0)
     sizes = (300, 400), (400, 700), (700, 500), (500, 3), (3, 512)
     layers = [layer for size in sizes for layer in (nn.Linear(*size), nn.Tanh())]
@@ -205,16 +221,40 @@ def all_reduce_ms(sizes: list[int], device: torch.device) -> list[float]:
     return [median(seconds(partial(dist.all_reduce, x_N), calls=1) for _ in range(7)) * 1e3 for x_N in rows]
 
 
-def noted_passes(
-    hook: Hook, log: list[Noted], cap_mb: float | None, rows: int, device: torch.device
+def averaging_hook(dtype: torch.dtype, log: list[Noted]) -> Hook:
+    """Return a communication hook, which stands in the place of DDP's own all-reduce.
+
+    It converts the bucket, starts an all-reduce, and returns a future, so that the backward pass need not
+    wait. In float16 it does what torch's own `fp16_compress_hook` does.
+    """
+
+    def hook(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+        whole, number = bucket.buffer(), bucket.index()
+        message = whole.to(dtype).div_(dist.get_world_size())
+        log.append(Noted.now("bucket", message.nbytes))
+
+        def put_back(done: torch.futures.Future[list[Tensor]]) -> Tensor:
+            whole.copy_(done.value()[0])
+            log.append(Noted.now(f"averaged {number}", whole.nbytes))
+            return whole
+
+        sent: torch.futures.Future[list[Tensor]] = dist.all_reduce(message, async_op=True).get_future()
+        return sent.then(put_back)
+
+    return hook
+
+
+def backward_passes(
+    cap_mb: float | None, dtype: torch.dtype, rows: int, device: torch.device
 ) -> list[list[Noted]]:
-    """Note in `log`, for three backward passes under DDP, when each gradient is ready and each bucket sent."""
+    """Note, in three backward passes under DDP, when each gradient is ready and each bucket on its way."""
+    log: list[Noted] = []
     model = DistributedDataParallel(uneven_layers(device), bucket_cap_mb=cap_mb)
     for weight in model.parameters():
         weight.register_post_accumulate_grad_hook(
             lambda weight: log.append(Noted.now("gradient", weight.nbytes))
         )
-    model.register_comm_hook(None, hook)
+    model.register_comm_hook(None, averaging_hook(dtype, log))
     passes = []
     for _ in range(3):
         out_BO = model(torch.randn(rows, 300, device=device))
@@ -224,11 +264,11 @@ def noted_passes(
     return passes
 
 
-# Data that do not come out even ---------------------------------------------------------------------------------------
+# Data that do not come out even -----------------------------------------------------------------------------
 
 
 def whole_numbers(batch: int, rank: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return a rank's inputs of a batch, and the gradient from above: whole numbers, the latter multiples of R.
+    """Return a rank's inputs and the gradient from above: whole numbers, the latter multiples of R.
 
     So sums of gradients, and their means over R ranks, have no rounding: every order of adding gives the same
     bits.
@@ -247,17 +287,35 @@ def gradient_by_formula(batches: Iterable[int], ranks: Iterable[int], device: to
     return gradient_OI.flatten() / dist.get_world_size()
 
 
-def sampled_epochs(samples: int, *, drop_last: bool, announce: bool) -> list[list[int]]:
+def reductions(quiet: str, device: torch.device) -> tuple[int, Tensor]:
+    """Accumulate gradients over four batches, with `no_sync` around a part of the first three.
+
+    Return how many all-reduces that took, and the gradient.
+    """
+    model = DistributedDataParallel(nn.Linear(3, 2, bias=False).double().to(device))
+    log: list[Noted] = []
+    model.register_comm_hook(None, averaging_hook(torch.float64, log))
+    for batch in range(BATCHES):
+        inputs_BI, above_BO = whole_numbers(batch, dist.get_rank(), device)
+        silent = model.no_sync if batch < BATCHES - 1 else nullcontext
+        with silent() if quiet == "both passes" else nullcontext():
+            out_BO = model(inputs_BI)
+            with silent() if quiet == "the backward pass" else nullcontext():
+                out_BO.backward(above_BO)
+    return len(sizes_of("bucket", log)), gradient_row(model)
+
+
+def sampled_epochs(samples: int, way: str) -> list[list[int]]:
     """Draw two epochs with the DistributedSampler, and collect what all ranks got.
 
     Each rank shuffles one list with one seed and takes every R-th entry. Only `set_epoch` makes the epoch a
     part of the seed.
     """
     numbers: Any = range(samples)
-    sampler: Any = DistributedSampler(numbers, shuffle=True, drop_last=drop_last)
+    sampler: Any = DistributedSampler(numbers, shuffle=True, drop_last="drop_last" in way)
     epochs = []
     for epoch in range(2):
-        if announce:
+        if "set_epoch" in way:
             sampler.set_epoch(epoch)
         epochs.append([index for indices in from_all(list(sampler)) for index in indices])
     return epochs
@@ -281,11 +339,11 @@ def lone_gradient(device: torch.device, *, divide: bool) -> Tensor:
     return gradient_P
 
 
-# A rank that is missing -----------------------------------------------------------------------------------------------
+# A rank that is missing -------------------------------------------------------------------------------------
 
 
 def skipped_collective(timeout_s: float) -> list[Witness]:
-    """Let the last rank skip an all-reduce, in a group with a short timeout, and collect what each rank saw."""
+    """Let the last rank skip an all-reduce in a group with a short timeout, and collect what ranks saw."""
     group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
     begun, begun_ns, said = time.perf_counter(), time.time_ns(), "nothing"
     if dist.get_rank() < dist.get_world_size() - 1:
@@ -297,14 +355,78 @@ def skipped_collective(timeout_s: float) -> list[Witness]:
     return from_all(seen)
 
 
-def undisturbed(steps: int) -> str:
-    """Take the steps of interrupted_training.py in one process, share by share, and return the weights' hash."""
-    model = interrupted_training.network_of(seed=0)
-    optimizer = interrupted_training.optimizer_of(model)
-    for step in range(steps):
+def killed_twice() -> list[Event]:
+    """Train on two ranks of a group of their own, kill a rank at steps 8 and 18, and collect what they noted.
+
+    The first time nobody is there to restart it: the same command is given again, as a queue does. The second
+    time torchrun's elastic agent ends the rank that is left, and starts both again.
+    """
+    flags = ("--steps", str(TRAINED_STEPS), "--timeout", str(KILL_TIMEOUT_S), "--die-at", "8", "18")
+    with tempfile.TemporaryDirectory() as folder:
+        first = events_of(by_node_starter(2), TRAINING, Path(folder), *flags)
+        second = events_of(by_torchrun(2, restarts=1), TRAINING, Path(folder), *flags)
+    return first + second
+
+
+def undisturbed() -> str:
+    """Take the steps of the same training in one process, share by share, and return the weights' hash."""
+    model = training.network_of(seed=0)
+    optimizer = training.optimizer_of(model)
+    for step in range(TRAINED_STEPS):
         optimizer.zero_grad()
         for rank in range(2):
-            inputs_BI, labels_B = interrupted_training.share_of(step, 0, rank)
+            inputs_BI, labels_B = training.share_of(step, 0, rank)
             (loss_of(model, inputs_BI, labels_B) / 2).backward()
         optimizer.step()
-    return interrupted_training.hash_of(model)
+    return training.hash_of(model)
+
+
+# Guesses ----------------------------------------------------------------------------------------------------
+
+
+class Guesses(NamedTuple):
+    """A question, its answers with what is to be said of each, and the right one."""
+
+    question: str
+    guesses: dict[str, str]
+    answer: str
+
+
+RING_GUESSES = Guesses(
+    "8 ranks sum 1 GB in a ring. How much does each of them send?",
+    {
+        "0.25 GB": "That is what a rank sends in two of its 14 turns: a chunk is 1/8 GB.",
+        "1.75 GB": "**Yes.** 14 turns of 1/8 GB. With 1000 ranks it would be 1.998 GB.",
+        "7 GB": "That is the server's card. The ring is there to avoid it.",
+        "8 GB": (
+            "Each rank would send all of its data to all. `all_gather` followed by a sum does nearly that "
+            "(7 GB), and needs room for all eight copies too."
+        ),
+    },
+    "1.75 GB",
+)
+OVERLAP_GUESSES = Guesses(
+    "From the second pass on the gradients travel in several buckets. How many of these leave before the "
+    "last gradient is ready?",
+    {
+        "none": "So it is in the first pass, which has one bucket for all: it leaves with the last gradient.",
+        "all but one": (
+            "**Yes.** A bucket leaves with its last gradient, so only the last bucket waits for the last one."
+        ),
+        "all": "One bucket holds the gradient that is finished last, and cannot leave before it.",
+    },
+    "all but one",
+)
+NO_SYNC_GUESSES = Guesses(
+    "In three of four batches `loss.backward()` alone stands in `with model.no_sync():`. How many "
+    "all-reduces do the four batches take?",
+    {
+        "1": "So it would be with the forward pass inside as well, because it is there that DDP decides.",
+        "4": (
+            "**Yes.** The forward pass prepares the reduction, and what it has prepared goes out. Nobody "
+            "says so: the gradient is right, and only slow."
+        ),
+        "0": "The fourth batch stands outside of `no_sync` in any case.",
+    },
+    "4",
+)

@@ -1,4 +1,4 @@
-"""The pictures and tables of lab 43, and how what they show is read off messages, backward passes and events."""
+"""The pictures and tables of lab 43: what they show is read off messages, backward passes and events."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def from_all(value: Any) -> list[Any]:
     return values
 
 
-# The ring -------------------------------------------------------------------------------------------------------------
+# The ring ---------------------------------------------------------------------------------------------------
 
 
 def marked(rank: int, ranks: int) -> Tensor:
@@ -37,7 +37,7 @@ def marked(rank: int, ranks: int) -> Tensor:
 
 
 def turns_of_ring(sent: list[Tensor]) -> Cells:
-    """Draw rank 0's chunks after each turn of a ring over `marked` rows, from what the rank at its left sent."""
+    """Draw rank 0's chunks after each turn of a ring over `marked` rows, from what its left one sent."""
     arrivals, ranks = from_all(sent)[-1], dist.get_world_size()
     chunks = [{0} for _ in range(ranks)]
     rows = [Row("at first", [_chunk(chunk) for chunk in chunks])]
@@ -55,7 +55,7 @@ def _chunk(whose: set[int]) -> Cell:
     return Cell(text, tone=len(whose))
 
 
-# A backward pass under DDP --------------------------------------------------------------------------------------------
+# A backward pass under DDP ----------------------------------------------------------------------------------
 
 
 class Noted(NamedTuple):
@@ -102,20 +102,27 @@ def overlap(step: str, events: list[Noted]) -> Timeline:
     return Timeline(lanes, unit="ms", legend={1: "computing gradients", 2: "a bucket on its way"})
 
 
-# Samples --------------------------------------------------------------------------------------------------------------
-
-
-def sampler_rows(samples: int, drawn: list[list[list[int]]]) -> list[list[int | str]]:
-    """Return, for each two epochs: how many were drawn, drawn twice, and left out, and whether the order changed."""
-    rows: list[list[int | str]] = []
-    for first, second in drawn:
-        different = len(set(first))
-        order = "the same" if second == first else "another"
-        rows.append([len(first), len(first) - different, samples - different, order])
+def rows_of_passes(passes: dict[str, tuple[Tensor, str]], whole_P: Tensor) -> list[tuple[str, str, str]]:
+    """Return a table's rows: an option, whether the gradients are those of the whole batch, what was said."""
+    rows = []
+    for option, (found_P, said) in passes.items():
+        averaged = found_P.shape == whole_P.shape and torch.allclose(found_P, whole_P)
+        rows.append((option, "all" if averaged else "none", said))
     return rows
 
 
-# A rank that is missing -----------------------------------------------------------------------------------------------
+# Samples ----------------------------------------------------------------------------------------------------
+
+
+def epochs_in_words(samples: int, epochs: list[list[int]]) -> tuple[int, int, int, str]:
+    """Return of two epochs how many were drawn, drawn twice, and left out, and whether the order changed."""
+    first, second = epochs
+    different = len(set(first))
+    order = "the same" if second == first else "another"
+    return len(first), len(first) - different, samples - different, order
+
+
+# A rank that is missing -------------------------------------------------------------------------------------
 
 
 class Witness(NamedTuple):
@@ -127,7 +134,7 @@ class Witness(NamedTuple):
 
 
 def collectives_begun(since_ns: int) -> int | None:
-    """Return how many collectives this rank has begun since then, by torch's flight recorder; None where there is none."""
+    """Return how many collectives this rank has begun since, by torch's flight recorder, if there is one."""
     dump = getattr(torch._C._distributed_c10d, "_dump_fr_trace_json", None)
     entries = json.loads(dump() or "{}").get("entries", []) if dump else []
     return sum(entry["time_created_ns"] >= since_ns for entry in entries) if entries else None
@@ -139,11 +146,11 @@ def witness_rows(seen: list[Witness]) -> list[tuple[int, str, str, str]]:
 
 
 def seconds_to_time_out(seen: list[Witness]) -> float:
-    """Return how long the ranks waited for the last one until they were told; without end where one was told nothing."""
+    """Return how long the others waited until they were told; infinity where one never was."""
     return max((one.waited_s if "imed out" in one.said else math.inf for one in seen[:-1]), default=math.inf)
 
 
-# A training that is killed --------------------------------------------------------------------------------------------
+# A training that is killed ----------------------------------------------------------------------------------
 
 
 def attempts_of(events: list[Event]) -> list[list[Event]]:
@@ -153,7 +160,7 @@ def attempts_of(events: list[Event]) -> list[list[Event]]:
 
 
 def seconds_to_notice(events: list[Event]) -> float:
-    """Return after how long at the most the other rank noticed a kill; both noted the time by the same clock."""
+    """Return after how long, at the most, the other rank noticed a kill; both have the same clock."""
     late = [math.inf]
     for attempt in attempts_of(events)[:-1]:
         at = {event["event"]: float(event["time"]) for event in attempt}

@@ -43,7 +43,7 @@ Sources:
     - PyTorch documentation, DistributedDataParallel:
       https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
     - PyTorch documentation, DDP communication hooks: https://docs.pytorch.org/docs/stable/ddp_comm_hooks.html
-    - PyTorch documentation, generic Join: https://docs.pytorch.org/docs/stable/distributed.algorithms.join.html
+    - PyTorch documentation, Join: https://docs.pytorch.org/docs/stable/distributed.algorithms.join.html
     - PyTorch documentation, torchrun: https://docs.pytorch.org/docs/stable/elastic/run.html
     - PyTorch tutorial, the flight recorder:
       https://docs.pytorch.org/tutorials/unstable/flight_recorder_tutorial.html
@@ -52,38 +52,40 @@ Notebook:
     43_DDP_Concepts.ipynb
 """
 
-import tempfile
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+import labs.m6_production._lab43_pictures as pictures
 from labs.kit import Lab, Tolerance, exercise, main
 from labs.kit.distributed.checkpoints import Checkpoints, FullState
 from labs.kit.distributed.shards import weights_of
-from labs.kit.distributed.subgroup import by_node_starter, by_torchrun, events_of
 from labs.kit.topics.tasks import fingerprint
-from labs.m6_production import _lab43_pictures as pictures
 from labs.m6_production._lab43_helpers import (
-    Hook,
+    BATCHES,
+    KILL_TIMEOUT_S,
+    NO_SYNC_GUESSES,
+    OVERLAP_GUESSES,
+    RING_GUESSES,
     Messages,
+    Trained,
     after_backward,
     all_reduce_ms,
     all_reduced,
+    backward_passes,
     distinct,
     gradient_by_formula,
     gradient_of_all,
     gradient_row,
+    killed_twice,
     lone_gradient,
     loss_at,
     network,
-    noted_passes,
+    reductions,
     rows_of,
     sampled_epochs,
     share_of,
@@ -93,17 +95,12 @@ from labs.m6_production._lab43_helpers import (
     two_passes,
     undisturbed,
     uneven_layers,
-    whole_numbers,
 )
 
 # Shape letters: N elements, R ranks, B batch, I inputs, O outputs, S steps, P parameters.
 
 MIB = 2**20
 RATE = 0.05  # the learning rate
-BATCHES = 4  # whose gradients are accumulated
-TRAINING = "labs.m6_production.interrupted_training"
-TRAINED_STEPS = 20  # of that training, which writes a checkpoint at every fifth
-KILL_TIMEOUT_S = 60.0  # of its collectives
 ROUNDING = "float64 keeps 16 digits, and adding some dozens of numbers in another order costs fewer than 4"
 DIGITS = Tolerance(1e-12, ROUNDING)
 
@@ -143,16 +140,12 @@ class Config:
         >>> ring_all_reduce(torch.tensor([1.5, 2.5]))
         tensor([1.5000, 2.5000])
         """,
-    insight=(
-        "Each half is a collective of its own: the first is a reduce-scatter, the second an all-gather. "
-        "FSDP uses them one by one."
-    ),
+    insight="The first half is a reduce-scatter, the second an all-gather. FSDP uses them one by one.",
 )
 def ring_all_reduce(x_N: Tensor) -> Tensor:
     """Sum a row over all ranks by passing chunks round a ring.
 
-    In turn t rank r sends chunk (r − t) mod R to the right and receives chunk (r − t − 1) mod R from the
-    left.
+    In turn t rank r sends chunk (r − t) mod R to the right and gets chunk (r − t − 1) mod R from the left.
 
         bytes sent by each rank = 2·(R − 1)·⌈N/R⌉·(bytes of an element)
     """
@@ -176,18 +169,8 @@ def ring_messages(x_N: Tensor) -> list[Tensor]:
     """Catch what this rank sends while a row goes round the ring, turn by turn."""
     with Messages() as messages:
         ring_all_reduce(x_N)
-    return messages.sent
-
-
-RING_GUESSES = {
-    "0.25 GB": "That is what a rank sends in two of its 14 turns: a chunk is 1/8 GB.",
-    "1.75 GB": "**Yes.** 14 turns of 1/8 GB. With 1000 ranks it would be 1.998 GB.",
-    "7 GB": "That is the server's card. The ring is there to avoid it.",
-    "8 GB": (
-        "Each rank would send all of its data to all. `all_gather` followed by a sum does nearly that (7 "
-        "GB), and needs room for all eight copies too."
-    ),
-}
+    sent: list[Tensor] = messages.sent
+    return sent
 
 
 def ring(cfg: Config, lab: Lab) -> None:
@@ -206,15 +189,9 @@ def ring(cfg: Config, lab: Lab) -> None:
 
     Where R does not divide the length, zeros fill up the last chunk, and change no sum. A single number takes
     as many turns as a gigabyte, and most of what is sent for it is padding: small messages are paid by the
-    turn, not by the byte. We sum rows of several lengths. They hold whole numbers, whose sums have no
-    rounding.
+    turn, not by the byte. We sum rows of several lengths, of whole numbers, since their sums do not round.
     """
-    lab.predict(
-        "43.ring-bytes",
-        "8 ranks sum 1 GB in a ring. How much does each of them send?",
-        RING_GUESSES,
-        "1.75 GB",
-    )
+    lab.predict("43.ring-bytes", *RING_GUESSES)
     rank, ranks = lab.world.rank, lab.world.size
     sent = lab.step(ring_messages, pictures.marked(rank, ranks))
     lab.diagram("The chunks of rank 0, turn by turn", pictures.turns_of_ring(sent))
@@ -236,7 +213,10 @@ def ring(cfg: Config, lab: Lab) -> None:
     fractions_N = torch.rand(cfg.elements, generator=torch.Generator().manual_seed(rank))
     gap_N = lab.step(ring_all_reduce, fractions_N) - all_reduced([fractions_N])[0]
     lab.say(
-        f"With fractions between 0 and 1 the two sums differ by up to {gap_N.abs().max():.1g} here. Neither is wrong: they add the ranks in another order, and each addition rounds. For the same reason a sum over 8 ranks is not, to the last bit, the sum over 4. NCCL has rings too, and trees, in which a small message arrives after fewer turns."
+        f"With fractions between 0 and 1 the two sums differ by up to {gap_N.abs().max():.1g} here. Neither "
+        "is wrong: they add the ranks in another order, and each addition rounds. For the same reason a sum "
+        "over 8 ranks is not, to the last bit, the sum over 4. NCCL has rings too, and trees, in which a "
+        "small message arrives after fewer turns."
     )
 
 
@@ -302,20 +282,10 @@ def averaging(cfg: Config, lab: Lab) -> None:
         within=DIGITS,
         needs="2 processes",
     )
-    rows = []
-    for option in ("(neither)", "find_unused_parameters", "static_graph"):
-        found_P, said = lab.step(two_passes, option, device)
-        averaged = found_P.shape == whole_P.shape and torch.allclose(found_P, whole_P)
-        rows.append((option, "all" if averaged else "none", said))
-    lab.table("An expert for each rank, under DDP", ["option", "averaged", "the next forward pass"], rows)
-
-
-class Trained(NamedTuple):
-    """A training under DDP: this rank's weights before it, those after each step, and BatchNorm's running mean."""
-
-    own_P: Tensor
-    path_SP: Tensor
-    mean: Tensor | None
+    options = ("(neither)", "find_unused_parameters", "static_graph")
+    passes = {option: lab.step(two_passes, option, device) for option in options}
+    columns = ["option", "averaged", "the next forward pass"]
+    lab.table("An expert for each rank, under DDP", columns, pictures.rows_of_passes(passes, whole_P))
 
 
 def trained_by_ddp(steps: int, share: int, device: torch.device, *, norm: bool) -> Trained:
@@ -329,7 +299,8 @@ def trained_by_ddp(steps: int, share: int, device: torch.device, *, norm: bool) 
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
     shares = (share_of(step, share, device) for step in range(steps))
     path_SP = torch.stack([weights_of(model) for _ in steps_done(model, optimizer, shares)])
-    return Trained(own_P, path_SP, dict(layers.named_buffers()).get("1.running_mean"))
+    mean = dict(layers.named_buffers()).get("1.running_mean", own_P[:0])
+    return Trained(own_P, path_SP, mean)
 
 
 def data_parallel(cfg: Config, lab: Lab) -> None:
@@ -359,11 +330,9 @@ def data_parallel(cfg: Config, lab: Lab) -> None:
         needs="2 processes",
     )
     normed = lab.step(trained_by_ddp, cfg.steps, cfg.share, device, norm=True)
-    assert normed.mean is not None
     lab.equal(
         "43.same-weights",
-        "Under DDP R different weights become one, and stay one to the last bit, while each rank keeps "
-        "BatchNorm statistics of its own.",
+        "Ranks that begin with other weights soon hold the same, bit by bit, but not the same BatchNorm.",
         distinct(normed.own_P, normed.path_SP[0], normed.path_SP[-1], normed.mean),
         [ranks, 1, 1, ranks],
         unit="counts of different hashes",
@@ -374,39 +343,12 @@ def data_parallel(cfg: Config, lab: Lab) -> None:
     fast_SP = lab.step(trained_alone, cfg.steps, batch, RATE * ranks, device)
     small, same, fast = (loss_at(path_SP[-1], device) for path_SP in (small_SP, alone_SP, fast_SP))
     lab.say(
-        f"R ranks mean a batch R times as large, so an epoch has R times fewer steps. After as many samples the loss is {small:.2f} with one rank's small batches, {same:.2f} with large batches at the same learning rate, and {fast:.2f} with large batches at R times the rate. This rule (Goyal et al.) is good as long as the gradient hardly changes within R small steps: at the start it needs a warm-up, and for very large batches it fails."
+        "R ranks mean a batch R times as large, so an epoch has R times fewer steps. After as many samples "
+        f"the loss is {small:.2f} with one rank's small batches, {same:.2f} with large batches at the same "
+        f"learning rate, and {fast:.2f} with large batches at R times the rate. This rule (Goyal et al.) is "
+        "good as long as the gradient hardly changes within R small steps: at the start it needs a warm-up, "
+        "and for very large batches it fails."
     )
-
-
-def averaging_hook(dtype: torch.dtype, log: list[pictures.Noted]) -> Hook:
-    """Return a communication hook, which stands in the place of DDP's own all-reduce.
-
-    It converts the bucket, starts an all-reduce, and returns a future, so that the backward pass need not
-    wait. In float16 it does what torch's own `fp16_compress_hook` does.
-    """
-
-    def hook(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-        whole, number = bucket.buffer(), bucket.index()
-        message = whole.to(dtype).div_(dist.get_world_size())
-        log.append(pictures.Noted.now("bucket", message.nbytes))
-
-        def put_back(done: torch.futures.Future[list[Tensor]]) -> Tensor:
-            whole.copy_(done.value()[0])
-            log.append(pictures.Noted.now(f"averaged {number}", whole.nbytes))
-            return whole
-
-        return dist.all_reduce(message, async_op=True).get_future().then(put_back)
-
-    return hook
-
-
-def backward_passes(
-    cap_mb: float | None, dtype: torch.dtype, rows: int, device: torch.device
-) -> list[list[pictures.Noted]]:
-    """Note, in three backward passes under DDP, when each gradient is ready and each bucket on its way."""
-    log: list[pictures.Noted] = []
-    passes = noted_passes(averaging_hook(dtype, log), log, cap_mb, rows, device)
-    return passes
 
 
 @exercise(
@@ -426,7 +368,7 @@ def backward_passes(
     insight="A gradient above the limit is never cut: one large embedding makes one large bucket.",
 )
 def predicted_buckets(gradients: list[int], first: int, cap: int) -> list[int]:
-    """Predict the bytes of each bucket from those of the gradients, in the order in which they become ready."""
+    """Predict the bytes of each bucket from those of the gradients, in the order of readiness."""
     buckets: list[int] = []
     open_bytes, limit = 0, first
     for size in gradients:
@@ -436,16 +378,6 @@ def predicted_buckets(gradients: list[int], first: int, cap: int) -> list[int]:
             open_bytes, limit = 0, cap
     full = [*buckets, open_bytes] if open_bytes else buckets
     return full
-
-
-OVERLAP_GUESSES = {
-    "none": "So it is in the first pass, which has one bucket for all: it leaves with the last gradient.",
-    "all but one": (
-        "**Yes.** A bucket leaves with its last gradient, so only the last bucket waits for the last "
-        "gradient."
-    ),
-    "all": "One bucket holds the gradient that is finished last, and cannot leave before it.",
-}
 
 
 def buckets(cfg: Config, lab: Lab) -> None:
@@ -467,15 +399,8 @@ def buckets(cfg: Config, lab: Lab) -> None:
     """
     device, sizes = lab.world.device, [2**power for power in range(10, 25, 2)]
     price = {"all-reduce": lab.step(all_reduce_ms, sizes, device)}
-    lab.plot(
-        "The price of an all-reduce", sizes, price, x_label="bytes", y_label="ms", log_x=True, log_y=True
-    )
-    lab.predict(
-        "43.overlap",
-        "From the second pass on the gradients travel in several buckets. How many of them leave before the last gradient is ready?",
-        OVERLAP_GUESSES,
-        "all but one",
-    )
+    lab.plot("The price of a message", sizes, price, x_label="bytes", y_label="ms", log_x=True, log_y=True)
+    lab.predict("43.overlap", *OVERLAP_GUESSES)
     caps = (None, 2.0, 0.5, 0.001)  # MiB; the first gradient has half a MiB exactly
     passes = [lab.step(backward_passes, cap, torch.float32, cfg.rows, device) for cap in caps]
     sent = [pictures.sizes_of("bucket", third) for _, _, third in passes]
@@ -485,20 +410,13 @@ def buckets(cfg: Config, lab: Lab) -> None:
     limits = [(int((cap or 1) * MIB), int((cap or 25) * MIB)) for cap in caps]
     gradients = pictures.sizes_of("gradient", passes[0][2])
     predicted = [lab.step(predicted_buckets, gradients, first, cap) for first, cap in limits]
-    lab.equal(
-        "43.buckets",
-        "After the first pass DDP's buckets have the predicted bytes.",
-        sent,
-        predicted,
-        unit="caps",
-    )
+    lab.equal("43.buckets", "DDP's rebuilt buckets have the predicted bytes.", sent, predicted, unit="caps")
 
     first, _, third = passes[2]
     lab.diagram("Buckets on their way", pictures.overlap("1st", first), pictures.overlap("3rd", third))
     lab.equal(
         "43.overlap",
-        "In the first pass the only bucket leaves after the last gradient, in later ones all but the last "
-        "leave before it.",
+        "A single bucket leaves after the last gradient; of several all but one leave before it.",
         [pictures.sent_early(first), pictures.sent_early(third)],
         [(0, 1), (len(sent[2]) - 1, len(sent[2]))],
         unit="passes",
@@ -513,34 +431,6 @@ def buckets(cfg: Config, lab: Lab) -> None:
     )
 
 
-def reductions(quiet: str, device: torch.device) -> tuple[int, Tensor]:
-    """Accumulate gradients over four batches, with `no_sync` around a part of the first three.
-
-    Return how many all-reduces that took, and the gradient.
-    """
-    model = DistributedDataParallel(nn.Linear(3, 2, bias=False).double().to(device))
-    log: list[pictures.Noted] = []
-    model.register_comm_hook(None, averaging_hook(torch.float64, log))
-    for batch in range(BATCHES):
-        inputs_BI, above_BO = whole_numbers(batch, dist.get_rank(), device)
-        silent = model.no_sync if batch < BATCHES - 1 else nullcontext
-        with silent() if quiet == "both passes" else nullcontext():
-            out_BO = model(inputs_BI)
-            with silent() if quiet == "the backward pass" else nullcontext():
-                out_BO.backward(above_BO)
-    return len(pictures.sizes_of("bucket", log)), gradient_row(model)
-
-
-NO_SYNC_GUESSES = {
-    "1": "So it would be with the forward pass inside as well. DDP has decided before `backward()` begins.",
-    "4": (
-        "**Yes.** The forward pass prepares the reduction, and what it prepared goes out. Nobody says so: "
-        "the gradient is right, and only slow."
-    ),
-    "0": "The fourth batch stands outside of `no_sync` in any case.",
-}
-
-
 def rounds(cfg: Config, lab: Lab) -> None:
     """When may a rank stay silent?
 
@@ -552,76 +442,46 @@ def rounds(cfg: Config, lab: Lab) -> None:
     Data do not always come out even. 23 samples on 3 ranks are 8, 8 and 7, and the rank that has a batch less
     would let the others wait for ever in their all-reduce. `DistributedSampler` makes the shares equal: it
     draws some samples twice, or with `drop_last=True` leaves some out. So an accuracy that is summed over the
-    ranks counts some samples twice. It shuffles by the epoch's number, which you have to tell it by
-    `set_epoch`.
+    ranks counts some twice. It shuffles by the epoch's number, which you have to tell it by `set_epoch`.
 
     Where shares cannot be made equal, `Join` lets the ranks that are done go on answering with zeros. By
     which number should it divide the sum then? By default by all ranks that began, so that the lone rank's
     gradient shrinks; on request by those that still have data.
     """
-    lab.predict(
-        "43.no-sync",
-        "In three of four batches `loss.backward()` alone stands in `with model.no_sync():`. How many all-reduces do the four batches take?",
-        NO_SYNC_GUESSES,
-        "4",
-    )
+    lab.predict("43.no-sync", *NO_SYNC_GUESSES)
     ranks, device = lab.world.size, lab.world.device
     found = [lab.step(reductions, quiet, device) for quiet in ("both passes", "the backward pass", "nothing")]
     whole_P = gradient_by_formula(range(BATCHES), range(ranks), device)
     lab.equal(
         "43.no-sync",
-        "Four batches take one all-reduce with both passes in `no_sync` and four with the backward pass "
-        "alone in it, and the gradient is the same.",
+        "`no_sync` saves three of four all-reduces around both passes, and none around the backward one.",
         [*(count for count, _ in found), *(gradient_P for _, gradient_P in found)],
         [1, BATCHES, BATCHES, *[whole_P] * 3],
         unit="counts and gradients",
     )
-    ways = {"by default": (False, False), "set_epoch": (False, True), "drop_last, set_epoch": (True, True)}
-    drawn = [
-        lab.step(sampled_epochs, 8 * ranks - 1, drop_last=drop, announce=tell) for drop, tell in ways.values()
-    ]
-    rows = pictures.sampler_rows(8 * ranks - 1, drawn)
+    samples, ways = 8 * ranks - 1, ("by default", "set_epoch", "set_epoch, drop_last")
+    rows = [(way, *pictures.epochs_in_words(samples, lab.step(sampled_epochs, samples, way))) for way in ways]
     columns = ["", "drawn", "twice", "left out", "second epoch's order"]
-    lab.table(
-        f"{8 * ranks - 1} samples on {ranks} ranks",
-        columns,
-        [(way, *row) for way, row in zip(ways, rows, strict=True)],
-    )
+    lab.table(f"{samples} samples on {ranks} ranks", columns, rows)
+    full, short = 8 * ranks, 7 * ranks
     lab.equal(
         "43.sampler",
-        "The sampler draws a sample twice or leaves some out to make shares equal, and only `set_epoch` "
-        "changes its order.",
-        rows,
-        [[8 * ranks, 1, 0, "the same"], [8 * ranks, 1, 0, "another"], [7 * ranks, 0, ranks - 1, "another"]],
+        "The sampler draws a sample twice or leaves some out, and only `set_epoch` changes its order.",
+        [row[1:] for row in rows],
+        [(full, 1, 0, "the same"), (full, 1, 0, "another"), (short, 0, ranks - 1, "another")],
         unit="ways of drawing",
-        because=(
-            "8R − 1 samples make R shares of 8 with one of them twice, or R shares of 7 without R − 1 of them"
-        ),
+        because="8R − 1 samples are R shares of 8 with one of them twice, or R of 7 without R − 1 of them",
         needs="2 processes",
     )
     lone_P = gradient_by_formula([1], [ranks - 1], device).cpu()
     lab.close(
         "43.join",
-        "`Join` divides a lone rank's gradient by all ranks that began, and with "
-        "`divide_by_initial_world_size=False` by those that still have data.",
+        "`Join` divides a lone rank's gradient by all ranks that began or, on request, by those still there.",
         torch.stack([lab.step(lone_gradient, device, divide=divide) for divide in (True, False)]),
         torch.stack([lone_P, lone_P * ranks]),
         within=DIGITS,
         needs="2 processes",
     )
-
-
-def killed_twice() -> list[pictures.Event]:
-    """Train on two ranks of a group of their own, kill a rank at steps 8 and 18, and collect what they noted.
-
-    The first time nobody is there to restart it: the same command is given again, as a queue does. The second
-    time torchrun's elastic agent ends the rank that is left, and starts both again.
-    """
-    flags = ("--steps", str(TRAINED_STEPS), "--timeout", str(KILL_TIMEOUT_S), "--die-at", "8", "18")
-    with tempfile.TemporaryDirectory() as folder:
-        first = events_of(by_node_starter(2), TRAINING, Path(folder), *flags)
-        second = events_of(by_torchrun(2, restarts=1), TRAINING, Path(folder), *flags)
-    return first + second
 
 
 def missing_rank(cfg: Config, lab: Lab) -> None:
@@ -650,8 +510,7 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     waited, late = pictures.seconds_to_time_out(seen), pictures.seconds_to_notice(events)
     lab.count(
         "43.noticed",
-        "Whether a rank stays away or is killed, the others know 5 s after the collective's timeout at the "
-        "latest.",
+        "A rank that stays away, or is killed, is noticed within the collective's timeout and 5 s.",
         round(max(waited - cfg.patience, late - KILL_TIMEOUT_S), 1),
         at_most=5,
         unit="s after the timeout",
@@ -659,18 +518,20 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
         needs="2 processes",
     )
     attempts = pictures.attempts_of(events)
-    calm = lab.step(undisturbed, TRAINED_STEPS)
+    calm = lab.step(undisturbed)
     lab.equal(
         "43.restarted",
-        "Killed at steps 8 and 18, the training resumes at 5 and 15 and ends with the bits of one that never "
-        "was.",
+        "A training killed at steps 8 and 18 resumes at 5 and 15 and ends with an undisturbed one's bits.",
         [*(attempt[0]["step"] for attempt in attempts), *(event["weights"] for event in attempts[-1][-2:])],
         [0, 5, 15, calm, calm],
         unit="facts",
         because="a checkpoint at every 5th step, and data that follow from the step's number",
     )
     lab.say(
-        f"The others waited {waited:.1f} s for the silent rank, of a timeout of {cfg.patience:g} s, and {late:.2f} s for a killed one, of {KILL_TIMEOUT_S:g} s. So an error exactly at the timeout means a rank that took another way, and one long before it a rank that died: look for the message of that rank, not for those of its neighbours."
+        f"The others waited {waited:.1f} s for the silent rank, of a timeout of {cfg.patience:g} s, and "
+        f"{late:.2f} s for a killed one, of {KILL_TIMEOUT_S:g} s. So an error exactly at the timeout means a "
+        "rank that took another way, and one long before it a rank that died: look for the message of that "
+        "rank, not for those of its neighbours."
     )
 
 
@@ -691,9 +552,8 @@ def restart(cfg: Config, lab: Lab) -> None:
     """What does a restart cost?
 
     It costs the steps since the last checkpoint, if that is complete. Weights are not enough: the optimizer's
-    momentum belongs to it, and the number of the next batch. Rank 0 writes for all, since all hold the same.
-    It writes under another name and renames at the end, so that a kill in the middle of writing costs
-    nothing.
+    momentum belongs to it, and the number of the next batch. Rank 0 writes for all, since all hold the same. It
+    writes under another name and renames at the end, so that a kill in the middle of writing costs nothing.
 
     This lab itself trains that way. Kill it in its last part and give its command again with `--folder` and
     its run folder: it goes on where it was. On two ranks the weights then have the very bits of an
@@ -706,7 +566,7 @@ def restart(cfg: Config, lab: Lab) -> None:
     calm_P = lab.step(trained_by_ddp, cfg.train_steps, cfg.share, lab.world.device, norm=False).path_SP[-1]
     lab.equal(
         "43.same",
-        "However often it was restarted, a training on two ranks ends with an undisturbed run's bits.",
+        "A restarted training on two ranks ends with the bits of an undisturbed one.",
         fingerprint(ours_P),
         fingerprint(calm_P),
         because="two numbers have the same sum in either order",
@@ -714,8 +574,7 @@ def restart(cfg: Config, lab: Lab) -> None:
     )
     lab.close(
         "43.same-within",
-        "On any number of ranks a restarted training ends with an undisturbed run's weights but for "
-        "rounding.",
+        "A restarted training ends with an undisturbed run's weights, but for rounding.",
         ours_P,
         calm_P,
         within=DIGITS,
