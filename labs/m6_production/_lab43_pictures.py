@@ -147,7 +147,7 @@ def witness_rows(seen: list[Witness]) -> list[tuple[int, str, str, str]]:
 
 def seconds_to_time_out(seen: list[Witness]) -> float:
     """Return how long the others waited until they were told; infinity where one never was."""
-    return max((one.waited_s if "imed out" in one.said else math.inf for one in seen[:-1]), default=math.inf)
+    return max((one.waited_s if "imed out" in one.said else math.inf for one in seen[:-1]), default=0.0)
 
 
 # A training that is killed ----------------------------------------------------------------------------------
@@ -157,6 +157,12 @@ def attempts_of(events: list[Event]) -> list[list[Event]]:
     """Divide the events of a training on two ranks into its attempts."""
     begins = [place for place, event in enumerate(events) if event["event"] == "begin"][::2]
     return [events[begin:end] for begin, end in zip(begins, [*begins[1:], None], strict=True)]
+
+
+def begins_and_ends(events: list[Event]) -> list[object]:
+    """Return the step at which each attempt began, and the hash of the weights with which each rank ended."""
+    begins = [attempt[0]["step"] for attempt in attempts_of(events)]
+    return [*begins, *(event["weights"] for event in events if event["event"] == "end")]
 
 
 def seconds_to_notice(events: list[Event]) -> float:

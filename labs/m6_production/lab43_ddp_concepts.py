@@ -4,14 +4,11 @@ Question:
     How do gradients stay equal on every GPU?
 
 You will see:
-    - A sum over all ranks from nothing but send and receive: in a ring each rank sends 2(R−1)/R of its data,
-      and no rank is a bottleneck.
-    - R ranks with a share of the batch take the very steps of one process with the whole batch. Differences
-      stay below 10⁻¹², the rounding of float64.
-    - Gradients that travel in buckets while the backward pass still computes. You predict each bucket to the
-      byte.
-    - Data that do not come out even, a rank that stays away, a rank that is killed: what you see, and after
-      how many seconds.
+    - A sum over all ranks from nothing but send and receive: in a ring each rank sends 2(R−1)/R of its data.
+    - R ranks with a share of the batch that take the very steps of one process with the whole batch.
+      Differences stay below 10⁻¹², the rounding of float64.
+    - Gradients that travel in buckets while the backward pass still computes. You predict them to the byte.
+    - Data that do not come out even, a rank that stays away, a rank that is killed: what you see, and when.
     - A training that is killed twice and ends with the very bits of one that never was.
 
 Run:
@@ -484,6 +481,66 @@ def rounds(cfg: Config, lab: Lab) -> None:
     )
 
 
+def trained_with_checkpoints(cfg: Config, kept: Checkpoints, device: torch.device) -> Tensor:
+    """Train with checkpoints in the run folder, from wherever an earlier attempt has left one."""
+    model = DistributedDataParallel(network(dist.get_rank(), device))
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
+    form = FullState(model=model, optimizer=optimizer)
+    begin = kept.resume(form)
+    shares = (share_of(step, cfg.share, device) for step in range(begin, cfg.train_steps))
+    for done in steps_done(model, optimizer, shares):
+        kept.after(begin + done, form)
+        time.sleep(cfg.pause)
+    return weights_of(model)
+
+
+def checkpoints(cfg: Config, lab: Lab) -> None:
+    """What must a checkpoint hold?
+
+    A training of days will be interrupted, and should then lose minutes. Weights are not enough for that: the
+    optimizer's momentum belongs to the checkpoint, and the number of the next batch. Under DDP rank 0 writes
+    for all, since all hold the same. It writes under another name and renames at the end, so that a kill in
+    the middle of writing costs nothing.
+
+    This lab itself trains that way. Kill it here and give its command again with `--folder` and its run
+    folder: it goes on where it was. On two ranks the weights then have the very bits of an undisturbed run.
+    On three or more they agree but for rounding, because a restarted DDP begins with one bucket again, where
+    the undisturbed run had its rebuilt ones, and in another bucket the ranks' numbers are added in another
+    order.
+    """
+    kept = lab.checkpoints(cfg.every)
+    ours_P = lab.step(trained_with_checkpoints, cfg, kept, lab.world.device)
+    calm_P = lab.step(trained_by_ddp, cfg.train_steps, cfg.share, lab.world.device, norm=False).path_SP[-1]
+    lab.equal(
+        "43.same",
+        "A run with checkpoints, restarted or not, ends on two ranks with an undisturbed one's bits.",
+        fingerprint(ours_P),
+        fingerprint(calm_P),
+        because="two numbers have the same sum in either order",
+        needs="2 processes or fewer",
+    )
+    lab.close(
+        "43.same-within",
+        "A run with checkpoints, restarted or not, ends with an undisturbed one's weights but for rounding.",
+        ours_P,
+        calm_P,
+        within=DIGITS,
+    )
+    lab.count(
+        "43.repeated",
+        "A restart repeats at most the steps between two checkpoints.",
+        kept.steps_done - cfg.train_steps,
+        at_least=0,
+        at_most=kept.every * (kept.restarts + kept.passed_over),
+        unit="steps",
+        because="one interval for each restart, and one more for each checkpoint that could not be read",
+    )
+    lab.say(
+        f"This run was restarted {kept.restarts} times, and did {kept.steps_done} steps where "
+        f"{cfg.train_steps} were asked for. A restart costs half an interval on average."
+    )
+
+
 def missing_rank(cfg: Config, lab: Lab) -> None:
     """What do you see when one rank is missing?
 
@@ -517,12 +574,11 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
         because="gloo waits for no longer than its timeout, and 5 s are allowed for a busy machine",
         needs="2 processes",
     )
-    attempts = pictures.attempts_of(events)
     calm = lab.step(undisturbed)
     lab.equal(
         "43.restarted",
         "A training killed at steps 8 and 18 resumes at 5 and 15 and ends with an undisturbed one's bits.",
-        [*(attempt[0]["step"] for attempt in attempts), *(event["weights"] for event in attempts[-1][-2:])],
+        pictures.begins_and_ends(events),
         [0, 5, 15, calm, calm],
         unit="facts",
         because="a checkpoint at every 5th step, and data that follow from the step's number",
@@ -535,63 +591,8 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     )
 
 
-def trained_with_checkpoints(cfg: Config, kept: Checkpoints, device: torch.device) -> Tensor:
-    """Train with checkpoints in the run folder, from wherever an earlier attempt has left one."""
-    model = DistributedDataParallel(network(dist.get_rank(), device))
-    optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
-    form = FullState(model=model, optimizer=optimizer)
-    begin = kept.resume(form)
-    shares = (share_of(step, cfg.share, device) for step in range(begin, cfg.train_steps))
-    for done in steps_done(model, optimizer, shares):
-        kept.after(begin + done, form)
-        time.sleep(cfg.pause)
-    return weights_of(model)
-
-
-def restart(cfg: Config, lab: Lab) -> None:
-    """What does a restart cost?
-
-    It costs the steps since the last checkpoint, if that is complete. Weights are not enough: the optimizer's
-    momentum belongs to it, and the number of the next batch. Rank 0 writes for all, since all hold the same. It
-    writes under another name and renames at the end, so that a kill in the middle of writing costs nothing.
-
-    This lab itself trains that way. Kill it in its last part and give its command again with `--folder` and
-    its run folder: it goes on where it was. On two ranks the weights then have the very bits of an
-    undisturbed run. On three or more they agree but for rounding, because after a restart DDP's first pass
-    has one bucket again where the undisturbed run had its rebuilt ones, and in another bucket the ranks'
-    numbers are added in another order.
-    """
-    kept = lab.checkpoints(cfg.every)
-    ours_P = lab.step(trained_with_checkpoints, cfg, kept, lab.world.device)
-    calm_P = lab.step(trained_by_ddp, cfg.train_steps, cfg.share, lab.world.device, norm=False).path_SP[-1]
-    lab.equal(
-        "43.same",
-        "A restarted training on two ranks ends with the bits of an undisturbed one.",
-        fingerprint(ours_P),
-        fingerprint(calm_P),
-        because="two numbers have the same sum in either order",
-        needs="2 processes or fewer",
-    )
-    lab.close(
-        "43.same-within",
-        "A restarted training ends with an undisturbed run's weights, but for rounding.",
-        ours_P,
-        calm_P,
-        within=DIGITS,
-    )
-    lab.count(
-        "43.repeated",
-        "A restart repeats at most the steps between two checkpoints.",
-        kept.steps_done - cfg.train_steps,
-        at_least=0,
-        at_most=kept.every * (kept.restarts + kept.passed_over),
-        unit="steps",
-        because="one interval for each restart, and one more for each checkpoint that could not be read",
-    )
-
-
 def run(cfg: Config, lab: Lab) -> None:
-    for part in (ring, averaging, data_parallel, buckets, rounds, missing_rank, restart):
+    for part in (ring, averaging, data_parallel, buckets, rounds, checkpoints, missing_rank):
         lab.part(part, cfg)
 
 
