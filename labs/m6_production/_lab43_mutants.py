@@ -1,6 +1,6 @@
 """The known mistakes of lab 43."""
 
-from labs.kit import Mutant
+from labs.kit import Equivalent, Mutant
 from labs.m6_production._lab43_helpers import (
     averaging_hook,
     backward_passes,
@@ -152,5 +152,20 @@ MUTANTS = (
         trained_with_checkpoints,
         "kept.after(begin + done, form)",
         "[kept.after(begin + done, form) for _ in range(2)]",
+    ),
+)
+
+EQUIVALENT = (
+    Equivalent(
+        ring_all_reduce,
+        "torch.zeros",
+        "torch.ones",
+        "Whatever fills up the last chunk is added only to itself, and is cut off at the end.",
+    ),
+    Equivalent(
+        ring_all_reduce,
+        "dist.recv(arriving, (rank - 1) % ranks)",
+        "dist.recv(arriving)",
+        "Without a rank `recv` takes what comes from any, and in a ring only the left neighbour sends to this one.",
     ),
 )
