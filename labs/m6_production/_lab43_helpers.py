@@ -3,12 +3,10 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import torch
@@ -20,13 +18,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DistributedSampler
 
 import labs.m6_production.interrupted_training as training
+from labs.kit import Tolerance
 from labs.kit.distributed.shards import weights_of
 from labs.kit.distributed.subgroup import by_node_starter, by_torchrun, events_of
 from labs.kit.measure.timing import seconds
 from labs.kit.topics.tasks import fingerprint
-from labs.m6_production._lab43_pictures import Event, Noted, Witness, collectives_begun, from_all, sizes_of
+from labs.m6_production._lab43_pictures import Event, Noted, Witness, collectives_begun, from_all
 
 INPUTS, HIDDEN, CLASSES = 16, 32, 4
+DIGITS = Tolerance(
+    1e-12, "float64 keeps 16 digits, and adding some dozens of numbers in another order costs fewer than 4"
+)
 TRAINING = "labs.m6_production.interrupted_training"
 TRAINED_STEPS = 20  # of that training, which writes a checkpoint at every fifth
 KILL_TIMEOUT_S = 60.0  # of its collectives
@@ -216,36 +218,17 @@ def uneven_layers(device: torch.device) -> nn.Sequential:
 
 
 def all_reduce_ms(sizes: list[int], device: torch.device) -> list[float]:
-    """Time all-reduces of growing size, in milliseconds."""
+    """Time all-reduces of growing size, in milliseconds: the fastest of nine, disturbed least."""
     rows = [torch.ones(size // 4, device=device) for size in sizes]
-    return [median(seconds(partial(dist.all_reduce, x_N), calls=1) for _ in range(7)) * 1e3 for x_N in rows]
-
-
-def averaging_hook(dtype: torch.dtype, log: list[Noted]) -> Hook:
-    """Return a communication hook, which stands in the place of DDP's own all-reduce.
-
-    It converts the bucket, starts an all-reduce, and returns a future, so that the backward pass need not
-    wait. In float16 it does what torch's own `fp16_compress_hook` does.
-    """
-
-    def hook(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-        whole, number = bucket.buffer(), bucket.index()
-        message = whole.to(dtype).div_(dist.get_world_size())
-        log.append(Noted.now("bucket", message.nbytes))
-
-        def put_back(done: torch.futures.Future[list[Tensor]]) -> Tensor:
-            whole.copy_(done.value()[0])
-            log.append(Noted.now(f"averaged {number}", whole.nbytes))
-            return whole
-
-        sent: torch.futures.Future[list[Tensor]] = dist.all_reduce(message, async_op=True).get_future()
-        return sent.then(put_back)
-
-    return hook
+    return [min(seconds(partial(dist.all_reduce, x_N), calls=1) for _ in range(9)) * 1e3 for x_N in rows]
 
 
 def backward_passes(
-    cap_mb: float | None, dtype: torch.dtype, rows: int, device: torch.device
+    hook_of: Callable[[torch.dtype, list[Noted]], Hook],
+    cap_mb: float | None,
+    dtype: torch.dtype,
+    rows: int,
+    device: torch.device,
 ) -> list[list[Noted]]:
     """Note, in three backward passes under DDP, when each gradient is ready and each bucket on its way."""
     log: list[Noted] = []
@@ -254,7 +237,7 @@ def backward_passes(
         weight.register_post_accumulate_grad_hook(
             lambda weight: log.append(Noted.now("gradient", weight.nbytes))
         )
-    model.register_comm_hook(None, averaging_hook(dtype, log))
+    model.register_comm_hook(None, hook_of(dtype, log))
     passes = []
     for _ in range(3):
         out_BO = model(torch.randn(rows, 300, device=device))
@@ -285,24 +268,6 @@ def gradient_by_formula(batches: Iterable[int], ranks: Iterable[int], device: to
         inputs_BI, above_BO = whole_numbers(batch, rank, device)
         gradient_OI += above_BO.T @ inputs_BI
     return gradient_OI.flatten() / dist.get_world_size()
-
-
-def reductions(quiet: str, device: torch.device) -> tuple[int, Tensor]:
-    """Accumulate gradients over four batches, with `no_sync` around a part of the first three.
-
-    Return how many all-reduces that took, and the gradient.
-    """
-    model = DistributedDataParallel(nn.Linear(3, 2, bias=False).double().to(device))
-    log: list[Noted] = []
-    model.register_comm_hook(None, averaging_hook(torch.float64, log))
-    for batch in range(BATCHES):
-        inputs_BI, above_BO = whole_numbers(batch, dist.get_rank(), device)
-        silent = model.no_sync if batch < BATCHES - 1 else nullcontext
-        with silent() if quiet == "both passes" else nullcontext():
-            out_BO = model(inputs_BI)
-            with silent() if quiet == "the backward pass" else nullcontext():
-                out_BO.backward(above_BO)
-    return len(sizes_of("bucket", log)), gradient_row(model)
 
 
 def sampled_epochs(samples: int, way: str) -> list[list[int]]:
@@ -361,10 +326,10 @@ def killed_twice() -> list[Event]:
     The first time nobody is there to restart it: the same command is given again, as a queue does. The second
     time torchrun's elastic agent ends the rank that is left, and starts both again.
     """
-    flags = ("--steps", str(TRAINED_STEPS), "--timeout", str(KILL_TIMEOUT_S), "--die-at", "8", "18")
+    deaths = ("--steps", str(TRAINED_STEPS), "--timeout", str(KILL_TIMEOUT_S), "--die-at", "8", "18")
     with tempfile.TemporaryDirectory() as folder:
-        first = events_of(by_node_starter(2), TRAINING, Path(folder), *flags)
-        second = events_of(by_torchrun(2, restarts=1), TRAINING, Path(folder), *flags)
+        first = events_of(by_node_starter(2), TRAINING, Path(folder), *deaths)
+        second = events_of(by_torchrun(2, restarts=1), TRAINING, Path(folder), *deaths)
     return first + second
 
 

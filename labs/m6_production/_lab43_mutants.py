@@ -2,10 +2,8 @@
 
 from labs.kit import Equivalent, Mutant
 from labs.m6_production._lab43_helpers import (
-    averaging_hook,
     backward_passes,
     lone_gradient,
-    reductions,
     sampled_epochs,
     skipped_collective,
     trained_alone,
@@ -13,7 +11,9 @@ from labs.m6_production._lab43_helpers import (
 )
 from labs.m6_production.lab43_ddp_concepts import (
     averaged_gradients,
+    averaging_hook,
     predicted_buckets,
+    reductions,
     ring_all_reduce,
     trained_by_ddp,
     trained_with_checkpoints,
@@ -118,12 +118,15 @@ MUTANTS = (
     Mutant("sends float32 all the same", averaging_hook, "whole.to(dtype)", "whole.clone()"),
     Mutant("counts bytes twice", averaging_hook, "message.nbytes))", "2 * message.nbytes))"),
     Mutant(
-        "is never silent", reductions, "model.no_sync if batch < BATCHES - 1 else nullcontext", "nullcontext"
+        "is never silent",
+        reductions,
+        "model.no_sync if batch < helpers.BATCHES - 1 else nullcontext",
+        "nullcontext",
     ),
     Mutant(
         "is always silent",
         reductions,
-        "model.no_sync if batch < BATCHES - 1 else nullcontext",
+        "model.no_sync if batch < helpers.BATCHES - 1 else nullcontext",
         "model.no_sync",
     ),
     Mutant(

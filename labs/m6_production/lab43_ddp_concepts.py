@@ -29,8 +29,7 @@ Remember:
     make the same ones: most hangs come from an `if` that not all ranks pass. `no_sync` must stand around the
     forward pass too, `set_epoch` before every epoch, and a timeout of a minute or two in
     `init_process_group`. Use DDP as long as weights, gradients and optimizer state fit on one card. This lab
-    does not show NCCL and its trees, nor what a real network costs. Lab 44 shards what DDP repeats on every
-    rank.
+    does not show NCCL and its trees, nor what a real network costs. Lab 44 shards what DDP repeats.
 
 Sources:
     - P. Patarasuk, X. Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009,
@@ -42,14 +41,14 @@ Sources:
     - PyTorch documentation, DDP communication hooks: https://docs.pytorch.org/docs/stable/ddp_comm_hooks.html
     - PyTorch documentation, Join: https://docs.pytorch.org/docs/stable/distributed.algorithms.join.html
     - PyTorch documentation, torchrun: https://docs.pytorch.org/docs/stable/elastic/run.html
-    - PyTorch tutorial, the flight recorder:
-      https://docs.pytorch.org/tutorials/unstable/flight_recorder_tutorial.html
+    - PyTorch, flight recorder: https://docs.pytorch.org/tutorials/unstable/flight_recorder_tutorial.html
 
 Notebook:
     43_DDP_Concepts.ipynb
 """
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -57,49 +56,17 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+import labs.m6_production._lab43_helpers as helpers
 import labs.m6_production._lab43_pictures as pictures
-from labs.kit import Lab, Tolerance, exercise, main
+from labs.kit import Lab, exercise, main
 from labs.kit.distributed.checkpoints import Checkpoints, FullState
 from labs.kit.distributed.shards import weights_of
 from labs.kit.topics.tasks import fingerprint
-from labs.m6_production._lab43_helpers import (
-    BATCHES,
-    KILL_TIMEOUT_S,
-    NO_SYNC_GUESSES,
-    OVERLAP_GUESSES,
-    RING_GUESSES,
-    Messages,
-    Trained,
-    after_backward,
-    all_reduce_ms,
-    all_reduced,
-    backward_passes,
-    distinct,
-    gradient_by_formula,
-    gradient_of_all,
-    gradient_row,
-    killed_twice,
-    lone_gradient,
-    loss_at,
-    network,
-    reductions,
-    rows_of,
-    sampled_epochs,
-    share_of,
-    skipped_collective,
-    steps_done,
-    trained_alone,
-    two_passes,
-    undisturbed,
-    uneven_layers,
-)
+from labs.m6_production._lab43_helpers import killed_twice
 
 # Shape letters: N elements, R ranks, B batch, I inputs, O outputs, S steps, P parameters.
 
-MIB = 2**20
 RATE = 0.05  # the learning rate
-ROUNDING = "float64 keeps 16 digits, and adding some dozens of numbers in another order costs fewer than 4"
-DIGITS = Tolerance(1e-12, ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -164,10 +131,10 @@ def ring_all_reduce(x_N: Tensor) -> Tensor:
 
 def ring_messages(x_N: Tensor) -> list[Tensor]:
     """Catch what this rank sends while a row goes round the ring, turn by turn."""
-    with Messages() as messages:
+    messages = helpers.Messages()
+    with messages:
         ring_all_reduce(x_N)
-    sent: list[Tensor] = messages.sent
-    return sent
+    return messages.sent
 
 
 def ring(cfg: Config, lab: Lab) -> None:
@@ -182,20 +149,20 @@ def ring(cfg: Config, lab: Lab) -> None:
     rank sends one chunk to its right and receives one from its left. For R − 1 turns what arrives is *added*
     (after that each rank owns one finished chunk: this half is called *reduce-scatter*); for R − 1 more turns
     the finished chunks are *passed on* (the *all-gather*). All cards are busy in every turn, and a rank sends
-    2(R − 1) chunks of 1/R of the data: nearly twice its data, for any number of ranks.
+    2(R − 1) chunks of 1/R of the data: for 4 ranks 1.5 times its data, and with more ranks it approaches
+    twice.
 
     Where R does not divide the length, zeros fill up the last chunk, and change no sum. A single number takes
     as many turns as a gigabyte, and most of what is sent for it is padding: small messages are paid by the
     turn, not by the byte. We sum rows of several lengths, of whole numbers, since their sums do not round.
     """
-    lab.predict("43.ring-bytes", *RING_GUESSES)
+    lab.predict("43.ring-bytes", *helpers.RING_GUESSES)
     rank, ranks = lab.world.rank, lab.world.size
     sent = lab.step(ring_messages, pictures.marked(rank, ranks))
     lab.diagram("The chunks of rank 0, turn by turn", pictures.turns_of_ring(sent))
-
-    rows = rows_of(rank, ranks, cfg.elements)
+    rows = helpers.rows_of(rank, ranks, cfg.elements)
     totals = [lab.step(ring_all_reduce, row) for row in rows]
-    sums = all_reduced(rows)  # after the ring, so that a ring which spoils its row is found out
+    sums = helpers.all_reduced(rows)  # after the ring, so that a ring which spoils its row is found out
     lab.equal(
         "43.ring", "The sum that went round the ring is the sum of `all_reduce`.", totals, sums, unit="rows"
     )
@@ -208,12 +175,11 @@ def ring(cfg: Config, lab: Lab) -> None:
         needs="3 processes",
     )
     fractions_N = torch.rand(cfg.elements, generator=torch.Generator().manual_seed(rank))
-    gap_N = lab.step(ring_all_reduce, fractions_N) - all_reduced([fractions_N])[0]
+    gap_N = lab.step(ring_all_reduce, fractions_N) - helpers.all_reduced([fractions_N])[0]
     lab.say(
         f"With fractions between 0 and 1 the two sums differ by up to {gap_N.abs().max():.1g} here. Neither "
         "is wrong: they add the ranks in another order, and each addition rounds. For the same reason a sum "
-        "over 8 ranks is not, to the last bit, the sum over 4. NCCL has rings too, and trees, in which a "
-        "small message arrives after fewer turns."
+        "over 8 ranks is not, to the last bit, the sum over 4."
     )
 
 
@@ -240,7 +206,7 @@ def ring(cfg: Config, lab: Lab) -> None:
 def averaged_gradients(model: nn.Module) -> None:
     """Replace every gradient by its mean over all ranks.
 
-    It takes one message for each parameter, and none leaves before the backward pass has ended.
+    That is one message for each parameter, and none leaves before the backward pass has ended.
     """
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -268,36 +234,36 @@ def averaging(cfg: Config, lab: Lab) -> None:
     for those that will not report, with `static_graph=True` only in the first.
     """
     ranks, device = lab.world.size, lab.world.device
-    model = after_backward(lab.world.rank, ranks, device)
+    model = helpers.after_backward(lab.world.rank, ranks, device)
     lab.step(averaged_gradients, model)
-    whole_P = gradient_of_all(ranks, device)
+    whole_P = helpers.gradient_of_all(ranks, device)
     lab.close(
         "43.by-hand",
         "Averaged by hand, each gradient is the whole batch's, also where only one rank has one.",
-        gradient_row(model),
+        helpers.gradient_row(model),
         whole_P,
-        within=DIGITS,
+        within=helpers.DIGITS,
         needs="2 processes",
     )
     options = ("(neither)", "find_unused_parameters", "static_graph")
-    passes = {option: lab.step(two_passes, option, device) for option in options}
+    passes = {option: helpers.two_passes(option, device) for option in options}
     columns = ["option", "averaged", "the next forward pass"]
     lab.table("An expert for each rank, under DDP", columns, pictures.rows_of_passes(passes, whole_P))
 
 
-def trained_by_ddp(steps: int, share: int, device: torch.device, *, norm: bool) -> Trained:
+def trained_by_ddp(steps: int, share: int, device: torch.device, *, norm: bool) -> helpers.Trained:
     """Train on a share of each batch under DDP, from weights that differ from rank to rank.
 
     DDP copies rank 0's weights to all at the start, and averages the gradients in every backward pass.
     """
-    layers = network(dist.get_rank(), device, norm=norm)
+    layers = helpers.network(dist.get_rank(), device, norm=norm)
     own_P = weights_of(layers)
     model = DistributedDataParallel(layers)
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
-    shares = (share_of(step, share, device) for step in range(steps))
-    path_SP = torch.stack([weights_of(model) for _ in steps_done(model, optimizer, shares)])
+    shares = (helpers.share_of(step, share, device) for step in range(steps))
+    path_SP = torch.stack([weights_of(model) for _ in helpers.steps_done(model, optimizer, shares)])
     mean = dict(layers.named_buffers()).get("1.running_mean", own_P[:0])
-    return Trained(own_P, path_SP, mean)
+    return helpers.Trained(own_P, path_SP, mean)
 
 
 def data_parallel(cfg: Config, lab: Lab) -> None:
@@ -316,29 +282,29 @@ def data_parallel(cfg: Config, lab: Lab) -> None:
     collective in each layer.
     """
     ranks, device, batch = lab.world.size, lab.world.device, cfg.share * lab.world.size
-    alone_SP = lab.step(trained_alone, cfg.steps, batch, RATE, device)
+    alone_SP = helpers.trained_alone(cfg.steps, batch, RATE, device)
     by_ddp = lab.step(trained_by_ddp, cfg.steps, cfg.share, device, norm=False)
     lab.close(
         "43.by-ddp",
         "DDP on R shares takes the same steps as one process on the whole batch.",
         by_ddp.path_SP,
         alone_SP,
-        within=DIGITS,
+        within=helpers.DIGITS,
         needs="2 processes",
     )
     normed = lab.step(trained_by_ddp, cfg.steps, cfg.share, device, norm=True)
     lab.equal(
         "43.same-weights",
-        "Ranks that begin with other weights soon hold the same, bit by bit, but not the same BatchNorm.",
-        distinct(normed.own_P, normed.path_SP[0], normed.path_SP[-1], normed.mean),
+        "Ranks with different weights hold the same after a step, but not the same BatchNorm statistics.",
+        helpers.distinct(normed.own_P, normed.path_SP[0], normed.path_SP[-1], normed.mean),
         [ranks, 1, 1, ranks],
         unit="counts of different hashes",
         because="R before, 1 after the first step and after the last, and R running means",
         needs="2 processes",
     )
-    small_SP = lab.step(trained_alone, cfg.steps * ranks, cfg.share, RATE, device)
-    fast_SP = lab.step(trained_alone, cfg.steps, batch, RATE * ranks, device)
-    small, same, fast = (loss_at(path_SP[-1], device) for path_SP in (small_SP, alone_SP, fast_SP))
+    small_SP = helpers.trained_alone(cfg.steps * ranks, cfg.share, RATE, device)
+    fast_SP = helpers.trained_alone(cfg.steps, batch, RATE * ranks, device)
+    small, same, fast = (helpers.loss_at(path_SP[-1], device) for path_SP in (small_SP, alone_SP, fast_SP))
     lab.say(
         "R ranks mean a batch R times as large, so an epoch has R times fewer steps. After as many samples "
         f"the loss is {small:.2f} with one rank's small batches, {same:.2f} with large batches at the same "
@@ -346,6 +312,29 @@ def data_parallel(cfg: Config, lab: Lab) -> None:
         "good as long as the gradient hardly changes within R small steps: at the start it needs a warm-up, "
         "and for very large batches it fails."
     )
+
+
+def averaging_hook(dtype: torch.dtype, log: list[pictures.Noted]) -> helpers.Hook:
+    """Return a communication hook, which stands in the place of DDP's own all-reduce.
+
+    It converts the bucket, starts an all-reduce, and returns a future, so that the backward pass need not
+    wait. In float16 it does what torch's own `fp16_compress_hook` does.
+    """
+
+    def hook(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+        whole, number = bucket.buffer(), bucket.index()
+        message = whole.to(dtype).div_(dist.get_world_size())
+        log.append(pictures.Noted.now("bucket", message.nbytes))
+
+        def put_back(done: torch.futures.Future[list[Tensor]]) -> Tensor:
+            whole.copy_(done.value()[0])
+            log.append(pictures.Noted.now(f"averaged {number}", whole.nbytes))
+            return whole
+
+        sent: torch.futures.Future[list[Tensor]] = dist.all_reduce(message, async_op=True).get_future()
+        return sent.then(put_back)
+
+    return hook
 
 
 @exercise(
@@ -395,20 +384,17 @@ def buckets(cfg: Config, lab: Lab) -> None:
     convert the bucket. In float16 half the bytes travel, and a gradient below 3·10⁻⁸ arrives as zero.
     """
     device, sizes = lab.world.device, [2**power for power in range(10, 25, 2)]
-    price = {"all-reduce": lab.step(all_reduce_ms, sizes, device)}
+    price = {"all-reduce": helpers.all_reduce_ms(sizes, device)}
     lab.plot("The price of a message", sizes, price, x_label="bytes", y_label="ms", log_x=True, log_y=True)
-    lab.predict("43.overlap", *OVERLAP_GUESSES)
+    lab.predict("43.overlap", *helpers.OVERLAP_GUESSES)
     caps = (None, 2.0, 0.5, 0.001)  # MiB; the first gradient has half a MiB exactly
-    passes = [lab.step(backward_passes, cap, torch.float32, cfg.rows, device) for cap in caps]
+    passes = [helpers.backward_passes(averaging_hook, cap, torch.float32, cfg.rows, device) for cap in caps]
     sent = [pictures.sizes_of("bucket", third) for _, _, third in passes]
-    lab.table(
-        "Buckets after the rebuild", ["bucket_cap_mb", "buckets", "bytes"], pictures.bucket_rows(caps, sent)
-    )
-    limits = [(int((cap or 1) * MIB), int((cap or 25) * MIB)) for cap in caps]
+    lab.table("Rebuilt buckets", ["bucket_cap_mb", "buckets", "bytes"], pictures.bucket_rows(caps, sent))
+    limits = [(int((cap or 1) * 2**20), int((cap or 25) * 2**20)) for cap in caps]
     gradients = pictures.sizes_of("gradient", passes[0][2])
     predicted = [lab.step(predicted_buckets, gradients, first, cap) for first, cap in limits]
     lab.equal("43.buckets", "DDP's rebuilt buckets have the predicted bytes.", sent, predicted, unit="caps")
-
     first, _, third = passes[2]
     lab.diagram("Buckets on their way", pictures.overlap("1st", first), pictures.overlap("3rd", third))
     lab.equal(
@@ -418,14 +404,32 @@ def buckets(cfg: Config, lab: Lab) -> None:
         [(0, 1), (len(sent[2]) - 1, len(sent[2]))],
         unit="passes",
     )
-    half = lab.step(backward_passes, None, torch.float16, cfg.rows, device)[2]
+    half = helpers.backward_passes(averaging_hook, None, torch.float16, cfg.rows, device)[2]
     lab.bytes(
         "43.fp16-hook",
         "A hook that converts to float16 sends half the gradients' bytes.",
         sum(pictures.sizes_of("bucket", half)),
-        want=sum(weight.nbytes for weight in uneven_layers(device).parameters()) // 2,
+        want=sum(weight.nbytes for weight in helpers.uneven_layers(device).parameters()) // 2,
         because="2 bytes for each of P parameters in place of 4, each of them once",
     )
+
+
+def reductions(quiet: str, device: torch.device) -> tuple[int, Tensor]:
+    """Accumulate gradients over four batches, with `no_sync` around a part of the first three.
+
+    Return how many all-reduces that took, and the gradient.
+    """
+    model = DistributedDataParallel(nn.Linear(3, 2, bias=False).double().to(device))
+    log: list[pictures.Noted] = []
+    model.register_comm_hook(None, averaging_hook(torch.float64, log))
+    for batch in range(helpers.BATCHES):
+        inputs_BI, above_BO = helpers.whole_numbers(batch, dist.get_rank(), device)
+        silent = model.no_sync if batch < helpers.BATCHES - 1 else nullcontext
+        with silent() if quiet == "both passes" else nullcontext():
+            out_BO = model(inputs_BI)
+            with silent() if quiet == "the backward pass" else nullcontext():
+                out_BO.backward(above_BO)
+    return len(pictures.sizes_of("bucket", log)), helpers.gradient_row(model)
 
 
 def rounds(cfg: Config, lab: Lab) -> None:
@@ -433,8 +437,7 @@ def rounds(cfg: Config, lab: Lab) -> None:
 
     Only when all of them do. Suppose you accumulate the gradients of four batches before you take a step.
     Only their sum has to be averaged, so three of four all-reduces are for nothing, and `no_sync()` leaves
-    them out, on every rank alike. It has to surround the forward pass as well, since it is there that DDP
-    decides.
+    them out, on every rank alike. It has to surround the forward pass as well: there DDP decides.
 
     Data do not always come out even. 23 samples on 3 ranks are 8, 8 and 7, and the rank that has a batch less
     would let the others wait for ever in their all-reduce. `DistributedSampler` makes the shares equal: it
@@ -445,50 +448,49 @@ def rounds(cfg: Config, lab: Lab) -> None:
     which number should it divide the sum then? By default by all ranks that began, so that the lone rank's
     gradient shrinks; on request by those that still have data.
     """
-    lab.predict("43.no-sync", *NO_SYNC_GUESSES)
+    lab.predict("43.no-sync", *helpers.NO_SYNC_GUESSES)
     ranks, device = lab.world.size, lab.world.device
     found = [lab.step(reductions, quiet, device) for quiet in ("both passes", "the backward pass", "nothing")]
-    whole_P = gradient_by_formula(range(BATCHES), range(ranks), device)
+    whole_P = helpers.gradient_by_formula(range(helpers.BATCHES), range(ranks), device)
     lab.equal(
         "43.no-sync",
         "`no_sync` saves three of four all-reduces around both passes, and none around the backward one.",
         [*(count for count, _ in found), *(gradient_P for _, gradient_P in found)],
-        [1, BATCHES, BATCHES, *[whole_P] * 3],
+        [1, helpers.BATCHES, helpers.BATCHES, *[whole_P] * 3],
         unit="counts and gradients",
     )
     samples, ways = 8 * ranks - 1, ("by default", "set_epoch", "set_epoch, drop_last")
-    rows = [(way, *pictures.epochs_in_words(samples, lab.step(sampled_epochs, samples, way))) for way in ways]
+    rows = [(way, *pictures.epochs_in_words(samples, helpers.sampled_epochs(samples, way))) for way in ways]
     columns = ["", "drawn", "twice", "left out", "second epoch's order"]
     lab.table(f"{samples} samples on {ranks} ranks", columns, rows)
-    full, short = 8 * ranks, 7 * ranks
     lab.equal(
         "43.sampler",
         "The sampler draws a sample twice or leaves some out, and only `set_epoch` changes its order.",
         [row[1:] for row in rows],
-        [(full, 1, 0, "the same"), (full, 1, 0, "another"), (short, 0, ranks - 1, "another")],
+        [(8 * ranks, 1, 0, "the same"), (8 * ranks, 1, 0, "another"), (7 * ranks, 0, ranks - 1, "another")],
         unit="ways of drawing",
         because="8R − 1 samples are R shares of 8 with one of them twice, or R of 7 without R − 1 of them",
         needs="2 processes",
     )
-    lone_P = gradient_by_formula([1], [ranks - 1], device).cpu()
+    lone_P = helpers.gradient_by_formula([1], [ranks - 1], device).cpu()
     lab.close(
         "43.join",
         "`Join` divides a lone rank's gradient by all ranks that began or, on request, by those still there.",
-        torch.stack([lab.step(lone_gradient, device, divide=divide) for divide in (True, False)]),
+        torch.stack([helpers.lone_gradient(device, divide=divide) for divide in (True, False)]),
         torch.stack([lone_P, lone_P * ranks]),
-        within=DIGITS,
+        within=helpers.DIGITS,
         needs="2 processes",
     )
 
 
 def trained_with_checkpoints(cfg: Config, kept: Checkpoints, device: torch.device) -> Tensor:
     """Train with checkpoints in the run folder, from wherever an earlier attempt has left one."""
-    model = DistributedDataParallel(network(dist.get_rank(), device))
+    model = DistributedDataParallel(helpers.network(dist.get_rank(), device))
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
     form = FullState(model=model, optimizer=optimizer)
     begin = kept.resume(form)
-    shares = (share_of(step, cfg.share, device) for step in range(begin, cfg.train_steps))
-    for done in steps_done(model, optimizer, shares):
+    shares = (helpers.share_of(step, cfg.share, device) for step in range(begin, cfg.train_steps))
+    for done in helpers.steps_done(model, optimizer, shares):
         kept.after(begin + done, form)
         time.sleep(cfg.pause)
     return weights_of(model)
@@ -504,9 +506,8 @@ def checkpoints(cfg: Config, lab: Lab) -> None:
 
     This lab itself trains that way. Kill it here and give its command again with `--folder` and its run
     folder: it goes on where it was. On two ranks the weights then have the very bits of an undisturbed run.
-    On three or more they agree but for rounding, because a restarted DDP begins with one bucket again, where
-    the undisturbed run had its rebuilt ones, and in another bucket the ranks' numbers are added in another
-    order.
+    On three or more they agree but for rounding: a restarted DDP begins with one bucket again, where the
+    undisturbed run had rebuilt ones, and in other buckets the ranks' numbers are added in another order.
     """
     kept = lab.checkpoints(cfg.every)
     ours_P = lab.step(trained_with_checkpoints, cfg, kept, lab.world.device)
@@ -524,7 +525,7 @@ def checkpoints(cfg: Config, lab: Lab) -> None:
         "A run with checkpoints, restarted or not, ends with an undisturbed one's weights but for rounding.",
         ours_P,
         calm_P,
-        within=DIGITS,
+        within=helpers.DIGITS,
     )
     lab.count(
         "43.repeated",
@@ -548,8 +549,8 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     is larger. The others wait for it. Its connections are in order, they are only silent, so the wait ends
     with the group's timeout: by default 30 minutes with gloo and 10 with NCCL. Then comes a message that
     names neither the rank nor the line. torch's *flight recorder* counts the collectives of each rank, and
-    the rank that has begun the fewest is the one to look at. Let the timeout be what your longest honest step
-    takes, a minute or two.
+    the rank that has begun the fewest is the one to look at; with gloo `dist.monitored_barrier()` names it.
+    Let the timeout be what your longest honest step takes, a minute or two.
 
     A rank that is killed is another matter. Its connections break, and its neighbours notice at once. Nobody
     can go on without it, since every collective needs all ranks: all end, and all start again from the last
@@ -559,7 +560,7 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
 
         torchrun --nproc-per-node=2 --max-restarts=1 -m labs.m6_production.interrupted_training
     """
-    seen = lab.step(skipped_collective, cfg.patience)
+    seen = helpers.skipped_collective(cfg.patience)
     columns = ["rank", "what it was told", "seconds", "collectives begun"]
     lab.table("The last rank skips an all-reduce", columns, pictures.witness_rows(seen))
     events = lab.step_on_first(killed_twice)
@@ -568,13 +569,13 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     lab.count(
         "43.noticed",
         "A rank that stays away, or is killed, is noticed within the collective's timeout and 5 s.",
-        round(max(waited - cfg.patience, late - KILL_TIMEOUT_S), 1),
+        round(max(waited - cfg.patience, late - helpers.KILL_TIMEOUT_S), 1),
         at_most=5,
         unit="s after the timeout",
         because="gloo waits for no longer than its timeout, and 5 s are allowed for a busy machine",
         needs="2 processes",
     )
-    calm = lab.step(undisturbed)
+    calm = helpers.undisturbed()
     lab.equal(
         "43.restarted",
         "A training killed at steps 8 and 18 resumes at 5 and 15 and ends with an undisturbed one's bits.",
@@ -585,9 +586,9 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     )
     lab.say(
         f"The others waited {waited:.1f} s for the silent rank, of a timeout of {cfg.patience:g} s, and "
-        f"{late:.2f} s for a killed one, of {KILL_TIMEOUT_S:g} s. So an error exactly at the timeout means a "
-        "rank that took another way, and one long before it a rank that died: look for the message of that "
-        "rank, not for those of its neighbours."
+        f"{late:.2f} s for a killed one, of {helpers.KILL_TIMEOUT_S:g} s. So an error exactly at the timeout "
+        "means a rank that took another way, and one long before it a rank that died: look for the message "
+        "of that rank, not for those of its neighbours."
     )
 
 
