@@ -1,0 +1,282 @@
+"""What lab 33 does with inductor, torch's own backend: a cache of its own, new processes, work that is counted."""
+
+import atexit
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, partial
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from labs.kit.distributed.world import World
+from labs.kit.measure.memory import allocations
+from labs.kit.measure.timing import in_turn, torch_threads
+from labs.kit.topics.quiet_libraries import quiet_libraries
+
+Function = Callable[..., Tensor]
+Call = Callable[[], object]
+PROGRAM = """
+import torch
+from labs.m5_training import lab33_torch_compile_intro as lab33
+from labs.m5_training._lab33_inductor import tell_first_calls
+tell_first_calls(torch.linspace(-2, 2, 4096, device={!r}), {})
+"""
+
+
+class Work(NamedTuple):
+    """What one call takes: how many kernels are run, and how many bytes they allocate in all."""
+
+    kernels: int
+    nbytes: int
+
+
+class FirstCall(NamedTuple):
+    """The first call of a compiled function: its seconds, and how many graphs the cache had and had not."""
+
+    seconds: float
+    hits: int
+    misses: int
+
+
+class Fused(NamedTuple):
+    """What a call takes, eager and compiled, results for some sizes, and the kernel that inductor wrote."""
+
+    eager: Work
+    compiled: Work
+    results_N: Tensor
+    kernel: str
+    language: str
+
+
+class Price(NamedTuple):
+    """Seconds of the first call, in which a function is compiled, and of a later one, eager and compiled."""
+
+    first: float
+    eager: float
+    compiled: float
+
+
+PRICES = [
+    Price(*price)
+    for price in (
+        (10, 3, 1),
+        (11, 3, 1),
+        (10, 3, 3),
+        (9, 3, 0),
+        (0.5, 2, 1),
+        (7, 1, 2),
+        (100, 5, 2),
+        (1, 1, 0.75),
+    )
+]
+
+# A cache of its own -----------------------------------------------------------------------------------------
+
+
+@cache
+def own_cache(vectors: bool) -> str:
+    """Keep compiled code, in this process and in those that it starts, in a folder that goes with it; return it.
+
+    Where a folder was handed down by the process that started this one, that one is used, and left alone.
+    Without `vectors` inductor does not look for vector instructions; trying them out takes six runs of the
+    C++ compiler.
+    """
+    folder = os.environ.get("LABS_COMPILE_CACHE", "")
+    if not folder:
+        folder = tempfile.mkdtemp(prefix="labs-compile-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ.update(settings(folder, vectors))
+    hold_to_settings(folder)
+    return folder
+
+
+def settings(folder: str, vectors: bool) -> dict[str, str]:
+    """Return the variables by which a process has its cache in this folder, and starts no pool of workers."""
+    where = {
+        "LABS_COMPILE_CACHE": folder,
+        "TORCHINDUCTOR_CACHE_DIR": folder,
+        "TRITON_CACHE_DIR": os.path.join(folder, "triton"),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    }
+    return where if vectors else {**where, "TORCHINDUCTOR_VEC_ISA_OK": "0"}
+
+
+def hold_to_settings(folder: str) -> None:
+    """Tell inductor, if it was imported before the variables were set; see to a path with a space."""
+    config: Any = sys.modules.get("torch._inductor.config")
+    if config is not None:
+        config.compile_threads = 1
+        if os.environ.get("TORCHINDUCTOR_VEC_ISA_OK") == "0":
+            config.cpp.vec_isa_ok = False
+    if " " in torch.__file__:
+        name_without_spaces(folder)
+
+
+def name_without_spaces(folder: str) -> None:
+    """Link to torch's libraries from this folder where their path has a space: inductor does not quote it."""
+    from torch.utils import cpp_extension
+
+    if " " in cpp_extension.TORCH_LIB_PATH:
+        link = os.path.join(folder, "torch-libraries")
+        with suppress(FileExistsError):
+            os.symlink(cpp_extension.TORCH_LIB_PATH, link)
+        cpp_extension.TORCH_LIB_PATH = link
+
+
+@cache
+def by_inductor(function: Function, vectors: bool) -> Function:
+    """Return a function compiled by inductor for every size at once; the same one for the same function."""
+    own_cache(vectors)
+    compiled: Function = torch.compile(function, dynamic=True)
+    return compiled
+
+
+# What it takes ----------------------------------------------------------------------------------------------
+
+
+class _Operators(TorchDispatchMode):
+    """Counts the operators that are run within its `with` block."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def work_of(function: Function, x_N: Tensor) -> Work:
+    """Count what a call takes in eager torch."""
+    with _Operators() as operators:
+        function(x_N)
+    return Work(operators.count, allocated_by(function, x_N))
+
+
+def allocated_by(function: Function, x_N: Tensor) -> int:
+    """Return the bytes that a call allocates in all, once it is warm."""
+    function(x_N)
+    if x_N.device.type == "cuda":
+        before = torch.cuda.memory_stats()["allocated_bytes.all.allocated"]
+        function(x_N)
+        return int(torch.cuda.memory_stats()["allocated_bytes.all.allocated"] - before)
+    return sum(change for change in allocations(lambda: function(x_N)) if change > 0)
+
+
+def generated_for(compiled: Function, x_N: Tensor) -> tuple[int, str]:
+    """Call a compiled function for the first time; return how many kernels inductor made, and the first of them."""
+    from torch._inductor import metrics
+    from torch._inductor.utils import run_and_get_code
+
+    metrics.reset()
+    _, codes = run_and_get_code(compiled, x_N)
+    return metrics.generated_kernel_count, kernel_in("".join(codes))
+
+
+def kernel_in(code: str) -> str:
+    """Cut the first kernel out of the module that inductor wrote, without what is there for integers only."""
+    begun = max(code.find('extern "C"'), code.find("@triton.jit"), 0)
+    lines = code[begun : code.find("''')", begun)].replace("    ", "  ").splitlines()
+    return "\n".join(line for line in lines if "inductor_cpu_integer_div_error" not in line)
+
+
+def language_for(device: torch.device) -> str:
+    """Return in what language inductor writes kernels, as Pygments calls it."""
+    return "cpp" if device.type == "cpu" else "python"
+
+
+def on_first(world: World, call: Call) -> Call:
+    """Return what is timed: on rank 0 the call, elsewhere nothing, so that ranks leave each other alone."""
+    return call if world.first else lambda: None
+
+
+def eager_compiled_copy(function: Function, numbers: int, world: World, vectors: bool) -> list[Call]:
+    """Return three calls that are timed, each on a row of so many numbers: eager, compiled, and a plain copy."""
+    x_N = torch.linspace(-2, 2, numbers, device=world.device)
+    calls: list[Call] = [partial(function, x_N), partial(by_inductor(function, vectors), x_N), x_N.clone]
+    return [on_first(world, call) for call in calls]
+
+
+def seconds_per_call(
+    function: Function, sizes: list[int], device: torch.device, vectors: bool
+) -> list[tuple[int, float, float]]:
+    """Time a call for each size, eager and compiled, in turn."""
+    times, compiled = [], by_inductor(function, vectors)
+    for size in sizes:
+        x_N = torch.linspace(-2, 2, size, device=device)
+        arms = in_turn(partial(function, x_N), partial(compiled, x_N), rounds=5)
+        times.append((size, median(arms.first), median(arms.second)))
+    return times
+
+
+def first_that_pays(price: Price) -> float:
+    """Try one number of calls after the other, up to a thousand."""
+    return next((n for n in range(1000) if price.first + n * price.compiled <= n * price.eager), math.inf)
+
+
+# New processes ----------------------------------------------------------------------------------------------
+
+
+def first_calls(function: Function, device: torch.device, thorough: bool) -> dict[str, FirstCall]:
+    """Time first calls in new processes: in one that finds this process's code, and in one that finds none."""
+    with torch_threads(1):
+        by_inductor(function, thorough)(torch.linspace(-2, 2, 4096, device=device))
+    name = f"lab33.{function.__name__}"
+    found = _first_calls(name, own_cache(thorough), device, thorough)
+    calls = {"new process, code in the cache": found[0]}
+    if thorough:
+        with tempfile.TemporaryDirectory() as empty:
+            both = _first_calls(f"{name}, lambda x_N: {name}(x_N + 1)", empty, device, thorough)
+        calls |= {"new process, empty cache": both[0], "then another function": both[1]}
+    return calls
+
+
+def _first_calls(functions: str, folder: str, device: torch.device, vectors: bool) -> list[FirstCall]:
+    """Let a new process, whose cache is in this folder, compile and call functions one after another."""
+    program = PROGRAM.format(str(device), functions)
+    everything = {**os.environ, **settings(folder, vectors)}
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, env=everything, capture_output=True, text=True, timeout=300, check=True)
+    return [FirstCall(*call) for call in json.loads(ended.stdout.splitlines()[-1])]
+
+
+def tell_first_calls(x_N: Tensor, *functions: Function) -> None:
+    """Print the first call of each function in this process as one line of JSON."""
+    hold_to_settings(os.environ["LABS_COMPILE_CACHE"])
+    calls = []
+    with torch_threads(1), quiet_libraries():
+        for function in functions:
+            begun = time.perf_counter()
+            float(torch.compile(function, dynamic=True)(x_N)[-1])  # a number that Python has is there
+            calls.append(FirstCall(time.perf_counter() - begun, *cache_counts()))
+    print(json.dumps(calls))
+
+
+def cache_counts() -> tuple[int, int]:
+    """Return how many compiled graphs were found in the cache, and how many were not, since the last call."""
+    from torch._dynamo.utils import counters
+
+    found = counters["inductor"]["fxgraph_cache_hit"], counters["inductor"]["fxgraph_cache_miss"]
+    counters["inductor"].clear()
+    return found
+
+
+# A network for a GPU ----------------------------------------------------------------------------------------
+
+
+def small_layers(device: torch.device) -> nn.Module:
+    """Return thirty narrow blocks of a product, a normalization and a GELU: many kernels, all of them short."""
+    torch.manual_seed(0)
+    blocks = [nn.Sequential(nn.Linear(256, 256), nn.LayerNorm(256), nn.GELU()) for _ in range(30)]
+    return nn.Sequential(*blocks).eval().to(device)
