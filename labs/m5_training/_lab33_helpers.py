@@ -2,6 +2,7 @@
 
 import math
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,7 +14,9 @@ from torch import Tensor, fx, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from labs.kit.draw.diagrams import WARN, Edge, Graph, Node
+from labs.kit.measure.timing import torch_threads
 from labs.kit.topics.quiet_libraries import quiet_libraries
+from labs.m5_training import _lab33_inductor as inductor
 from labs.m5_training._lab33_changes import CAUSES, changes, doubled
 
 Function = Callable[..., Any]
@@ -120,18 +123,18 @@ def explained(cause: str) -> tuple[int, str]:
     return explanation.graph_count, reasons[0] if reasons else ""
 
 
-def drawn(name: str, guards: str, graphs: list[list[str]], decision: str = "") -> Graph:
-    """Draw how a call runs through its graphs; `decision` is what Python does after the first."""
+def drawn(name: str, guards: str, graphs: list[list[str]]) -> Graph:
+    """Draw how calls run through the graphs of a function: Python decides after the first where there are more."""
     nodes = {"call": Node(0, 0, f"{name}(x)"), "guards": Node(1, 0, f"guards: {guards}", 5)}
     edges = [Edge("call", "guards")]
+    if len(graphs) > 1:
+        nodes["break"] = Node(3, 0, "Python: `if`", WARN)
+        edges.append(Edge("graph 0", "break", tone=WARN))
     middle = (len(graphs) - 2) / 2
     for place, operators in enumerate(graphs):
         column, row = (4, place - 1 - middle) if place else (2, 0)
         nodes[f"graph {place}"] = Node(column, row, f"graph {place + 1}: {', '.join(operators)}", 1 + place)
         edges.append(Edge("break" if place else "guards", f"graph {place}"))
-    if decision:
-        nodes["break"] = Node(3, 0, decision, WARN)
-        edges.append(Edge("graph 0", "break", tone=WARN))
     return Graph(nodes, edges)
 
 
@@ -229,6 +232,24 @@ def gelu_slope(x_N: Tensor) -> Tensor:
     """Compute the derivative of the GELU by its formula, with 0.8 for the root of 2/π."""
     tanh_N = torch.tanh(0.8 * (x_N + 0.044715 * x_N**3))
     return 0.5 * (1 + tanh_N) + 0.4 * x_N * (1 - tanh_N**2) * (1 + 3 * 0.044715 * x_N**2)
+
+
+# First calls --------------------------------------------------------------------------------------------------
+
+
+def first_calls(function: Function, device: torch.device, thorough: bool) -> dict[str, inductor.FirstCall]:
+    """Time first calls in new processes: in one that finds this process's code, and in one that finds none."""
+    name = f"lab33.{function.__name__}"
+    with torch_threads(1):
+        inductor.by_inductor(function, thorough)(torch.linspace(-2, 2, 4096, device=device))
+    found = inductor.calls_in_new_process(name, inductor.own_cache(thorough), device, thorough)
+    calls = {"new process, code in the cache": found[0]}
+    if thorough:
+        both = f"{name}, lambda x_N: {name}(x_N + 1)"
+        with tempfile.TemporaryDirectory() as empty:
+            first, second = inductor.calls_in_new_process(both, empty, device, thorough)
+        calls |= {"new process, empty cache": first, "then another function": second}
+    return calls
 
 
 # DDP --------------------------------------------------------------------------------------------------------

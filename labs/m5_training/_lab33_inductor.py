@@ -228,21 +228,7 @@ def first_that_pays(price: Price) -> float:
 # New processes ----------------------------------------------------------------------------------------------
 
 
-def first_calls(function: Function, device: torch.device, thorough: bool) -> dict[str, FirstCall]:
-    """Time first calls in new processes: in one that finds this process's code, and in one that finds none."""
-    with torch_threads(1):
-        by_inductor(function, thorough)(torch.linspace(-2, 2, 4096, device=device))
-    name = f"lab33.{function.__name__}"
-    found = _first_calls(name, own_cache(thorough), device, thorough)
-    calls = {"new process, code in the cache": found[0]}
-    if thorough:
-        with tempfile.TemporaryDirectory() as empty:
-            both = _first_calls(f"{name}, lambda x_N: {name}(x_N + 1)", empty, device, thorough)
-        calls |= {"new process, empty cache": both[0], "then another function": both[1]}
-    return calls
-
-
-def _first_calls(functions: str, folder: str, device: torch.device, vectors: bool) -> list[FirstCall]:
+def calls_in_new_process(functions: str, folder: str, device: torch.device, vectors: bool) -> list[FirstCall]:
     """Let a new process, whose cache is in this folder, compile and call functions one after another."""
     program = PROGRAM.format(str(device), functions)
     everything = {**os.environ, **settings(folder, vectors)}

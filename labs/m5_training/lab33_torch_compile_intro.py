@@ -163,7 +163,7 @@ def captured(cfg: Config, lab: Lab) -> None:
     lab.predict("33.broken", question, GRAPH_GUESSES, answer="3")
     broken = lab.step_on_first(graphs_of, with_break, helpers.SIGNS, whole=False)
     cured = lab.step_on_first(graphs_of, without_break, helpers.SIGNS, whole=False)
-    upper = helpers.drawn("with_break", "float32, shape (3,)", broken, "Python: `if`")
+    upper = helpers.drawn("with_break", "float32, shape (3,)", broken)
     lower = helpers.drawn("without_break", "float32, shape (3,)", cured)
     lab.diagram("From a frame of Python to graphs", upper, lower)
     lab.equal(
@@ -482,7 +482,7 @@ def paid(cfg: Config, lab: Lab) -> None:
     calls = dict[str, FirstCall]()
     if lab.has("a C++ compiler"):
         device, sizes = lab.world.device, [max(2, cfg.numbers >> shift) for shift in (12, 8, 4, 0)]
-        calls = lab.step_on_first(inductor.first_calls, chain, device, cfg.thorough)
+        calls = lab.step_on_first(helpers.first_calls, chain, device, cfg.thorough)
         firsts = [(name, *call) for name, call in calls.items()]
         lab.table("The first call", ["", "seconds", "found in the cache", "not found"], firsts)
         times = lab.step_on_first(inductor.seconds_per_call, chain, sizes, device, cfg.thorough)
