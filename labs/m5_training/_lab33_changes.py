@@ -1,4 +1,4 @@
-"""Functions for lab 33 to compile: with what breaks a graph in them, and with what may change between two calls."""
+"""Functions for lab 33 to compile: what breaks a graph in them, and what may change between two calls."""
 
 import logging
 from collections.abc import Callable
@@ -41,7 +41,7 @@ CAUSES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Change(NamedTuple):
-    """What differs from call to call: the function to compile, the values, the graphs that each should make."""
+    """What differs from call to call: what to compile, the values, and the graphs that each makes by rule."""
 
     function: Function
     values: list[Any]

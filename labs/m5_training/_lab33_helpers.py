@@ -40,11 +40,8 @@ class Counting:
     @property
     def operators(self) -> list[list[str]]:
         """Return the names of the operators that each graph calls."""
-        return [[_name(node) for node in graph.graph.nodes if "call" in node.op] for graph in self.graphs]
-
-
-def _name(node: fx.Node) -> str:
-    return str(getattr(node.target, "__name__", node.target))
+        called = [[node.target for node in graph.graph.nodes if "call" in node.op] for graph in self.graphs]
+        return [[str(getattr(target, "__name__", target)) for target in targets] for targets in called]
 
 
 def ahead_of_time(codes: list[str]) -> Function:
@@ -83,7 +80,7 @@ def fresh_compiler() -> Iterator[None]:
     torch.compiler.reset()
 
 
-def break_reasons() -> list[str]:
+def why_broken() -> list[str]:
     """Return why graphs broke since the last call, each reason as torch words it."""
     from torch._dynamo.utils import counters
 
@@ -124,11 +121,11 @@ def explained(cause: str) -> tuple[int, str]:
 
 
 def drawn(name: str, guards: str, graphs: list[list[str]]) -> Graph:
-    """Draw how calls run through the graphs of a function: Python decides after the first where there are more."""
+    """Draw how calls run through a function's graphs; if there are several, Python decides after one."""
     nodes = {"call": Node(0, 0, f"{name}(x)"), "guards": Node(1, 0, f"guards: {guards}", 5)}
     edges = [Edge("call", "guards")]
     if len(graphs) > 1:
-        nodes["break"] = Node(3, 0, "Python: `if`", WARN)
+        nodes["break"] = Node(3, 0, "Python: if", WARN)
         edges.append(Edge("graph 0", "break", tone=WARN))
     middle = (len(graphs) - 2) / 2
     for place, operators in enumerate(graphs):
@@ -165,7 +162,7 @@ def tensor_of(argument: Argument) -> Tensor:
 
 
 def pairs_of_arguments() -> list[tuple[Argument, Argument]]:
-    """List what a function is captured with, and is called with next: alike, or different in a thing or two."""
+    """List what a function is captured with and called with next: alike, or different in a thing or two."""
     table, row = Argument((4, 3), (3, 1)), Argument((1, 4), (4, 1))
     weight = table._replace(requires_grad=True, kind=nn.Parameter)
     scalar, empty = Argument((), (), torch.float64), Argument((0, 4), (4, 1))
@@ -207,7 +204,7 @@ def served_by_one_graph(captured: Argument, now: Argument) -> bool:
 
 
 def compiles_per_call(name: str) -> tuple[list[int], str]:
-    """Change one thing from call to call; count the graphs of each, and return the first guard that failed."""
+    """Change one thing from call to call; count the graphs of each, and return the first guard to fail."""
     change, backend, counts = changes()[name], Counting(), list[int]()
     with fresh_compiler():
         recompile_reasons()
@@ -221,7 +218,7 @@ def compiles_per_call(name: str) -> tuple[list[int], str]:
 
 
 class Training(NamedTuple):
-    """Forward and backward through a function: bytes kept in between, the gradient, the code of its graphs."""
+    """Forward and backward through a function: bytes kept between, the gradient, the code of its graphs."""
 
     kept: int
     gradient_N: Tensor
@@ -234,11 +231,11 @@ def gelu_slope(x_N: Tensor) -> Tensor:
     return 0.5 * (1 + tanh_N) + 0.4 * x_N * (1 - tanh_N**2) * (1 + 3 * 0.044715 * x_N**2)
 
 
-# First calls --------------------------------------------------------------------------------------------------
+# First calls ------------------------------------------------------------------------------------------------
 
 
 def first_calls(function: Function, device: torch.device, thorough: bool) -> dict[str, inductor.FirstCall]:
-    """Time first calls in new processes: in one that finds this process's code, and in one that finds none."""
+    """Time first calls in new processes: one that finds this process's code, and one that finds none."""
     name = f"lab33.{function.__name__}"
     with torch_threads(1):
         inductor.by_inductor(function, thorough)(torch.linspace(-2, 2, 4096, device=device))
@@ -312,8 +309,8 @@ def in_mib(groups: list[int]) -> str:
 def compiled_around_ddp(quarters: tuple[int, ...]) -> list[str]:
     """Compile the DDP wrapper itself, and return why the graph broke."""
     with fresh_compiler():
-        break_reasons()
+        why_broken()
         model = torch.compile(DistributedDataParallel(Chained(quarters)), backend=Counting())
         model(torch.ones(2, 256)).square().mean().backward()
-        why = break_reasons()
-    return why
+        reasons = why_broken()
+    return reasons

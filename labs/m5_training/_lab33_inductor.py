@@ -1,9 +1,10 @@
-"""What lab 33 does with inductor, torch's own backend: a cache of its own, new processes, work that is counted."""
+"""What lab 33 does with inductor, torch's own backend: its own cache, new processes, work that is counted."""
 
 import atexit
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,7 @@ PRICES = [
 
 @cache
 def own_cache(vectors: bool) -> str:
-    """Keep compiled code, in this process and in those that it starts, in a folder that goes with it; return it.
+    """Keep what this process and its children compile in a folder that goes with it; return the folder.
 
     Where a folder was handed down by the process that started this one, that one is used, and left alone.
     Without `vectors` inductor does not look for vector instructions; trying them out takes six runs of the
@@ -175,7 +176,7 @@ def allocated_by(function: Function, x_N: Tensor) -> int:
 
 
 def generated_for(compiled: Function, x_N: Tensor) -> tuple[int, str]:
-    """Call a compiled function for the first time; return how many kernels inductor made, and the first of them."""
+    """Call a compiled function for the first time; return how many kernels it is made of, and the first."""
     from torch._inductor import metrics
     from torch._inductor.utils import run_and_get_code
 
@@ -185,10 +186,14 @@ def generated_for(compiled: Function, x_N: Tensor) -> tuple[int, str]:
 
 
 def kernel_in(code: str) -> str:
-    """Cut the first kernel out of the module that inductor wrote, without what is there for integers only."""
+    """Cut the first kernel out of the module that inductor wrote, without what is not about the loop."""
     begun = max(code.find('extern "C"'), code.find("@triton.jit"), 0)
-    lines = code[begun : code.find("''')", begun)].replace("    ", "  ").splitlines()
-    return "\n".join(line for line in lines if "inductor_cpu_integer_div_error" not in line)
+    kernel, tail, _ = code[begun : code.find("''')", begun)].partition("if(C10_UNLIKELY")
+    lines = re.sub(r"static_cast<int64_t>\((-?\w+?)L?\)", r"\1", kernel).replace("    ", "  ").splitlines()
+    kept = [line.rstrip() for line in lines if "inductor_cpu_integer_div_error" not in line]
+    return "\n".join(
+        [*kept, "    … and the same for the rest, of fewer numbers than a vector holds"] if tail else kept
+    )
 
 
 def language_for(device: torch.device) -> str:
@@ -202,7 +207,7 @@ def on_first(world: World, call: Call) -> Call:
 
 
 def eager_compiled_copy(function: Function, numbers: int, world: World, vectors: bool) -> list[Call]:
-    """Return three calls that are timed, each on a row of so many numbers: eager, compiled, and a plain copy."""
+    """Return what is timed, each call on a row of so many numbers: eager, compiled, and a plain copy."""
     x_N = torch.linspace(-2, 2, numbers, device=world.device)
     calls: list[Call] = [partial(function, x_N), partial(by_inductor(function, vectors), x_N), x_N.clone]
     return [on_first(world, call) for call in calls]
@@ -223,6 +228,18 @@ def seconds_per_call(
 def first_that_pays(price: Price) -> float:
     """Try one number of calls after the other, up to a thousand."""
     return next((n for n in range(1000) if price.first + n * price.compiled <= n * price.eager), math.inf)
+
+
+def until_paid(
+    times: list[tuple[int, float, float]], calls: dict[str, FirstCall], break_even: Callable[[Price], float]
+) -> list[tuple[str, ...]]:
+    """Return a table's row for each size: a later call in µs, and how many it takes until a first has paid."""
+    rows = []
+    for size, eager, compiled in times:
+        counts = [break_even(Price(call.seconds, eager, compiled)) for call in calls.values()]
+        paid = [f"{count:,}" if math.isfinite(count) else "never" for count in counts]
+        rows.append((f"{size:,}", f"{1e6 * eager:,.0f}", f"{1e6 * compiled:,.0f}", *paid))
+    return rows
 
 
 # New processes ----------------------------------------------------------------------------------------------
@@ -262,7 +279,7 @@ def cache_counts() -> tuple[int, int]:
 
 
 def small_layers(device: torch.device) -> nn.Module:
-    """Return thirty narrow blocks of a product, a normalization and a GELU: many kernels, all of them short."""
+    """Return thirty narrow blocks of a product, a normalization and a GELU: many short kernels."""
     torch.manual_seed(0)
     blocks = [nn.Sequential(nn.Linear(256, 256), nn.LayerNorm(256), nn.GELU()) for _ in range(30)]
     return nn.Sequential(*blocks).eval().to(device)

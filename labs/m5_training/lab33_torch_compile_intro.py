@@ -40,9 +40,8 @@ Sources:
     - PyTorch documentation, Dynamic Shapes:
       https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/torch.compiler_dynamic_shapes.html
     - H. He, "Min-cut optimal recomputation with AOTAutograd", 2022: https://dev-discuss.pytorch.org/t/467
-    - PyTorch recipes, Compile Time Caching:
+    - PyTorch recipes, Compile Time Caching and Regional Compilation:
       https://docs.pytorch.org/tutorials/recipes/torch_compile_caching_tutorial.html
-    - PyTorch recipes, Regional Compilation:
       https://docs.pytorch.org/tutorials/recipes/regional_compilation.html
     - PyTorch documentation, Distributed Data Parallel, Internal Design, on TorchDynamo's DDPOptimizer:
       https://docs.pytorch.org/docs/stable/notes/ddp.html
@@ -176,13 +175,16 @@ def captured(cfg: Config, lab: Lab) -> None:
     )
     # Not on the first rank alone, for whom the others would wait in vain: it raises.
     whole = partial(lab.step, graphs_of, with_break, helpers.SIGNS, whole=True)
-    message = "Data-dependent branching"
-    lab.raises("33.named", "Asked for one graph, torch names the break.", whole, RuntimeError, message)
+    named = "Data-dependent branching"
+    lab.raises(
+        "33.named", "`fullgraph=True` makes the break an error with a name.", whole, RuntimeError, named
+    )
     chosen = [lab.step(without_break, x_N) for x_N in helpers.INPUTS]
     wanted = [with_break(x_N) for x_N in helpers.INPUTS]
-    lab.equal("33.cured-same", "`where` returns what the `if` did.", chosen, wanted, unit="inputs")
-    explained = [lab.step_on_first(helpers.explained, cause) for cause in CAUSES]
-    rows = [(cause, *told) for cause, told in zip(CAUSES, explained, strict=True)]
+    lab.equal(
+        "33.cured-same", "A function with `where` returns what the `if` did.", chosen, wanted, unit="inputs"
+    )
+    rows = [(cause, *lab.step_on_first(helpers.explained, cause)) for cause in CAUSES]
     lab.table("What breaks a graph", ["in the function", "graphs", "torch's reason"], rows)
     lab.say(
         "The table comes from `torch._dynamo.explain(f)(x)`. In a program of your own "
@@ -469,8 +471,6 @@ def paid(cfg: Config, lab: Lab) -> None:
     of its inputs, inductor's settings and its version. On a cluster put the folder
     (`TORCHINDUCTOR_CACHE_DIR`) where all nodes see it, or carry it along with
     `torch.compiler.save_cache_artifacts`.
-
-    What a call saves, e − c, grows with N. The first call does not.
     """
     lab.equal(
         "33.break-even",
@@ -486,19 +486,21 @@ def paid(cfg: Config, lab: Lab) -> None:
         firsts = [(name, *call) for name, call in calls.items()]
         lab.table("The first call", ["", "seconds", "found in the cache", "not found"], firsts)
         times = lab.step_on_first(inductor.seconds_per_call, chain, sizes, device, cfg.thorough)
-        laters = []
-        for size, eager, compiled in times:
-            counts = [break_even(Price(call.seconds, eager, compiled)) for call in calls.values()]
-            laters.append((size, 1e6 * eager, 1e6 * compiled, *counts))
+        until = inductor.until_paid(times, calls, break_even)
         columns = ["numbers", "eager, µs", "compiled, µs", *calls]
-        lab.table("A later call, and how many it takes until compiling has paid", columns, laters)
+        lab.table("A later call, and how many it takes until compiling has paid", columns, until)
     lab.equal(
         "33.cache",
         "A second process finds the machine code of the first in the cache, and compiles nothing.",
-        [(call.hits, call.misses) for call in calls.values()][:1],
-        [(1, 0)],
+        [f"{call.hits} found, {call.misses} compiled" for call in calls.values()][:1],
+        ["1 found, 0 compiled"],
         because="it captures the same graph under the same settings, and that is the key",
         needs="a C++ compiler",
+    )
+    lab.say(
+        "What a call saves grows with the tensors, and the first call does not. So a short script on small "
+        "tensors had better stay eager; a training of hours wins in any case. (With `--smoke` inductor looks for "
+        "no vector instructions, which saves half a minute and makes a slower loop than the usual one.)"
     )
 
 
@@ -535,7 +537,7 @@ def modes(cfg: Config, lab: Lab) -> None:
 
 
 def compiled_inside_ddp(quarters: tuple[int, ...], cap_mb: float | None) -> tuple[list[int], list[int]]:
-    """Wrap a compiled model in DDP; return the bytes of weights in its graphs, last one first, and buckets."""
+    """Put a compiled model into DDP; return the bytes in its graphs, the last one first, and in buckets."""
     backend, sent = Counting(), list[int]()
     with fresh_compiler():
         model = DistributedDataParallel(helpers.Chained(quarters), bucket_cap_mb=cap_mb)
@@ -573,7 +575,7 @@ def under_ddp(cfg: Config, lab: Lab) -> None:
     )
     lab.equal(
         "33.ddp-graphs",
-        "The compiler cuts after 1 MiB and then after each cap, and DDP does so too unless a cap is named.",
+        "Inside DDP graphs end after 1 MiB of weights and then each cap, and buckets too if no cap is named.",
         cuts,
         [helpers.cut_by_rule(*model) for model in models],
         unit="models",
@@ -584,7 +586,6 @@ def under_ddp(cfg: Config, lab: Lab) -> None:
         "Around DDP the graph breaks at DDP's own forward pass.",
         sum("_inside_ddp_forward" in reason for reason in reasons),
         want=1,
-        unit="breaks",
         because="DDP marks the function that talks to its reducer as not to be traced, and calls it once",
     )
 
