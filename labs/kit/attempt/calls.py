@@ -104,7 +104,8 @@ class Call:
         """Return the argument that both functions are to change, but the learner's does so in another way."""
         for name, _, _, unlike in self._effects:
             if unlike:
-                words = f"your function leaves {name}{unlike.path} in another state than it should"
+                state = f"in another state than it should: it {unlike.what.removesuffix(' now')}"
+                words = f"your function leaves {name}{unlike.path} {state}"
                 return self.finding(brief(unlike.now), brief(unlike.was), words)
         return None
 

@@ -13,7 +13,7 @@ from labs.kit.attempt.state import same_values
 FEW = 24  # elements of a tensor that is shown whole
 FIRST = 4  # elements that are shown of a larger one
 SHORT = 90  # characters of arguments that stand side by side
-WIDEST = 160  # characters of anything else
+WIDEST = 160  # characters of a value
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ def _brief_tensor(tensor: Tensor) -> str:
     strides = "" if tensor.is_contiguous() else f" with strides {tensor.stride()}"
     strides += f" at offset {tensor.storage_offset()}" if tensor.storage_offset() else ""
     if tensor.numel() <= FEW:
-        return re.sub(r"\s+", " ", repr(tensor)).replace("[ ", "[") + strides
+        whole = re.sub(r"\s+", " ", repr(tensor)).replace("[ ", "[") + strides
+        if len(whole) <= WIDEST:
+            return whole
     row = tensor
     while row.dim() > 1:
         row = row[0]

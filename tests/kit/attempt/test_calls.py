@@ -54,7 +54,10 @@ def test_an_effect_is_compared_where_nothing_is_returned() -> None:
     model(torch.tensor([4.0])).sum().backward()
     found = difference(grads_halved, grads_doubled, model)
     assert found is not None
-    assert found.words == "your function leaves model.weight in another state than it should"
+    assert (
+        found.words
+        == "your function leaves model.weight in another state than it should: it has another .grad"
+    )
     assert (found.yours, found.expected) == ("tensor([[8.]])", "tensor([[2.]])")
     assert difference(grads_halved, grads_halved_by_hand, model) is None
 

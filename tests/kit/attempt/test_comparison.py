@@ -74,6 +74,10 @@ def test_small_things_are_shown_whole_and_large_ones_by_what_they_are() -> None:
     assert brief(torch.arange(6).view(2, 3).t()) == "tensor([[0, 3], [1, 4], [2, 5]]) with strides (1, 3)"
     assert brief(torch.arange(6)[2:4]) == "tensor([2, 3]) at offset 2"
     assert brief(torch.arange(400.0).view(20, 20)) == "tensor of shape (20, 20), float32: 0, 1, 2, 3 …"
+    assert brief(torch.full((4, 5), 1 / 3, dtype=torch.float64)).startswith(
+        "tensor of shape (4, 5), float64: 0.333333,"
+    )
+    assert brief(torch.tensor(2.0)) == "tensor(2.)"
     assert brief(torch.ones(2, requires_grad=True) * 2) == "tensor([2., 2.])"
     assert brief((torch.ones(1), 3)) == "(tensor([1.]), 3)"
     assert brief(nn.Linear(10, 10)) == "Linear with 110 parameters"

@@ -313,7 +313,7 @@ class TestChangedArguments:
         lesson = edited(lesson, "lab.step(doubled, x_N)", "(lab.step(doubled, x_N), x_N)[1]")
         lesson = edited(lesson, "twice_N, x_N + x_N", "twice_N, 2.0 * torch.arange(cfg.count)")
         found = judged(lesson, file, DOUBLED.format("2 * x_N"))["99.1"]
-        assert found.reason == "your function leaves x_N in another state than it should"
+        assert found.reason == "your function leaves x_N in another state than it should: it has other values"
         assert (found.yours, found.expected) == ("tensor([0., 1., 2., 3.])", "tensor([0., 2., 4., 6.])")
 
 
