@@ -26,7 +26,6 @@ STAND_IN = {
     "launch/output": "launch/test_node.py, with ranks that really speak",
     "launch/slurm/task": "launch/slurm/test_script.py: the task is what the script starts",
     "m2_autograd/lab10_custom_autograd_function": "contract/test_run.py; a file of its own is owed",
-    "m6_production/lab43_ddp_concepts": "contract/test_run.py, and kit/distributed with its ranks",
     "m6_production/sharded_training": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
     "m6_production/zero_stages": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
 }

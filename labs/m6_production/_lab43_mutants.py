@@ -169,6 +169,6 @@ EQUIVALENT = (
         ring_all_reduce,
         "dist.recv(arriving, (rank - 1) % ranks)",
         "dist.recv(arriving)",
-        "Without a rank `recv` takes what comes from any, and in a ring only the left neighbour sends to this one.",
+        "Without a rank `recv` takes what comes from any, and only the left neighbour sends to this one.",
     ),
 )

@@ -5,8 +5,7 @@ Question:
 
 You will see:
     - A sum over all ranks from nothing but send and receive: in a ring each rank sends 2(R−1)/R of its data.
-    - R ranks with a share of the batch that take the very steps of one process with the whole batch.
-      Differences stay below 10⁻¹², the rounding of float64.
+    - R ranks with a share of the batch each that take the steps of one process, but for float64's rounding.
     - Gradients that travel in buckets while the backward pass still computes. You predict them to the byte.
     - Data that do not come out even, a rank that stays away, a rank that is killed: what you see, and when.
     - A training that is killed twice and ends with the very bits of one that never was.

@@ -1,0 +1,196 @@
+"""What lab 43 shows without a claim, what its pictures are read off, and a run of it that is killed and started again."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labs.kit.distributed.subgroup import by_node_starter, events_apart
+from labs.m6_production import _lab43_pictures as pictures
+from labs.m6_production._lab43_helpers import batch_of, loss_at, trained_alone
+from labs.m6_production.lab43_ddp_concepts import predicted_buckets
+from tests.conftest import ROOT
+
+sizes = st.integers(1, 50)
+CPU = torch.device("cpu")
+
+
+@given(st.lists(sizes, max_size=30), sizes, sizes)
+def test_a_bucket_is_closed_by_the_gradient_that_fills_it(gradients: list[int], first: int, cap: int) -> None:
+    found = predicted_buckets(gradients, first, cap)
+    assert sum(found) == sum(gradients)
+    left = list(gradients)
+    for number, size in enumerate(found):
+        limit = cap if number else first
+        bucket = [left.pop(0)]
+        while sum(bucket) < size:
+            bucket.append(left.pop(0))
+        assert sum(bucket) == size
+        assert sum(bucket[:-1]) < limit
+        assert size >= limit or not left
+
+
+def test_training_lowers_the_loss_that_the_lab_tells() -> None:
+    losses = [loss_at(weights_P, CPU) for weights_P in trained_alone(20, 21, 0.05, CPU)]
+    assert losses[-1] < losses[0] - 0.3
+    assert batch_of(0, 4, CPU)[0].tolist() != batch_of(1, 4, CPU)[0].tolist()
+
+
+# On three ranks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def noted() -> dict[str, list[dict[str, Any]]]:
+    """What three ranks noted, by event."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        patch.chdir(ROOT)
+        events = events_apart(by_node_starter(3), "three_ranks")
+    kinds = ("ring", "experts", "norm")
+    return {kind: [event for event in events if event["event"] == kind] for kind in kinds}
+
+
+def test_a_ring_sums_rows_of_any_length_and_pads_what_it_sends(
+    noted: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert sorted(event["length"] for event in noted["ring"]) == sorted([*range(8)] * 3)
+    for event in noted["ring"]:
+        assert event["total"] == [111 * number for number in range(1, event["length"] + 1)]
+        assert event["dtype"] == "torch.int32"
+        assert event["sent"] == [math.ceil(event["length"] / 3)] * 4
+        assert event["untouched"]
+
+
+def test_ddp_averages_nothing_where_a_layer_is_not_used_unless_it_is_told(
+    noted: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert len(noted["experts"]) == 3
+    for event in noted["experts"]:
+        assert event["frozen"]
+        assert event["untouched"]
+        assert event["options"] == [
+            ["(neither)", "none", "Expected to have finished reduction"],
+            ["find_unused_parameters", "all", "goes on"],
+            ["static_graph", "all", "goes on"],
+        ]
+
+
+def test_each_rank_keeps_batchnorm_statistics_of_its_own_share(
+    noted: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert len(noted["norm"]) == 3
+    for event in noted["norm"]:
+        assert event["mean"] == pytest.approx(event["own"], abs=1e-12)
+    assert len({event["mean"][0] for event in noted["norm"]}) == 3
+
+
+# What is read off events ----------------------------------------------------------------------------------------------
+
+
+def event(rank: int, what: str, step: int, at: float = 0.0, **more: str) -> pictures.Event:
+    return {"rank": rank, "event": what, "step": step, "time": at, **more}
+
+
+KILLED = [
+    event(0, "begin", 0),
+    event(1, "begin", 0),
+    event(1, "killed", 8, 10.0),
+    event(0, "noticed", 8, 10.5),
+]
+ENDED = [
+    event(0, "begin", 5),
+    event(1, "begin", 5),
+    event(0, "end", 12, weights="a"),
+    event(1, "end", 12, weights="b"),
+]
+
+
+def test_attempts_are_told_apart() -> None:
+    assert pictures.attempts_of(KILLED + ENDED) == [KILLED, ENDED]
+    assert pictures.begins_and_ends(KILLED + ENDED) == [0, 5, "a", "b"]
+    assert pictures.begins_and_ends(KILLED) == [0]
+    lanes = pictures.attempts_drawn(KILLED + ENDED).lanes
+    spans = {name: [(span.start, span.end) for span in lane] for name, lane in lanes.items()}
+    assert spans == {"attempt 1": [(0, 5), (5, 8)], "attempt 2": [(5, 12)]}
+
+
+def test_a_kill_that_nobody_noticed_takes_for_ever() -> None:
+    assert pictures.seconds_to_notice(KILLED + ENDED) == 0.5
+    assert pictures.seconds_to_notice(KILLED[:3] + ENDED) == math.inf
+    assert pictures.seconds_to_notice(ENDED) == math.inf
+
+
+def test_a_rank_that_was_told_nothing_waits_for_ever() -> None:
+    told, silent = pictures.Witness("Timed out", 1.5, 1), pictures.Witness("nothing", 0.1, 0)
+    assert pictures.seconds_to_time_out([told, told, silent]) == 1.5
+    assert pictures.seconds_to_time_out([told, silent, silent]) == math.inf
+    assert pictures.witness_rows([told]) == [(0, "Timed out", "1.50", "1")]
+
+
+def test_epochs_are_counted() -> None:
+    assert pictures.epochs_in_words(5, [[0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 4, 0]]) == (6, 1, 0, "the same")
+    assert pictures.epochs_in_words(5, [[0, 1, 2], [3, 1, 0]]) == (3, 0, 2, "another")
+
+
+def test_a_buckets_way_is_drawn_from_its_sending_to_its_average() -> None:
+    happened = [("begin", 0), ("gradient", 8), ("bucket", 8), ("gradient", 4), ("averaged 0", 8)]
+    happened += [("bucket", 4), ("averaged 1", 4)]
+    events = [pictures.Noted(what, size, float(at)) for at, (what, size) in enumerate(happened)]
+    assert pictures.sizes_of("bucket", events) == [8, 4]
+    assert pictures.sent_early(events) == (1, 2)
+    lanes = pictures.overlap("1st", events).lanes
+    spans = {name: [(span.start, span.end) for span in lane] for name, lane in lanes.items()}
+    wanted = {"1st: backward": [(0, 1e3), (1e3, 3e3)], "bucket 1": [(2e3, 4e3)], "bucket 2": [(5e3, 6e3)]}
+    assert spans == wanted
+    assert pictures.bucket_rows([None, 0.5], [[8, 4], [1, 2, 3, 4, 5]]) == [
+        ("default", 2, "8, 4"),
+        ("0.5", 5, "1, 2, 3, 4, …"),
+    ]
+
+
+# Killed, and started again --------------------------------------------------------------------------------------------
+
+TRAINING = ("--train-steps", "60", "--every", "10", "--pause", "0.05")
+
+
+def started(folder: Path) -> subprocess.Popen[str]:
+    """A smoke run on two processes, in a folder of our own, whose training takes long enough to be killed."""
+    words = ("labs", "run", "43", "--procs", "2", "--smoke", "--", *TRAINING, "--folder", str(folder))
+    return subprocess.Popen(
+        [sys.executable, "-m", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bits(tmp_path: Path) -> None:
+    first = started(tmp_path)
+    deadline = time.monotonic() + 300
+    while not (tmp_path / "checkpoints" / "step-000030").exists():
+        assert first.poll() is None, first.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(json.loads((tmp_path / "run.json").read_text("utf-8"))["ranks"][1]["pid"], signal.SIGKILL)
+    said = first.communicate(timeout=300)[0]
+    assert first.returncode == 137
+    assert "rank 1 on node0" in said
+    assert "was killed by signal 9 (SIGKILL)" in said
+    second = started(tmp_path)
+    said = second.communicate(timeout=300)[0]
+    assert second.returncode == 0, said
+    notes = json.loads((tmp_path / "run.json").read_text("utf-8"))
+    assert notes["resumed"] in (30, 40, 50)
+    assert f"resumed from step {notes['resumed']}, where" in said
+    claims = {claim["id"]: claim for claim in notes["claims"]}
+    assert claims["43.same"]["verdict"] == "held"
+    assert claims["43.same-within"]["value"] == 0
+    assert claims["43.repeated"]["verdict"] == "held"
+    assert 0 <= claims["43.repeated"]["value"] <= 10
