@@ -51,6 +51,7 @@ class Change(NamedTuple):
 
 
 FACTOR = 2  # a global number that a compiled function reads
+ONCE, SYMBOL, ALWAYS = [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]
 
 
 class Scaled(nn.Module):
@@ -72,6 +73,28 @@ def scaled(factor: Any) -> Tensor:
     return scaled_N
 
 
+def scaled_by_length(things: list[int]) -> Tensor:
+    return torch.ones(3) * len(things)
+
+
+def scaled_by_name(name: str) -> Tensor:
+    return torch.ones(3) * (2 if name == "a" else 3)
+
+
+def scaled_by_global(x_N: Tensor) -> Tensor:
+    return x_N * FACTOR
+
+
+def keep_globally(compiled: Function, value: int) -> None:
+    globals()["FACTOR"] = value
+    compiled(torch.ones(3))
+
+
+def marked(compiled: Function, x_ND: Tensor) -> None:
+    torch._dynamo.mark_dynamic(x_ND, 0)
+    compiled(x_ND)
+
+
 def changes() -> dict[str, Change]:
     """Return what a program may change between two calls, and how many graphs each call makes by the rule.
 
@@ -79,42 +102,49 @@ def changes() -> dict[str, Change]:
     constant; a size, an int or a float that comes with a second value becomes a symbol, and other things are
     another constant each time, up to 8.
     """
-    x_N, module, network = torch.ones(3), Scaled(), Stack(4)
-    x_BI = network.example()
+    return {**_changed_tensors(), **_changed_modules(), **_changed_values()}
 
-    def keep(compiled: Function, value: Any) -> None:
-        module.factor = value
-        compiled(x_N)
 
-    def keep_globally(compiled: Function, value: int) -> None:
-        globals()["FACTOR"] = value
-        compiled(x_N)
-
-    def marked(compiled: Function, x_ND: Tensor) -> None:
-        torch._dynamo.mark_dynamic(x_ND, 0)
-        compiled(x_ND)
-
-    once, symbol, always = [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]
+def _changed_tensors() -> dict[str, Change]:
     rows = [torch.ones(size, 3) for size in (4, 5, 6, 7)]
     special = [torch.ones(size, 3) for size in (5, 1, 0, 7, 8)]
     types = [
         torch.ones(3, dtype=dtype) for dtype in (torch.float32, torch.float64, torch.float16, torch.int64)
     ]
-    lists, floats = [[0] * count for count in (2, 3, 4, 5)], [0.25, 0.375, 0.5, 0.625]
     return {
-        "the next of equal blocks": Change(lambda block: block(x_BI), list(network.blocks), once),
-        "numbers in a tensor": Change(doubled, [number * x_N for number in range(4)], once),
-        "a tensor on a module": Change(module, [torch.tensor(number) for number in range(4)], once, keep),
-        "a size": Change(doubled, rows, symbol),
-        "a size, `mark_dynamic`": Change(doubled, rows, once, marked),
-        "a size, `dynamic=False`": Change(doubled, rows, always, dynamic=False),
+        "numbers in a tensor": Change(
+            doubled, [torch.full((3,), float(number)) for number in range(4)], ONCE
+        ),
+        "a dtype": Change(doubled, types, ALWAYS),
+        "a size": Change(doubled, rows, SYMBOL),
+        "a size, `mark_dynamic`": Change(doubled, rows, ONCE, marked),
+        "a size, `dynamic=False`": Change(doubled, rows, ALWAYS, dynamic=False),
         "the sizes 5, 1, 0, 7, 8": Change(doubled, special, [1, 1, 1, 1, 0]),
-        "an int argument": Change(scaled, [2, 3, 4, 5], symbol),
-        "a float argument": Change(scaled, floats, symbol),
-        "a float on a module": Change(module, floats, symbol, keep),
+    }
+
+
+def _changed_modules() -> dict[str, Change]:
+    module, network = Scaled(), Stack(4)
+    x_BI = network.example()
+
+    def keep(compiled: Function, value: Any) -> None:
+        module.factor = value
+        compiled(torch.ones(3))
+
+    return {
+        "the next of equal blocks": Change(lambda block: block(x_BI), list(network.blocks), ONCE),
+        "a tensor on a module": Change(module, [torch.tensor(number) for number in range(4)], ONCE, keep),
+        "a float on a module": Change(module, [0.25, 0.375, 0.5, 0.625], SYMBOL, keep),
         "an int on a module": Change(module, list(range(2, 12)), [1] * 8 + [0] * 2, keep),
-        "a global int": Change(lambda x_N: x_N * FACTOR, [2, 3, 4, 5], always, keep_globally),
-        "the length of a list": Change(lambda rows: x_N * len(rows), lists, always),
-        "a string": Change(lambda name: x_N * (2 if name == "a" else 3), ["a", "b", "c", "a"], [1, 1, 1, 0]),
-        "a dtype": Change(doubled, types, always),
+    }
+
+
+def _changed_values() -> dict[str, Change]:
+    lists = [[0] * count for count in (2, 3, 4, 5)]
+    return {
+        "a float argument": Change(scaled, [0.25, 0.375, 0.5, 0.625], SYMBOL),
+        "an int argument": Change(scaled, [2, 3, 4, 5], SYMBOL),
+        "a global int": Change(scaled_by_global, [2, 3, 4, 5], ALWAYS, keep_globally),
+        "the length of a list": Change(scaled_by_length, lists, ALWAYS),
+        "a string": Change(scaled_by_name, ["a", "b", "c", "a"], [1, 1, 1, 0]),
     }

@@ -13,10 +13,10 @@ import torch.distributed as dist
 from torch import Tensor, fx, nn
 from torch.nn.parallel import DistributedDataParallel
 
+import labs.m5_training._lab33_inductor as inductor
 from labs.kit.draw.diagrams import WARN, Edge, Graph, Node
 from labs.kit.measure.timing import torch_threads
 from labs.kit.topics.quiet_libraries import quiet_libraries
-from labs.m5_training import _lab33_inductor as inductor
 from labs.m5_training._lab33_changes import CAUSES, changes, doubled
 
 Function = Callable[..., Any]
@@ -282,7 +282,7 @@ def noted(sent: list[int], bucket: dist.GradBucket) -> torch.futures.Future[Tens
 # Quarters of a MiB that the weights hold, from the first layer to the last, and `bucket_cap_mb`.
 Model = tuple[tuple[int, ...], float | None]
 SMALL_MODELS: list[Model] = [((3, 2, 3, 5), None), ((3, 2, 3, 5), 1.5), ((3, 2, 3, 5), 25.0)]
-LARGE_MODEL: Model = ((3, 50, 60, 5), None)
+ALL_MODELS: list[Model] = [*SMALL_MODELS, ((3, 50, 60, 5), None)]
 
 
 def cut_by_rule(quarters: tuple[int, ...], cap_mb: float | None) -> tuple[list[int], list[int]]:

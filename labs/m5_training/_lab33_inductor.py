@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from labs.kit.distributed.world import World
+from labs.kit import Lab
 from labs.kit.measure.memory import allocations
 from labs.kit.measure.timing import in_turn, torch_threads
 from labs.kit.topics.quiet_libraries import quiet_libraries
@@ -139,7 +139,8 @@ def name_without_spaces(folder: str) -> None:
 def by_inductor(function: Function, vectors: bool) -> Function:
     """Return a function compiled by inductor for every size at once; the same one for the same function."""
     own_cache(vectors)
-    compiled: Function = torch.compile(function, dynamic=True)
+    with quiet_libraries():  # this imports inductor
+        compiled: Function = torch.compile(function, dynamic=True)
     return compiled
 
 
@@ -201,16 +202,22 @@ def language_for(device: torch.device) -> str:
     return "cpp" if device.type == "cpu" else "python"
 
 
-def on_first(world: World, call: Call) -> Call:
+def table_of(made: Fused) -> tuple[list[str], list[tuple[str, int, int]]]:
+    """Return columns and rows that show what a call takes."""
+    return ["", "kernels", "bytes allocated"], [("eager", *made.eager), ("compiled", *made.compiled)]
+
+
+def on_first(lab: Lab, call: Call) -> Call:
     """Return what is timed: on rank 0 the call, elsewhere nothing, so that ranks leave each other alone."""
-    return call if world.first else lambda: None
+    return call if lab.world.first else lambda: None
 
 
-def eager_compiled_copy(function: Function, numbers: int, world: World, vectors: bool) -> list[Call]:
+def eager_compiled_copy(function: Function, numbers: int, lab: Lab) -> list[Call]:
     """Return what is timed, each call on a row of so many numbers: eager, compiled, and a plain copy."""
-    x_N = torch.linspace(-2, 2, numbers, device=world.device)
-    calls: list[Call] = [partial(function, x_N), partial(by_inductor(function, vectors), x_N), x_N.clone]
-    return [on_first(world, call) for call in calls]
+    x_N = torch.linspace(-2, 2, numbers, device=lab.world.device)
+    compiled = by_inductor(function, vectors=not lab.smoke)
+    calls: list[Call] = [partial(function, x_N), partial(compiled, x_N), x_N.clone]
+    return [on_first(lab, call) for call in calls]
 
 
 def seconds_per_call(
@@ -233,7 +240,7 @@ def first_that_pays(price: Price) -> float:
 def until_paid(
     times: list[tuple[int, float, float]], calls: dict[str, FirstCall], break_even: Callable[[Price], float]
 ) -> list[tuple[str, ...]]:
-    """Return a table's row for each size: a later call in µs, and how many it takes until a first has paid."""
+    """Return a table's row for each size: a later call in µs, and how many until a first call has paid."""
     rows = []
     for size, eager, compiled in times:
         counts = [break_even(Price(call.seconds, eager, compiled)) for call in calls.values()]

@@ -42,7 +42,7 @@ MUTANTS = (
     Mutant("forgets the dtype", guards_hold, '"dtype", ', ""),
     Mutant("reads the shape off the strides", guards_hold, '"shape", ', ""),
     Mutant("looks at the shape alone", guards_hold, '"shape", "stride", ', '"shape", '),
-    Mutant("forgets autograd", guards_hold, '"stride", "requires_grad")', '"stride")'),
+    Mutant("forgets autograd", guards_hold, '"stride", "requires_grad"}', '"stride"}'),
     Mutant("guards the address", guards_hold, '"kind", ', '"kind", "offset", '),
     Mutant("guards the numbers", guards_hold, '"kind", ', '"kind", "content", '),
     Mutant("is content with one that agrees", guards_hold, "all(", "any("),

@@ -59,16 +59,16 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+import labs.m5_training._lab33_helpers as helpers
+import labs.m5_training._lab33_inductor as inductor
 from labs.kit import Lab, Tolerance, exercise, main, needs
 from labs.kit.measure.memory import saved_bytes
 from labs.kit.measure.timing import torch_threads
-from labs.m5_training import _lab33_helpers as helpers
-from labs.m5_training import _lab33_inductor as inductor
 from labs.m5_training._lab33_changes import CAUSES, changes
 from labs.m5_training._lab33_helpers import Argument, Counting, Training, fresh_compiler
 from labs.m5_training._lab33_inductor import FirstCall, Fused, Price, Work
 
-# Shape letters: N numbers.
+# Shape letters: N numbers; B rows of a batch, I inputs of a layer.
 
 OPERATORS = 12  # of the chain: four rounds of three
 Function = Callable[..., Tensor]
@@ -79,11 +79,10 @@ class Config:
     """Sizes of this lab."""
 
     numbers: int = 2**24  # numbers N of the chain; 64 MiB, more than most caches hold
-    thorough: bool = True  # look for vector instructions, and time a process that finds no compiled code
 
     @classmethod
     def smoke(cls) -> "Config":
-        return cls(numbers=2**16, thorough=False)
+        return cls(numbers=2**16)
 
 
 def with_break(x_N: Tensor) -> Tensor:
@@ -218,7 +217,7 @@ def captured(cfg: Config, lab: Lab) -> None:
 )
 def guards_hold(captured: Argument, now: Argument) -> bool:
     """Check the guards of a graph by hand."""
-    guarded = ("kind", "dtype", "shape", "stride", "requires_grad")
+    guarded = {"kind", "dtype", "shape", "stride", "requires_grad"}
     held = all(getattr(captured, name) == getattr(now, name) for name in guarded)
     return held
 
@@ -387,10 +386,9 @@ def one_loop(cfg: Config, lab: Lab) -> None:
     should take about as long as a copy, whatever it computes. We measure both on one thread.
     """
     device, sizes = lab.world.device, [4099, 17, 3]
-    made = lab.step_on_first(fused, cfg.numbers, sizes, device, cfg.thorough)
+    made = lab.step_on_first(fused, cfg.numbers, sizes, device, vectors=not lab.smoke)
     lab.listing("Twelve operators in one loop, as inductor wrote it", made.kernel, language=made.language)
-    rows = [("eager", *made.eager), ("compiled", *made.compiled)]
-    lab.table(f"One call on {cfg.numbers:,} numbers", ["", "kernels", "bytes allocated"], rows)
+    lab.table(f"One call on {cfg.numbers:,} numbers", *inductor.table_of(made))
     lab.equal(
         "33.fused",
         "Eager torch runs twelve kernels with twelve results, and inductor makes one kernel with one result.",
@@ -407,7 +405,7 @@ def one_loop(cfg: Config, lab: Lab) -> None:
         unit="numbers",
         because="0.5·x is exact, so a round rounds once, in its sum, whether it is fused or not",
     )
-    eager, compiled, copy = inductor.eager_compiled_copy(chain, cfg.numbers, lab.world, cfg.thorough)
+    eager, compiled, copy = inductor.eager_compiled_copy(chain, cfg.numbers, lab)
     lab.ratio(
         "33.fast-default",
         "The compiled chain is at least twice as fast as eager torch.",
@@ -482,10 +480,10 @@ def paid(cfg: Config, lab: Lab) -> None:
     calls = dict[str, FirstCall]()
     if lab.has("a C++ compiler"):
         device, sizes = lab.world.device, [max(2, cfg.numbers >> shift) for shift in (12, 8, 4, 0)]
-        calls = lab.step_on_first(helpers.first_calls, chain, device, cfg.thorough)
+        calls = lab.step_on_first(helpers.first_calls, chain, device, thorough=not lab.smoke)
         firsts = [(name, *call) for name, call in calls.items()]
         lab.table("The first call", ["", "seconds", "found in the cache", "not found"], firsts)
-        times = lab.step_on_first(inductor.seconds_per_call, chain, sizes, device, cfg.thorough)
+        times = lab.step_on_first(inductor.seconds_per_call, chain, sizes, device, vectors=not lab.smoke)
         until = inductor.until_paid(times, calls, break_even)
         columns = ["numbers", "eager, µs", "compiled, µs", *calls]
         lab.table("A later call, and how many it takes until compiling has paid", columns, until)
@@ -499,8 +497,8 @@ def paid(cfg: Config, lab: Lab) -> None:
     )
     lab.say(
         "What a call saves grows with the tensors, and the first call does not. So a short script on small "
-        "tensors had better stay eager; a training of hours wins in any case. (With `--smoke` inductor looks for "
-        "no vector instructions, which saves half a minute and makes a slower loop than the usual one.)"
+        "tensors had better stay eager; a training of hours wins in any case. (With `--smoke` inductor looks "
+        "for no vector instructions, which saves half a minute and makes a slower loop than the usual one.)"
     )
 
 
@@ -521,7 +519,7 @@ def modes(cfg: Config, lab: Lab) -> None:
     network = inductor.small_layers(lab.world.device)
     x_BI = torch.randn(16, 256, device=lab.world.device)
     compiled = [torch.compile(network, mode=mode) for mode in ("default", "reduce-overhead")]
-    default, replay = (inductor.on_first(lab.world, partial(called, x_BI)) for called in compiled)
+    default, replay = (inductor.on_first(lab, partial(called, x_BI)) for called in compiled)
     with torch.no_grad():
         # The first call compiles, the second is recorded, and only from then on they are alike.
         for call in (default, replay) * 4:
@@ -567,7 +565,7 @@ def under_ddp(cfg: Config, lab: Lab) -> None:
     If you compile the DDP wrapper instead, Dynamo meets Python that talks to a C++ reducer. It breaks there
     and compiles the model inside, cut in the same way. Wrapping last says what you mean.
     """
-    models = [*helpers.SMALL_MODELS, *([helpers.LARGE_MODEL] if cfg.thorough else [])]
+    models = helpers.SMALL_MODELS if lab.smoke else helpers.ALL_MODELS
     cuts = [lab.step(compiled_inside_ddp, *model) for model in models]
     rows = [(cap or "none", *map(helpers.in_mib, both)) for (_, cap), both in zip(models, cuts, strict=True)]
     lab.table(
