@@ -1,6 +1,6 @@
 """The known mistakes of lab 01."""
 
-from labs.kit import Mutant
+from labs.kit import Equivalent, Mutant
 from labs.m1_tensors.lab01_storage_vs_view import (
     after_writing,
     asked_of_torch,
@@ -60,4 +60,16 @@ MUTANTS = (
     Mutant("cuts out a clone that shares", ten_numbers, "corner.clone()", "corner.view_as(corner)"),
     Mutant("saves a clone", bytes_on_disk, "torch.save(tensor, file)", "torch.save(tensor.clone(), file)"),
     Mutant("writes into a copy", after_writing, "VIEWS[view](base_N))", "VIEWS[view](base_N).clone())"),
+)
+
+ANEW = "the tensor gets its storage, and with it its sizes, from `set_`"
+UNREAD = "no run is there yet, so the last step is not looked at"
+ONE = "True is 1"
+
+EQUIVALENT = (
+    Equivalent(read_by_address, "torch.empty(0, dtype=view.dtype)", "torch.empty(1, dtype=view.dtype)", ANEW),
+    Equivalent(view_is_legal, "last_step = 0", "last_step = -1", UNREAD),
+    Equivalent(view_is_legal, "last_step = 0", "last_step = 1", UNREAD),
+    Equivalent(view_is_legal, "room, legal = (1, True)", "legal, room = (1, True)", ONE),
+    Equivalent(view_is_legal, "room, legal = (1, True)", "room, legal = (True, 1)", ONE),
 )

@@ -1,6 +1,6 @@
 """The known mistakes of lab 47."""
 
-from labs.kit import Mutant
+from labs.kit import Equivalent, Mutant
 from labs.m7_bonus.lab47_adversarial_example_generation import (
     anywhere,
     beyond,
@@ -63,3 +63,9 @@ MUTANTS = (
         "5 * torch.rand_like(x_NCHW) - 1",
     ),
 )
+
+CLAMP = "torch.clamp(stepped_NCHW, x_NCHW - epsilon, x_NCHW + epsilon)"
+TURNED = "torch.clamp(x_NCHW - epsilon, stepped_NCHW, x_NCHW + epsilon)"
+MIDDLE = "the middle one of three numbers is the same whichever of the lower two stands first"
+
+EQUIVALENT = (Equivalent(pgd, CLAMP, TURNED, MIDDLE), Equivalent(targeted, CLAMP, TURNED, MIDDLE))

@@ -470,14 +470,14 @@ def choosing(cfg: Config, lab: Lab) -> None:
     data, models = lab.once(dealt), networks(lab, cfg)
     x_NCHW, y_N, target_N = data.x_NCHW, data.y_N, (data.y_N + 1) % 10
     pencil, few_NCHW, few_N = straight(2), x_NCHW[:7].double(), y_N[:7] % 2
-    ended = lab.step(targeted, pencil, few_NCHW, 1 - few_N, ODD, 5)
-    best = corner(pencil, few_NCHW, few_N, 1 - few_N, ODD)
-    lab.equal(
-        "47.target-corner",
-        "On a linear network steering ends in the best corner.",
-        ended,
-        best,
-        unit="pixels",
+    far = [lab.step(targeted, pencil, few_NCHW, 1 - few_N, ODD, steps) for steps in (2, 5)]
+    wanted = [corner(pencil, few_NCHW, few_N, 1 - few_N, share) for share in (ODD / 2, ODD)]
+    two = Tolerance(
+        1e-15, "ε/4 a step, up to the edge of the box; roundings of numbers below 1, of 2⁻⁵³ each"
+    )
+    ended, best = torch.stack(far), torch.stack(wanted)
+    lab.close(
+        "47.target-corner", "Steering goes ε/2 in two steps and then to the corner.", ended, best, within=two
     )
     steered = [lab.step(targeted, model, x_NCHW, target_N, STRONG, 2 * cfg.steps) for model in models]
     fooled = [lab.step(fgsm, model, x_NCHW, y_N, STRONG) for model in models]
