@@ -64,19 +64,19 @@ class Bench:
         """For every ratio at once: both arms do the same. Samples are injected; the clock has tests of its own."""
         return self.run(RunContext(timer=same_arms, cache=StepCache(self.memory), only=parts))
 
-    def run(self, context: RunContext, limit_s: float = 0.0) -> record.Run:
+    def run(self, context: RunContext, work_s: float = 0.0, wait_s: float = 0.0) -> record.Run:
         """Run the lab once; what breaks on one rank is broken for all.
 
-        `limit_s` bounds this process's own work, and how long it waits for another rank; by default the patience does.
+        `work_s` bounds this process's own work, and `wait_s` how long it waits for another rank; by default the patience does.
         """
         self.runs += 1
-        limit_s = limit_s or self.patience_s
+        work_s, wait_s = work_s or self.patience_s, wait_s or self.patience_s
         own = self.world.with_prefix(
             f"run-{self.runs}",
-            agree_s=limit_s or self.world.agree_s,
-            collective_s=limit_s or self.world.collective_s,
+            agree_s=wait_s or self.world.agree_s,
+            collective_s=wait_s or self.world.collective_s,
         )
-        with time_limit(limit_s) if limit_s else nullcontext():
+        with time_limit(work_s) if work_s else nullcontext():
             notes = rehearse(self.lesson, self.cfg, replace(context, world=own), smoke=True)
         if self._agree(notes):
             self.reference()

@@ -147,7 +147,7 @@ class Edited:
     step: str
     source: str
     edit: str
-    limit_s: float
+    work_s: float
     settle: bool = False
 
 
@@ -179,7 +179,7 @@ def _main(import_name: str, edited: Edited) -> None:
     context = bench.replacing(edited.step, compiled(edited.source, lesson.steps[edited.step], edited.edit))
     if edited.settle:
         context = replace(context, on_claim=until_one_fails)
-    print(bench.run(context, edited.limit_s).model_dump_json())
+    print(bench.run(context, edited.work_s).model_dump_json())
 
 
 if __name__ == "__main__":

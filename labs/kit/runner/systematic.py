@@ -1,5 +1,6 @@
 """Edit the exercises' steps in every way of a fixed list, and report what no claim noticed."""
 
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -140,7 +141,10 @@ class _Judge:
     def __init__(self, lesson: Lesson, world: World) -> None:
         self.lesson = lesson
         self.bench = Bench(lesson, world)
+        before_s = time.process_time()
         notes = self.bench.reference()
+        worked_s = time.process_time() - before_s
+        self.busy = worked_s / notes.seconds  # a busy machine lets a process work for a part of the time only
         self.seconds: dict[str, float] = world.gather("costs", {p.name: p.seconds for p in notes.parts})[0]
         self.elsewhere = dict(self._elsewhere(notes))
 
@@ -161,13 +165,18 @@ class _Judge:
         step = self.lesson.steps[edit.step]
         told = f"{edit.old} → {edit.new}"
         parts = sorted(self.lesson.parts_that_reach(edit.step), key=lambda part: self.seconds.get(part, 0.0))
-        limit_s = max(PATIENCE_S, PATIENCE * sum(self.seconds.get(part, 0.0) for part in parts))
         if marks_of(step).fresh:
-            yield in_own_process(self.lesson, Edited(edit.step, edit.source, told, limit_s, settle=True))
+            work_s, _ = self._patience(*parts)
+            yield in_own_process(self.lesson, Edited(edit.step, edit.source, told, work_s, settle=True))
             return
         function = compiled(edit.source, step, told)
         for part in parts:
-            yield self.bench.run(self._context(edit.step, function, part), limit_s)
+            yield self.bench.run(self._context(edit.step, function, part), *self._patience(part))
+
+    def _patience(self, *parts: str) -> tuple[float, float]:
+        """Return for how long these parts may work with an edit, and for how long they may wait for another rank."""
+        took_s = sum(self.seconds.get(part, 0.0) for part in parts)
+        return max(PATIENCE_S, PATIENCE * took_s * self.busy), max(PATIENCE_S, PATIENCE * took_s)
 
     def _context(self, step: str, function: Function, part: str) -> RunContext:
         context = self.bench.replacing(step, function)
