@@ -12,12 +12,6 @@ INPUTS, HIDDEN, CLASSES = 16, 32, 4
 LEARNING_RATE = 0.1
 
 
-def network(device: torch.device) -> nn.Module:
-    """Return a classifier of two layers, float64, with the same weights every time."""
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(INPUTS, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, CLASSES)).double().to(device)
-
-
 def batch_of(number: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return inputs (B, I) and labels (B,) that follow from the batch's number alone."""
     generator = torch.Generator().manual_seed(number)
@@ -36,40 +30,6 @@ def share_of(number: int, size: int, device: torch.device) -> tuple[Tensor, Tens
 def loss_of(model: nn.Module, inputs_BI: Tensor, labels_B: Tensor) -> Tensor:
     """Return the mean cross-entropy of a batch."""
     return nn.functional.cross_entropy(model(inputs_BI), labels_B)
-
-
-def stepped(
-    model: nn.Module,
-    inputs_BI: Tensor,
-    labels_B: Tensor,
-    between: Callable[[nn.Module], object] = lambda model: None,
-) -> Tensor:
-    """Take one step of gradient descent, with `between` called before it, and return the weights after it, in one row."""
-    model.zero_grad()
-    loss_of(model, inputs_BI, labels_B).backward()
-    between(model)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            assert parameter.grad is not None
-            parameter.sub_(parameter.grad, alpha=LEARNING_RATE)
-    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
-
-
-def equal_layers(width: int, device: torch.device) -> nn.Module:
-    """Return six linear layers without bias, so that every parameter has width² elements."""
-    return nn.Sequential(*[nn.Linear(width, width, bias=False) for _ in range(6)]).to(device)
-
-
-class Forked(nn.Module):
-    """Two layers, of which only one is used."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.used, self.unused = nn.Linear(4, 4), nn.Linear(4, 4)
-
-    def forward(self, x_BI: Tensor) -> Tensor:
-        out: Tensor = self.used(x_BI)
-        return out
 
 
 def losses_of(
