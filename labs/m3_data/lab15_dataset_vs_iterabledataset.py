@@ -4,12 +4,14 @@ Question:
     How do you train on data that does not fit in memory?
 
 You will see:
-    - A memory map: every sample of a large file is read, and the process's own memory grows by less than an eighth of the file.
-    - The pages of the file do show up, in a count of their own. They belong to the kernel, which takes them back when it needs room.
-    - A stream, from disk and from a web server: the same little memory, but no way to ask for sample 7.
-    - The classic bug: an unsharded stream with W workers on R ranks gives every sample W·R times. You write the rule that deals them out.
-    - What a shuffle buffer of K is worth: samples move by 2K(1 - 1/K)ᴷ places, about 0.74·K, however long the stream is.
-    - An epoch that stops in the middle and goes on with the very sample that comes next, two workers and shuffling included.
+    - A memory map: every sample of a file of 268 MB is read, and the process's own memory grows by a few MB,
+      since the pages of a mapped file belong to the kernel.
+    - A stream, from disk and from a web server: as little memory, but no way to ask for sample 7.
+    - A model that ends in the very same weights whichever of the two it learns from.
+    - A second epoch with no samples in it, and one in the order of the first.
+    - The classic bug: without shards W workers on each of R ranks read every sample W·R times.
+    - What a shuffle buffer of K is worth: samples move by about 0.74·K places, however long the stream is.
+    - An epoch that stops in the middle and goes on with the very sample that comes next.
 
 Run:
     make lab-15
@@ -22,86 +24,91 @@ Needs:
 Builds on:
     nothing; the ranks that share the data here train together in lab 43
 
+Remember:
+    Map a file where you can: whoever can ask for sample i can shuffle perfectly and deal samples to workers.
+    Stream what cannot be mapped, and then deal, shuffle and count yourself, because the loader cannot. Give
+    workers a path and never an open map, return a fresh iterator from `__iter__`, deal by rank *and* worker,
+    and shuffle the data once when you write it, since a buffer of K moves samples by no more than about K.
+    This lab's files lie in the kernel's cache, so it does not show what a cold disk costs. Next comes lab 16,
+    which makes batches of samples that differ in length; lab 20 puts the shards of this one into TAR files.
+
 Sources:
-    - PyTorch documentation: torch.utils.data, sections Dataset Types and Multi-process data loading; torchdata: Stateful DataLoader
-    - Linux manual pages: proc_pid_status(5), on RssAnon, RssFile and RssShmem; mmap(2)
-    - P. Diaconis, R. L. Graham, "Spearman's Footrule as a Measure of Disarray", JRSS B 1977: mean and variance of the displacement
+    - PyTorch documentation, torch.utils.data, sections Dataset Types and Multi-process data loading:
+      https://docs.pytorch.org/docs/stable/data.html
+    - torchdata documentation, Stateful DataLoader:
+      https://meta-pytorch.org/data/main/torchdata.stateful_dataloader.html
+    - Python documentation, multiprocessing, Contexts and start methods:
+      https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
+    - Linux manual pages, mmap(2): https://man7.org/linux/man-pages/man2/mmap.2.html
+    - Linux manual pages, proc_pid_status(5), on RssAnon and RssFile:
+      https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
+    - P. Diaconis, R. L. Graham, "Spearman's Footrule as a Measure of Disarray", JRSS B 1977, table 1:
+      https://doi.org/10.1111/j.2517-6161.1977.tb01624.x
 
 Notebook:
     15_Dataset_vs_IterableDataset.ipynb
 """
 
 import io
-import multiprocessing
-import os
 import random
-import shutil
-import tempfile
 import urllib.request
 import warnings
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from http.server import SimpleHTTPRequestHandler
-from multiprocessing.context import BaseContext
-from socketserver import ThreadingTCPServer
-from threading import Thread
+from itertools import chain
+from multiprocessing.reduction import ForkingPickler
+from statistics import mean, median
 from typing import Any, NamedTuple
 
 import numpy as np
-import psutil
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from labs.kit import Lab, Mutant, exercise, main
-from labs.kit.measure.memory import process_bytes
+from labs.kit import Lab, Tolerance, exercise, main
+from labs.kit.measure.timing import seconds
+from labs.m3_data._lab15_helpers import (
+    BATCH,
+    FILE,
+    Origin,
+    Pass,
+    Read,
+    Share,
+    Stored,
+    held,
+    serving,
+    stored_samples,
+    watched,
+    who_reads,
+    worker_start,
+)
 
-# Shape letters: N samples, F numbers of a sample, B samples of a batch.
+# Shape letters: N samples, F numbers of a sample (its own number, its target, then D features), B samples of
+# a batch.
 
-Share = Sequence[int]  # the numbers of the samples that one worker reads
-FILE, FLOAT_BYTES = "samples.bin", 4
-BATCH, STOP = 64, 10  # samples B; batches after which an epoch is interrupted
+FEW = 11  # samples of a small file, which no number of workers from 2 to 10 divides
+STOP = 10  # batches after which an epoch is interrupted
 
 
 @dataclass(frozen=True)
 class Config:
-    """Sizes of this lab. The numbers of samples are primes, so that no number of workers divides them."""
+    """Sizes of this lab. The numbers of samples are primes, so that the last batch is always a short one."""
 
-    samples: int = 65_537  # samples N of the file; below 2**24, so that float32 can hold their numbers
-    features: int = 1024  # numbers F of a sample, 4 bytes each
+    samples: int = 32_771  # samples N of the file; below 2**24, so that float32 can hold their numbers
+    features: int = 2048  # numbers F of a sample, 4 bytes each
     workers: int = 2  # DataLoader workers of each rank
     buffer: int = 64  # samples K of the shuffle buffer, far fewer than N
 
     @classmethod
     def smoke(cls) -> "Config":
-        return cls(samples=32_771)
-
-
-class Stored:
-    """A file of samples in a temporary folder of its own, which goes when nobody holds this object any more."""
-
-    def __init__(self, samples: int, features: int) -> None:
-        self.samples, self.features, self.row_bytes = samples, features, features * FLOAT_BYTES
-        self.nbytes = samples * self.row_bytes
-        self.folder = tempfile.mkdtemp(prefix="lab15-")
-        self.path = os.path.join(self.folder, FILE)
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-
-
-class Read(NamedTuple):
-    """What a loader gave, and by how many bytes memory had grown at most; `mapped` is None where nobody counts it."""
-
-    numbers_N: Tensor
-    anonymous: int
-    mapped: int | None
+        return cls(samples=4_099)
 
 
 class MappedSamples(Dataset[Tensor]):
-    """Map-style: it knows how many samples there are and gives the one that is asked for."""
+    """Map-style: it knows how many samples there are, and gives the one that is asked for."""
 
     def __init__(self, rows_NF: np.ndarray) -> None:
         self.rows_NF = rows_NF
@@ -111,6 +118,128 @@ class MappedSamples(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         return torch.tensor(self.rows_NF[index])
+
+
+class MappedOnUse(MappedSamples):
+    """The same, given a path: each process that reads opens a map of its own, when it is first asked."""
+
+    def __init__(self, stored: Stored) -> None:
+        self.path, self.features, self.samples = stored.path, stored.features, stored.samples
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, index: int) -> Tensor:
+        if not hasattr(self, "rows_NF"):
+            self.rows_NF = mapped_rows(self.path, self.features)
+        return super().__getitem__(index)
+
+
+@exercise(
+    "Do not read the file. Ask the operating system to lay it into your address space; it fetches a page "
+    "when you touch it.",
+    "`np.memmap` is an array over such a mapping. How many rows there are follows from the file's length.",
+    "`np.memmap(path, dtype=np.float32, mode='r')` is one long row of numbers; `.reshape(-1, features)` "
+    "copies nothing.",
+    contract="""
+        `path` names a file of float32 numbers in this machine's byte order, `features` of them for each
+        sample. Return them as an array of shape (N, F) and dtype float32 that nobody can write to, without
+        reading the file: whatever its length, the call allocates next to nothing. The file stays as it is.
+
+        >>> import tempfile
+        >>> file = tempfile.NamedTemporaryFile()
+        >>> np.arange(6, dtype=np.float32).tofile(file.name)
+        >>> mapped_rows(file.name, 3).tolist()
+        [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+        """,
+    insight="Reading is now a matter of touching: the kernel reads a page when you look at a number in it.",
+)
+def mapped_rows(path: str, features: int) -> np.ndarray:
+    """Open a file of float32 numbers as an array (N, F) without reading it."""
+    numbers = np.memmap(path, dtype=np.float32, mode="r")
+    rows_NF = numbers.reshape(-1, features)
+    return rows_NF
+
+
+def read_through_map(stored: Stored) -> Read:
+    """Read every sample through the map, in batches, and watch the memory."""
+    before = held()
+    rows_NF = mapped_rows(stored.path, stored.features)
+    read = watched(DataLoader(MappedSamples(rows_NF), batch_size=BATCH), before)
+    return read
+
+
+def sent(dataset: Dataset[Tensor]) -> int:
+    """Count the bytes in which a dataset goes to a worker, by the pickler that `multiprocessing` uses."""
+    parcel = ForkingPickler.dumps(dataset)
+    return len(parcel)
+
+
+MAP_GUESSES = {
+    "by the whole file": "So it does with `np.fromfile`: an array of your own has no file behind it to go to.",
+    "by a few MB": "**Yes.** A few batches are your own. The pages belong to the kernel, and count apart.",
+    "by nothing": "Each batch is copied out of the map into a tensor, and that tensor is your own memory.",
+}
+
+
+def mapping(cfg: Config, lab: Lab) -> None:
+    """How do you read a file that is larger than memory?
+
+    You have 200 GB of samples and 16 GB of memory. `np.fromfile` reads until the machine swaps, or the kernel
+    kills somebody. Yet you need one batch at a time. Who could fetch the rest when it is needed, and drop it
+    when it is not? The kernel does that all day: it is how programs themselves are loaded.
+
+    A *memory map* lays the file into your address space without reading it. A page of it, 4 KiB or more,
+    costs nothing until it is touched. Then the kernel reads it into its page cache, one copy for all
+    processes, and may drop it at any time, because the file still has it. What you allocate yourself is
+    *anonymous* memory: no file stands behind it, so the kernel must keep it or swap it. Only the second kind
+    can fill the machine. `top` adds both up in RES, and has frightened many with it.
+
+    One thing undoes all this: handing the open map to a worker process. NumPy has no way to send a mapping,
+    so it sends the numbers.
+    """
+    stored, few = lab.once(stored_samples, cfg.samples, cfg.features), lab.once(stored_samples, FEW, 3)
+    question = "All samples of a large file are read through a map. By how much does your own memory grow?"
+    lab.predict("15.map-memory", question, MAP_GUESSES, answer="by a few MB")
+    small_NF, read = lab.step(mapped_rows, few.path, 3), lab.step(read_through_map, stored)
+    written = np.fromfile(few.path, np.float32).reshape(FEW, 3).tolist()
+    got = [*read.numbers, *small_NF.tolist(), (small_NF.dtype, small_NF.flags.writeable)]
+    want = [*range(cfg.samples), *written, (np.dtype("float32"), False)]
+    once = "The map gives every sample once, in the order of the file, and lets nobody write to it."
+    lab.equal("15.map-once", once, got, want, cases=cfg.samples + FEW, unit="samples")
+    lab.bytes(
+        "15.map-memory",
+        "Reading all samples through the map raises the process's own memory by less than an eighth of the "
+        "file.",
+        read.own,
+        at_most=stored.nbytes // 8,
+        because=f"few batches live at once, of B·F·4 = {BATCH * stored.row_bytes:,} bytes each",
+    )
+    lab.bytes(
+        "15.map-pages",
+        "Reading all samples through the map makes most of the file resident in memory that is not its own.",
+        read.others,
+        at_least=stored.nbytes // 2,
+        at_most=stored.nbytes + stored.nbytes // 8,
+        because="each page was touched; the kernel may take back some, and maps code of ours besides",
+    )
+    batch = MappedSamples(mapped_rows(stored.path, cfg.features)[:BATCH])
+    parcel, by_path = lab.step(sent, batch), lab.step(sent, MappedOnUse(stored))
+    lab.bytes(
+        "15.pickled",
+        "An open map goes to a worker as a copy of all its numbers.",
+        parcel,
+        at_least=BATCH * stored.row_bytes,
+        at_most=BATCH * stored.row_bytes + 4096,
+        because=f"{BATCH} samples of F·4 = {stored.row_bytes:,} bytes, and names of a few classes",
+    )
+    lab.say(
+        f"The path alone goes in {by_path} bytes. Which of them you need depends on how workers are started. "
+        "`fork` (Linux, up to Python 3.13) pickles nothing: a worker inherits the map with all else, and a "
+        "lock that some thread held stays locked in it for ever. `spawn` (macOS, Windows) and `forkserver` "
+        "(Linux from 3.14 on) pickle the dataset. Here workers start by "
+        f"`{worker_start().get_start_method()}`. Hand over paths, and it does not matter."
+    )
 
 
 class StreamedSamples(IterableDataset[Tensor]):
@@ -125,173 +254,393 @@ class StreamedSamples(IterableDataset[Tensor]):
                 yield torch.frombuffer(bytearray(row), dtype=torch.float32)
 
 
-class Numbers(IterableDataset[int]):
-    """Iterable, for several workers: each reads its share (all, where none were dealt) and stirs it in a buffer.
+class Announced(IterableDataset[int]):
+    """A stream that says how many samples it has, rightly or not."""
 
-    Every worker holds a copy of this object; which of them it is, only `get_worker_info()` can tell.
-    """
+    def __init__(self, said: int, given: int) -> None:
+        self.said, self.given = said, given
 
-    def __init__(self, stored: Stored, shares: tuple[Share, ...], size: int = 1) -> None:
-        self.path, self.row_bytes, self.samples, self.shares = (
-            stored.path,
-            stored.row_bytes,
-            stored.samples,
-            shares,
-        )
-        self.size, self.place, self.buffer, self.rng = size, 0, list[int](), random.Random(0)
+    def __len__(self) -> int:
+        return self.said
 
     def __iter__(self) -> Iterator[int]:
-        worker = get_worker_info()
-        share = self.shares[worker.id if worker else 0] if self.shares else range(self.samples)
-        with open(self.path, "rb") as file:
-            for number in share[self.place :]:
-                file.seek(number * self.row_bytes)
-                self.buffer.append(int(np.frombuffer(file.read(FLOAT_BYTES), np.float32)[0]))
-                self.place += 1
-                if len(self.buffer) == self.size:
-                    yield self.buffer.pop(self.rng.randrange(self.size))
-        while self.buffer:
-            yield self.buffer.pop(self.rng.randrange(len(self.buffer)))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"place": self.place, "buffer": list(self.buffer), "rng": self.rng.getstate()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.place, self.buffer = state["place"], list(state["buffer"])
-        self.rng.setstate(state["rng"])
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Write no line for a request."""
-
-
-def stored_samples(samples: int, features: int) -> Stored:
-    """Write the samples to a file, a few at a time.
-
-    Sample i is a row of F float32 numbers, all of them i, so it tells its own number. Each rank writes a file of its own.
-    """
-    stored = Stored(samples, features)
-    with open(stored.path, "wb") as file:
-        for start in range(0, samples, BATCH):
-            numbers_B = np.arange(start, min(start + BATCH, samples), dtype=np.float32)
-            file.write(np.repeat(numbers_B, features).tobytes())
-    return stored
-
-
-@exercise(
-    "Do not read the file. Ask the operating system to lay it into your address space; it fetches a page when you touch it.",
-    "`np.memmap` is an array over such a mapping. How many rows there are follows from the file's length.",
-    "`np.memmap(path, dtype=np.float32, mode='r')` is one long row of numbers; `.reshape(-1, features)` copies nothing.",
-)
-def mapped_rows(path: str, features: int) -> np.ndarray:
-    """Open a file of float32 numbers as an array (N, F) without reading it.
-
-    A mapped page costs nothing until it is touched. Then the kernel reads it into its cache, one copy for all processes, and
-    may drop it at any time, because the file still has it. An array of your own has no file behind it: the kernel must keep it.
-    """
-    numbers = np.memmap(path, dtype=np.float32, mode="r")
-    rows_NF = numbers.reshape(-1, features)
-    return rows_NF
-
-
-def read_through_map(stored: Stored) -> Read:
-    """Read every sample through the map, in batches, and watch the memory.
-
-    A map-style dataset leaves the order to the loader, which can shuffle perfectly and deal indices to its workers. Jumping
-    about must be cheap, though. And give workers the path: an open map goes by pickle, as a full copy of the data.
-    """
-    before = held()
-    rows_NF = mapped_rows(stored.path, stored.features)
-    read = watched(DataLoader(MappedSamples(rows_NF), batch_size=BATCH), before)
-    return read
+        return iter(range(self.given))
 
 
 def read_as_stream(stored: Stored) -> Read:
-    """Read every sample as a stream from disk, and watch the memory.
-
-    `read` copies into a buffer of ours, so the file's pages never appear in this process. A stream cannot give its length,
-    start in the middle, or be shuffled and dealt to workers by the loader.
-    """
+    """Read every sample as a stream from disk, and watch the memory."""
     before = held()
     opened = partial(open, stored.path, "rb")
     read = watched(DataLoader(StreamedSamples(opened, stored.row_bytes), batch_size=BATCH), before)
     return read
 
 
-def read_over_http(stored: Stored) -> Read:
-    """Read the same stream from a web server, which runs in a thread of this process for as long as it takes.
+def read_over_http(stored: Stored, epochs: int) -> tuple[Read, list[str]]:
+    """Read the stream from a web server, several times; return also what the server was asked.
 
-    To the dataset nothing changes. Data that does not even fit on the disk is read this way, from object storage.
+    The server runs in a thread of this process, so that its memory counts too. A proxy is never asked.
     """
     before = held()
-    server = ThreadingTCPServer(("127.0.0.1", 0), partial(Quiet, directory=stored.folder))
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        address = f"http://127.0.0.1:{server.server_address[1]}/{FILE}"
-        opened = partial(
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open, address, timeout=30
-        )
-        read = watched(DataLoader(StreamedSamples(opened, stored.row_bytes), batch_size=BATCH), before)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-    return read
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with serving(stored.folder) as (address, asked):
+        opened = partial(direct.open, f"{address}/{FILE}", timeout=30)
+        loader = DataLoader(StreamedSamples(opened, stored.row_bytes), batch_size=BATCH)
+        read = watched(chain.from_iterable(loader for _ in range(epochs)), before)
+    return read, asked
+
+
+def loaded(said: int, given: int, batch: int) -> tuple[int, int, int]:
+    """Load a stream that says how long it is; return the loader's length, the batches, and the warnings."""
+    loader = DataLoader(Announced(said, given), batch_size=batch)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        length, batches = len(loader), len([*loader])
+    complaints = [warning for warning in warned if "Length of IterableDataset" in str(warning.message)]
+    return length, batches, len(complaints)
+
+
+def streaming(cfg: Config, lab: Lab) -> None:
+    """What if the data is not even on your disk?
+
+    Object storage, a queue, a web server: you get the samples one after the other, and cannot ask for number
+    7. Such a source is an `IterableDataset`. It has no `__getitem__`, only an `__iter__` that begins to give.
+    For the model nothing changes, and memory stays as small as before: a batch or two, and whatever the
+    connection buffers.
+
+    What changes is who is responsible. A map-style dataset leaves the order to the loader's sampler, which
+    can shuffle perfectly and deal indices to its workers. A stream takes all of that upon itself, and nobody
+    looks over its shoulder. Even its length is a matter of trust. It *may* have a `__len__`, and if it does
+    `len(loader)` believes it. The loader warns when more comes than was said, and never when less does. Since
+    it compares the *batches* that came with the *samples* that were said, even an excess of 63 samples in 64
+    can pass in silence.
+    """
+    stored = lab.once(stored_samples, cfg.samples, cfg.features)
+    streamed = lab.step(read_as_stream, stored)
+    fetched, asked = lab.step(read_over_http, stored, 2)
+    lab.equal(
+        "15.http-once",
+        "Over HTTP every sample comes once in each epoch, and each epoch asks the server once.",
+        [*fetched.numbers, *asked],
+        [*range(cfg.samples)] * 2 + [f"GET /{FILE} 200"] * 2,
+        cases=2 * cfg.samples,
+        unit="samples",
+    )
+    lab.bytes(
+        "15.stream-memory",
+        "Reading all samples as a stream, from disk or over HTTP, takes less than an eighth of the file.",
+        max(streamed.own, fetched.own),
+        at_most=stored.nbytes // 8,
+        because="few batches live at once, and the server sends 64 KiB at a time",
+    )
+    # Told, given, batch: honest; too few; too many by one batch; by one sample; each sample twice.
+    cases = [(11, 11, 4), (11, 8, 4), (2, 11, 4), (11, 12, 1), (64, 128, 64)]
+    found = [lab.step(loaded, *case) for case in cases]
+    columns = ["samples said", "samples given", "batch", "len(loader)", "batches", "warnings"]
+    rows = [(*case, *result) for case, result in zip(cases, found, strict=True)]
+    lab.table("What a loader makes of a stream's `__len__`", columns, rows)
+    lab.equal(
+        "15.length",
+        "A loader believes a stream's `__len__`, and warns only of batches beyond the number of samples "
+        "said.",
+        found,
+        [(-(-said // batch), n := -(-given // batch), max(n - said, 0)) for said, given, batch in cases],
+        unit="streams",
+    )
+
+
+class Trained(NamedTuple):
+    """What a training leaves: the weights, and the loss of each batch before the model learnt from it."""
+
+    weights_D: Tensor
+    losses: list[float]
+
+
+def loader_of(way: str, stored: Stored) -> DataLoader[Tensor]:
+    """Make the loader that reads a file in one of three ways, each in the order of the file."""
+    if way == "stream":
+        return DataLoader(StreamedSamples(partial(open, stored.path, "rb"), stored.row_bytes), BATCH)
+    if way == "map":
+        return DataLoader(MappedOnUse(stored), BATCH)
+    return DataLoader(MappedSamples(np.fromfile(stored.path, np.float32).reshape(-1, stored.features)), BATCH)
+
+
+def trained(way: str, stored: Stored) -> Trained:
+    """Train a linear model for one epoch on what a loader gives.
+
+    Squares are summed and divided by B in every batch, also in the short last one: no sample counts more than
+    another. With the rate η = B/(B + D + 1) a batch of random features shrinks the loss to
+
+        1 − 2η + η²·(1 + (D + 1)/B) = 1 − η   of what it was, on average.
+    """
+    model = nn.Linear(stored.features - 2, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    rate = BATCH / (BATCH + stored.features - 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate / 2)
+    losses = []
+    for batch_BF in loader_of(way, stored):
+        error_B = model(batch_BF[:, 2:]).squeeze(1) - batch_BF[:, 1]
+        losses.append(error_B.detach().square().mean().item())
+        optimizer.zero_grad()
+        (error_B.square().sum() / BATCH).backward()
+        optimizer.step()
+    return Trained(model.weight.detach().squeeze(0), losses)
+
+
+def seconds_per_epoch(ways: tuple[str, ...], stored: Stored) -> dict[str, float]:
+    """Time an epoch of training in each way, in turn, and take the median of three."""
+    rounds = [[seconds(partial(trained, way, stored), calls=1) for way in ways] for _ in range(3)]
+    return dict(zip(ways, map(median, zip(*rounds, strict=True)), strict=True))
+
+
+def training(cfg: Config, lab: Lab) -> None:
+    """Does the model notice where its samples come from?
+
+    It should not, and this is worth a check, since a loader that drops or repeats samples trains something
+    too. We train a linear model on the file twice, through the map and as a stream, in the same order. If
+    both give the same samples in the same batches, then all roundings are the same, and the weights must
+    agree to the last bit.
+
+    That something is learnt at all can be checked with a pencil here. The features are independent normal
+    numbers, and the target is a fixed sum of them. A gradient step on B such samples removes the share
+    η = B/(B + D + 1) of the error on average, so after s batches the loss is (1 − η)ˢ of what it was.
+
+    And what does each way cost? No law says that, so it is a table and no claim. The third way, the whole
+    file in an array, is what you could do if it fitted.
+    """
+    stored = lab.once(stored_samples, cfg.samples, cfg.features)
+    by_map, by_stream = lab.step(trained, "map", stored), lab.step(trained, "stream", stored)
+    lab.equal(
+        "15.same-weights",
+        "Training through the map and training from the stream end in the same weights, bit for bit.",
+        by_stream.weights_D,
+        by_map.weights_D,
+        unit="weights",
+    )
+    rate, full = BATCH / (BATCH + cfg.features - 1), cfg.samples // BATCH
+    theory = [(1 - rate) ** batches for batches in range(len(by_map.losses))]
+    last = slice(full - 8, full)
+    scatter = 2 * rate * (2 * full / BATCH) ** 0.5 + (2 / (8 * BATCH)) ** 0.5
+    lab.close(
+        "15.learns",
+        "The loss falls by the factor (1 − η) with each batch, as theory says.",
+        np.log(mean(by_stream.losses[last])),
+        np.log(mean(theory[last])),
+        within=Tolerance(
+            5 * scatter,
+            f"of the logarithm, which is to fall to {np.log(mean(theory[last])):.1f}: five standard errors "
+            "of at most 2η·√(2S/B) for S random batches, and √(2/8B) for the mean of the last eight",
+        ),
+    )
+    series = {"map": by_map.losses, "stream": by_stream.losses, "theory": theory}
+    labels = {"x_label": "batches", "y_label": "loss"}
+    lab.plot("Learning from the map and from the stream", range(len(theory)), series, **labels, log_y=True)
+    took = lab.step_on_first(seconds_per_epoch, ("array", "map", "stream"), stored)
+    rows = [(way, time, time / took["array"]) for way, time in took.items()]
+    lab.table("An epoch of training, file in the kernel's cache", ["read from", "seconds", "× array"], rows)
+
+
+class Numbers(IterableDataset[tuple[int, int]]):
+    """Iterable, for several workers: each reads its share (all, where none were dealt) through a buffer.
+
+    Every worker holds a copy of this object, and only `get_worker_info()` can tell which of them it is.
+    Whoever begins an epoch gets a fresh `Pass`, an iterator that nobody else holds.
+    """
+
+    def __init__(
+        self, stored: Stored, shares: tuple[Share, ...], size: int = 1, seed: int | None = 0
+    ) -> None:
+        self.path, self.features = stored.path, stored.features
+        self.shares = shares or (range(stored.samples),)
+        self.size, self.seed = size, seed
+
+    def __iter__(self) -> Pass:
+        worker = get_worker_info()
+        number = worker.id if worker else 0
+        seed = number + (int(torch.randint(2**40, ())) if self.seed is None else self.seed)
+        share = self.shares[number % len(self.shares)]
+        return Pass(self.path, self.features, share, self.size, seed, number)
+
+
+class OwnIterator(Numbers):
+    """The same, but it is its own iterator: it keeps one `Pass`, and returns it whenever an epoch begins."""
+
+    def __iter__(self) -> Pass:
+        self.begun = getattr(self, "begun", None) or super().__iter__()
+        return self.begun
+
+
+MODES: dict[str, dict[str, Any]] = {
+    "no worker": {},
+    "a new worker": {"num_workers": 1},
+    "a persistent worker": {"num_workers": 1, "persistent_workers": True},
+}
+STREAMS: dict[str, Callable[[Stored], Numbers]] = {
+    "its own iterator": lambda stored: OwnIterator(stored, (), FEW),
+    "fresh iterators, one seed": lambda stored: Numbers(stored, (), FEW),
+    "fresh iterators, seeds drawn": lambda stored: Numbers(stored, (), FEW, seed=None),
+}
+
+
+def two_epochs(stored: Stored, stream: str, mode: str) -> tuple[list[int], list[int]]:
+    """Go through a shuffled stream twice, with one loader."""
+    start = worker_start() if MODES[mode] else None
+    dataset = STREAMS[stream](stored)
+    loader = DataLoader(dataset, 4, collate_fn=list, multiprocessing_context=start, **MODES[mode])
+    first, second = ([number for batch in loader for _, number in batch] for _ in range(2))
+    return first, second
+
+
+def epochs(cfg: Config, lab: Lab) -> None:
+    """Why is the second epoch empty?
+
+    The first epoch went well. The second takes no time at all, the loss does not change, and no error is
+    raised. The dataset was its own iterator: `__iter__` returned an object that was used up. A `for` loop
+    asks for an iterator at each start, and an *iterable* must give it a fresh one.
+
+    With workers the same mistake looks different. A loader starts new workers in every epoch and sends each
+    of them a copy of the dataset, so nothing is used up: the copy is thrown away. Then somebody sets
+    `persistent_workers=True`, the workers live on, and the second epoch is empty again.
+
+    The copy hides a second mistake. Whatever the dataset counts or draws in a worker is lost with it, so a
+    shuffle that was seeded when the dataset was made has the same order in every epoch. Draw the seed in
+    `__iter__`, from torch's own generator: the loader gives each worker's another state in every epoch, and a
+    persistent worker's simply goes on.
+    """
+    few = lab.once(stored_samples, FEW, 3)
+    rows, found = [], []
+    for stream in STREAMS:
+        for mode in MODES:
+            first, second = lab.step_on_first(two_epochs, few, stream, mode)
+            order = "none" if not second else "the same" if second == first else "another"
+            rows.append((stream, mode, len(first), len(second), order))
+            found.append((sorted(first), sorted(second), order))
+    lab.table("Two epochs", ["__iter__ returns", "loaded by", "first", "second", "its order"], rows)
+    everything = list(range(FEW))
+    used_up, again = (everything, [], "none"), (everything, everything, "the same")
+    lab.equal(
+        "15.epochs",
+        "A second epoch is empty where the old iterator lives on, has the old order where its seed does, and "
+        "else is whole and in a new order.",
+        found,
+        [used_up, again, used_up, *[again] * 3, *[(everything, everything, "another")] * 3],
+        unit="loaders",
+    )
 
 
 @exercise(
-    "Number all workers of all ranks from 0 up: the third worker of the second rank is one place in that row.",
-    "There are ranks · workers places. Deal the samples like cards: the place takes every such-and-such sample, from its own on.",
+    "Number all workers of all ranks from 0 up: the third worker of the second rank is one place in that "
+    "row.",
+    "There are ranks · workers places. Deal the samples like cards: the place takes every such-and-such "
+    "sample, from its own on.",
     "`range(rank * workers + worker, samples, ranks * workers)`",
+    contract="""
+        There are `ranks` processes with `workers` workers each; both are numbered from 0. Return the numbers
+        of the samples, out of 0 … `samples` − 1, that worker number `worker` of rank number `rank` reads.
+        All shares together are all samples, each once, and no two differ in length by more than one, also
+        where there are fewer samples than workers. Two ranks of one worker each would deal five samples as
+        0 2 4 and 1 3; the last of three ranks with two workers gets:
+
+        >>> list(share_of(samples=14, rank=2, ranks=3, worker=1, workers=2))
+        [5, 11]
+        """,
+    insight="Nobody was asked: who knows its rank and its worker's number knows its share.",
 )
 def share_of(samples: int, rank: int, ranks: int, worker: int, workers: int) -> Share:
-    """Name the samples that one worker of one rank reads.
-
-    Nobody needs to be asked: who knows its rank and its worker's number knows its share. All shares together must be all
-    samples, each once, and no two shares may differ by more than one sample, for any N, also where N is small or prime.
-    Ranks may still get unequal numbers of batches, which in training is a hang; lab 43 shows the cure.
-    """
+    """Name the samples that one worker of one rank reads: number p of P takes p, p + P, p + 2P …"""
     place, places = rank * workers + worker, ranks * workers
     share = range(place, samples, places)
     return share
 
 
-def read_by_workers(stored: Stored, workers: int, shares: tuple[Share, ...]) -> list[int]:
-    """Read the stream with several workers on every rank, and collect from all ranks the numbers of what came.
-
-    The loader runs the same iterator in each worker and joins what they give. It cannot know that they give the same: no
-    error is raised, the epoch is only W times as long.
-    """
-    loader = DataLoader(
-        Numbers(stored, shares),
-        BATCH,
-        num_workers=workers,
-        collate_fn=list,
-        multiprocessing_context=worker_start(),
-    )
-    own = [number for batch in loader for number in batch]
-    parts: list[list[int]] = [[]] * dist.get_world_size()
+def read_by_workers(stored: Stored, workers: int, shares: tuple[Share, ...]) -> list[Origin]:
+    """Read a stream with several workers on every rank, and collect from all ranks who read what."""
+    start = worker_start()
+    several: dict[str, Any] = {"num_workers": workers, "multiprocessing_context": start}
+    loader = DataLoader(Numbers(stored, shares), 4, collate_fn=list, **several)
+    own = [(dist.get_rank(), worker, number) for batch in loader for worker, number in batch]
+    parts: list[list[Origin]] = [[]] * dist.get_world_size()
     dist.all_gather_object(parts, own)
-    numbers = [number for part in parts for number in part]
-    return numbers
+    origins = [origin for part in parts for origin in part]
+    return origins
+
+
+SHARD_GUESSES = {
+    "once": "So it would be with a map-style dataset, whose indices the loader deals to its workers.",
+    "twice, once for each worker": "And who told the other ranks to read something else?",
+    "6 times": "**Yes.** Six processes iterate over six copies, and the epoch is six times as long.",
+}
+
+
+def sharding(cfg: Config, lab: Lab) -> None:
+    """Who reads which samples?
+
+    You give the loader two workers, and it does not get faster: the epoch has become twice as long. The
+    loader runs the same iterator in each worker and joins what they give. It cannot know that they give the
+    same. No error is raised, no loss looks odd; the model has seen everything twice. With several ranks it is
+    worse, since each of them has workers of its own.
+
+    So a stream has to deal its samples itself. A worker learns its number from `get_worker_info()`, its
+    process the rank from `torch.distributed`, and from both follows one place among ranks × workers. Dealing
+    by rank alone or by worker alone are the two usual mistakes, and each goes unnoticed where the other
+    number is 1.
+
+    Shares can differ by one sample, so ranks can get unequal numbers of batches. In training that is a hang:
+    one rank waits in `all_reduce` for a step that the others never take. Lab 43 shows the cure.
+    """
+    question = "A stream is not sharded. 3 ranks load it with 2 workers each. How often does a sample come?"
+    lab.predict("15.duplicates", question, SHARD_GUESSES, answer="6 times")
+    dealt = [
+        (samples, ranks, workers) for samples in range(14) for ranks in (1, 2, 3) for workers in (1, 2, 3)
+    ]
+    found, want = [], []
+    for samples, ranks, workers in dealt:
+        cards = [(place // workers, ranks, place % workers, workers) for place in range(ranks * workers)]
+        shares = [list(lab.step(share_of, samples, *card)) for card in cards]
+        found.append((sorted(chain(*shares)), sorted(map(len, shares))))
+        each, more = divmod(samples, len(cards))
+        want.append((list(range(samples)), [each] * (len(cards) - more) + [each + 1] * more))
+    rule = "For any ranks × workers the shares hold every sample once, and differ in length by at most one."
+    lab.equal("15.rule", rule, found, want, unit="ways to deal", because="N = q·P + r: r shares of q + 1")
+
+    few, size, W = lab.once(stored_samples, FEW, 3), lab.world.size, cfg.workers
+    own = tuple(lab.step(share_of, FEW, lab.world.rank, size, worker, W) for worker in range(W))
+    sharded, unsharded = lab.step(read_by_workers, few, W, own), lab.step(read_by_workers, few, W, ())
+    drawings = [who_reads(*each, size * W, W) for each in (("all", unsharded), ("dealt", sharded))]
+    lab.diagram("Who reads which samples, without shards and with them", *drawings)
+    lab.equal(
+        "15.duplicates",
+        "Without shards each worker of each rank reads every sample.",
+        sorted(unsharded),
+        [(rank, worker, number) for rank in range(size) for worker in range(W) for number in range(FEW)],
+        unit="reads",
+    )
+    together = "With shards all workers of all ranks together read every sample once."
+    numbers = sorted(number for _, _, number in sharded)
+    lab.equal("15.partition", together, numbers, list(range(FEW)), unit="samples")
 
 
 @exercise(
     "Keep at most K numbers. Whenever there are K, one of them, drawn by chance, goes out and makes room.",
-    "The numbers come in order, from `range(samples)`. At the end the buffer still holds some: they too go out in a random order.",
-    "`buffer.pop(random.randrange(len(buffer)))` draws one; do it whenever `len(buffer) == size`, and after the loop until it is empty.",
-)
-def through_buffer(samples: int, size: int) -> list[int]:
-    """Shuffle a stream of the numbers 0 … N - 1 by a buffer of K places, and return the order in which they come out.
+    "At the end of the stream the buffer still holds some: they too go out in a random order.",
+    "`buffer.pop(random.randrange(len(buffer)))` draws one; do it whenever `len(buffer) == size`, and after "
+    "the loop until it is empty.",
+    contract="""
+        `numbers` is a stream: take its items one after the other. Keep them in a buffer; as soon as it holds
+        `size` ≥ 1 of them, one that is drawn with equal chances goes out. When the stream has ended, the rest
+        go out in a random order. Return the order in which they came out. `random` is already seeded, and
+        `numbers` stays as it is; it may be shorter than the buffer, or empty.
 
-    A stream cannot be shuffled, but it can be stirred. The next to go out is drawn from the K that are here, the one that has
-    just come among them. So none comes more than K - 1 places early; being late has no limit. K = 1 changes nothing, K ≥ N
-    is a perfect shuffle. `random` is already seeded.
-    """
+        >>> through_buffer([5, 3, 5, 8], size=1)
+        [5, 3, 5, 8]
+        >>> sorted(through_buffer([5, 3, 5, 8], size=3))
+        [3, 5, 5, 8]
+        """,
+    insight="None comes more than K − 1 places early. How late one may come has no limit.",
+)
+def through_buffer(numbers: list[int], size: int) -> list[int]:
+    """Shuffle a stream by a buffer of K places, and return the order in which its items come out."""
     buffer, order = list[int](), list[int]()
-    for number in range(samples):
+    for number in numbers:
         buffer.append(number)
         if len(buffer) == size:
             order.append(buffer.pop(random.randrange(size)))
@@ -301,245 +650,132 @@ def through_buffer(samples: int, size: int) -> list[int]:
 
 
 def mean_displacement(order: list[int]) -> float:
-    """Measure by how many places a sample moved, on average.
-
-    A sample in the buffer leaves with chance 1/K at each step, so its stay G is geometric: P(G = g) = (1 - 1/K)ᵍ/K, with mean
-    K - 1. It entered K - 1 places early. So for N much larger than K it moves on average by
-
-        E|G - (K - 1)| = 2K·(1 - 1/K)ᴷ ≈ 2K/e ≈ 0.74·K
-
-    A perfect shuffle moves it by (N² - 1)/(3N), a third of the stream. Where all cats come before all dogs a small buffer
-    does not mix them: shuffle once when you write the data, and let the buffer stir it anew in each epoch.
-    """
+    """Measure by how many places the samples 0, 1, 2 … moved, on average."""
     order_N = torch.tensor(order, dtype=torch.float64)
     moved = (order_N - torch.arange(len(order))).abs().mean().item()
     return moved
 
 
-def part_of_epoch(
-    stored: Stored, shares: tuple[Share, ...], size: int, stop: int, state: bytes
-) -> tuple[list[int], bytes]:
-    """Go through a shuffled epoch with workers, from a saved state on where there is one, and stop after so many batches.
+BUFFER_GUESSES = {
+    "a third of the stream": "That is a perfect shuffle. It needs the whole stream in the buffer.",
+    "about 0.74·K": "**Yes.** 2K·(1 − 1/K)ᴷ is nearly 2K/e, and the length of the stream is not in it.",
+    "about K/2": "So far it comes early at the mean, but the chance to be late has a long tail.",
+}
 
-    Asking the dataset how far it is would be wrong: workers run ahead of what has been trained on. `StatefulDataLoader` sends
-    their states along with their batches, so its own state is that of the last batch you got. It asks the dataset for its
-    `state_dict`; without one it would count, and read everything again up to there. Each rank saves its own, as bytes.
+
+def shuffling(cfg: Config, lab: Lab) -> None:
+    """How well does a buffer shuffle?
+
+    A stream cannot be shuffled: the last sample may not exist yet. It can be stirred. Keep K samples in a
+    buffer, and whenever there are K, let one of them out, drawn by chance. How good is that? Measure by how
+    many places a sample moves on average.
+
+    A sample in the buffer leaves with the chance 1/K at each step, so its stay G is geometric, with the mean
+    K − 1. It entered K − 1 places before its turn. So in the long run it moves by E|G − (K − 1)|, which is
+    2K·(1 − 1/K)ᴷ. Try K = 2: the stay is 0, 1, 2 … with the chances 1/2, 1/4, 1/8 …, and its distance from 1
+    is on average 1/2·1 + 1/4·0 + 1/8·1 + 1/16·2 + … = 1, as 4·(1/2)² is.
+
+    A perfect shuffle moves samples by (N² − 1)/(3N), a third of the stream. Where all cats come before all
+    dogs, no buffer that fits in memory mixes them.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "'set_vital' is deprecated"
-        )  # torchdata 0.11 calls it; torch 2.13 warns
-        several: Any = {"num_workers": len(shares), "multiprocessing_context": worker_start()}
-        loader = StatefulDataLoader(Numbers(stored, shares, size), BATCH, collate_fn=list, **several)
+    N, K = cfg.samples, cfg.buffer
+    question = "A stream passes a buffer of K samples. How far does a sample move, on average?"
+    lab.predict("15.stirred", question, BUFFER_GUESSES, answer="about 0.74·K")
+    sizes, numbers = sorted({*(4**power for power in range(12) if 4**power < N // 2), K, N}), list(range(N))
+    orders = {size: lab.step(through_buffer, numbers, size) for size in sizes}
+    early = [sum(n - place >= size for place, n in enumerate(order)) for size, order in orders.items()]
+    odd = [([], 3), ([7], 5), ([5, 3, 5, 8, 5], 2), ([9, -1, 9], 3)]
+    came = [*orders.values(), *(lab.step(through_buffer, items, size) for items, size in odd)]
+    lab.equal(
+        "15.permutation",
+        "Whatever its size K, a buffer gives out what came in, and nothing K places early.",
+        [*map(sorted, came), early],
+        [*[numbers] * len(sizes), *(sorted(items) for items, _ in odd), [0] * len(sizes)],
+        cases=len(came),
+        unit="streams",
+        because="when a sample goes out, K − 1 others that came before the next one still wait",
+    )
+    moved = {size: lab.step(mean_displacement, order) for size, order in orders.items()}
+    perfect, by_formula = (N * N - 1) / (3 * N), [2 * size * (1 - 1 / size) ** size for size in sizes]
+    expected = [by_formula[sizes.index(K)], perfect]
+    errors = [K / N**0.5 + K * K / (5 * N), (2 * N / 45) ** 0.5]
+    gaps = [(moved[size] - mid) / error for size, mid, error in zip((K, N), expected, errors, strict=True)]
+    normal = "in standard errors: K/√N at most, besides K of N samples at the ends; √(2N/45) where K = N"
+    lab.close(
+        "15.stirred",
+        "A buffer of K moves samples by 2K(1 − 1/K)ᴷ places, and one of N as far as a perfect shuffle does.",
+        gaps,
+        [0.0, 0.0],
+        within=Tolerance(5.0, normal),
+    )
+    series = {"measured": [*moved.values()], "2K(1 − 1/K)ᴷ": by_formula, "perfect": [perfect] * len(sizes)}
+    axes: dict[str, Any] = {
+        "x_label": "buffer K",
+        "y_label": "mean displacement",
+        "log_x": True,
+        "log_y": True,
+    }
+    lab.plot("What a shuffle buffer is worth", sizes, series, **axes)
+    lab.say(
+        f"Here a buffer of {K} moved samples by {moved[K]:.1f} places, and a perfect shuffle by "
+        f"{moved[N]:,.0f}. Shuffle once when you write the data, and let the buffer stir it in each epoch."
+    )
+
+
+def part_of_epoch(
+    stored: Stored, shares: tuple[Share, ...], size: int, seed: int, stop: int, state: bytes
+) -> tuple[list[int], bytes]:
+    """Go through a shuffled epoch with workers, on from a saved state if there is one, and stop after `stop` batches."""
+    several: dict[str, Any] = {"num_workers": len(shares), "multiprocessing_context": worker_start()}
+    with warnings.catch_warnings():  # torchdata 0.11 calls what torch 2.13 warns of
+        warnings.filterwarnings("ignore", "'set_vital' is deprecated")
+        loader = StatefulDataLoader(Numbers(stored, shares, size, seed), 4, collate_fn=list, **several)
     if state:
         loader.load_state_dict(torch.load(io.BytesIO(state), weights_only=True))
     numbers, saved = list[int](), io.BytesIO()
     for count, batch in enumerate(loader, 1):
-        numbers += batch
+        numbers += [number for _, number in batch]
         if count == stop:
             torch.save(loader.state_dict(), saved)
             break
     return numbers, saved.getvalue()
 
 
-def held() -> tuple[int, int | None]:
-    """Return the bytes that this process holds: anonymous ones, and pages of files, which only Linux counts apart (as "shared")."""
-    shared = getattr(psutil.Process().memory_info(), "shared", None)
-    return process_bytes(), shared
+def resuming(cfg: Config, lab: Lab) -> None:
+    """How do you go on in the middle of an epoch?
 
+    A job on a cluster ends when its time is up, usually in the middle of an epoch. Model and optimizer were
+    saved. Where in the data were we? With a map and a seed it takes one number to say so. A stream has
+    several workers, each somewhere in its share, each with samples in its buffer that have been read and not
+    given.
 
-def watched(batches: Iterable[Tensor], before: tuple[int, int | None]) -> Read:
-    """Take every batch, keep its samples' numbers alone, and look at every eighth batch how much memory has grown."""
-    numbers, looks = list[int](), []
-    for place, batch_BF in enumerate(batches):
-        numbers += (
-            batch_BF[:, 0].long().tolist()
-        )  # no small tensors that stay between large ones that go: the heap would be full of holes
-        looks += [held()] if place % 8 == 0 else []
-    anonymous = max(now for now, _ in looks) - before[0]
-    mapped = None if before[1] is None else max(now or 0 for _, now in looks) - before[1]
-    return Read(torch.tensor(numbers), anonymous, mapped)
+    Asking the dataset would be wrong: it lives in the workers, and those run ahead of what has been trained
+    on. torchdata's `StatefulDataLoader` lets each worker send its state along with its batches, so the
+    loader's own state is that of the last batch that you got. It asks the iterator for its `state_dict`: here
+    the place in the share, the buffer's content, and the state of the random numbers. Without one it would
+    count, and read everything again up to there.
 
-
-def worker_start() -> BaseContext:
-    """Choose how workers are started.
-
-    `fork` copies a process in which gloo's threads run, and a lock that one of them holds stays locked in the copy for ever.
-    `spawn` is safe and imports torch in each worker: 2.7 s for two workers, seen on two cores. `forkserver` is safe too: one
-    clean process imports torch, 1.3 s once, and every worker is a fork of that, 0.07 s for two.
+    We interrupt an epoch and go on with a loader that was made with another seed. If the state is complete,
+    then that seed does not matter.
     """
-    clean = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if clean else "spawn")
-    context.set_forkserver_preload(["torch.utils.data", "torchdata.stateful_dataloader"])
-    return context
+    stored = lab.once(stored_samples, 16 * FEW, 3)
+    shares = tuple(range(worker, 16 * FEW, cfg.workers) for worker in range(cfg.workers))
+    whole, _ = lab.step_on_first(part_of_epoch, stored, shares, 8, 1, 0, b"")
+    first, state = lab.step_on_first(part_of_epoch, stored, shares, 8, 1, STOP, b"")
+    rest, _ = lab.step_on_first(part_of_epoch, stored, shares, 8, 2, 0, state)
+    rows = [(len(first), len(rest), len(state))]
+    lab.table("An epoch of rank 0", ["samples before", "samples after", "bytes of state"], rows)
+    resumed = "Interrupted and resumed, a shuffled epoch with workers keeps its order."
+    lab.equal("15.resumed", resumed, first + rest, whole, unit="samples")
+    lab.say(
+        f"The state has {len(state):,} bytes, most of them those of Python's random numbers, 625 words for "
+        "each worker. Each rank saves its own, and a run with another number of workers cannot use it."
+    )
 
 
 def run(cfg: Config, lab: Lab) -> None:
-    rank, ranks, N, K, W = lab.world.rank, lab.world.size, cfg.samples, cfg.buffer, cfg.workers
-    stored = lab.step(stored_samples, N, cfg.features)
-    everything_N = torch.arange(N)
-    little, why = (
-        stored.nbytes // 8,
-        "an eighth of the file; what is held at once is a few batches, B·F·4 bytes each",
-    )
-
-    lab.step(mapped_rows, stored.path, cfg.features)
-    by_map = lab.step(read_through_map, stored)
-    lab.equal("15.map-once", "the map gives every sample exactly once", by_map.numbers_N, everything_N)
-    lab.bytes(
-        "15.map-memory",
-        "and the process's own memory hardly grows",
-        by_map.anonymous,
-        at_most=little,
-        because=why,
-    )
-    pages = "the file's pages are counted apart, and do grow"
-    if by_map.mapped is not None:
-        lab.bytes("15.map-pages", pages, by_map.mapped, at_least=stored.nbytes // 2,
-                  because="each page was touched; half is asked for, since the kernel may take pages back")  # fmt: skip
-    else:
-        lab.not_measured("only Linux counts mapped pages apart", {"15.map-pages": ("bytes", pages)})
-
-    streamed = lab.step(read_as_stream, stored)
-    lab.equal(
-        "15.stream-once",
-        "a stream from disk gives every sample exactly once",
-        streamed.numbers_N,
-        everything_N,
-    )
-    lab.bytes("15.stream-memory", "with as little memory", streamed.anonymous, at_most=little, because=why)
-    fetched = lab.step(read_over_http, stored)
-    lab.equal("15.http-once", "so does a stream over HTTP", fetched.numbers_N, everything_N)
-    lab.bytes(
-        "15.http-memory",
-        "with as little memory, the server's included",
-        fetched.anonymous,
-        at_most=little,
-        because=why,
-    )
-    ways = {"memory map": by_map, "stream from disk": streamed, "stream over HTTP": fetched}
-    rows = [
-        (way, stored.nbytes, read.anonymous, "not counted" if read.mapped is None else read.mapped)
-        for way, read in ways.items()
-    ]
-    lab.table("Bytes by which the process grew", ["read by", "file", "anonymous", "pages of files"], rows)
-
-    cases = [
-        (samples, size, workers) for samples in range(14) for size in range(1, 5) for workers in range(1, 4)
-    ]
-    dealt = [[lab.step(share_of, samples, place // workers, size, place % workers, workers) for place in range(size * workers)]
-             for samples, size, workers in cases]  # fmt: skip
-    together = [sorted(number for share in shares for number in share) for shares in dealt]
-    wanted = [list(range(samples)) for samples, _, _ in cases]
-    lab.equal("15.rule", "the shares of any ranks × workers are all samples, each once", together, wanted)
-    uneven = max(max(map(len, shares)) - min(map(len, shares)) for shares in dealt)
-    lab.count(
-        "15.even",
-        "and differ in length by one at most",
-        uneven,
-        at_most=1,
-        unit="samples",
-        because="N = q·R·W + r, r < R·W",
-    )
-
-    shares = tuple(lab.step(share_of, N, rank, ranks, worker, W) for worker in range(W))
-    sharded = lab.step(read_by_workers, stored, W, shares)
-    lab.equal(
-        "15.partition",
-        "all workers of all ranks together read every sample once",
-        sorted(sharded),
-        list(range(N)),
-    )
-    unsharded = lab.step(read_by_workers, stored, W, ())
-    lab.equal(
-        "15.duplicates",
-        "unsharded, each worker of each rank reads every sample",
-        sorted(unsharded),
-        sorted([*range(N)] * W * ranks),
-    )
-
-    sizes = sorted({*(4**power for power in range(12) if 4**power < N // 2), K, N})
-    orders = {size: lab.step(through_buffer, N, size) for size in sizes}
-    came = [sorted(order) for order in orders.values()]
-    lab.equal(
-        "15.permutation", "whatever K, what comes out is what went in", came, [list(range(N))] * len(sizes)
-    )
-    lab.equal("15.buffer-one", "a buffer of one changes nothing", orders[1], list(range(N)))
-    early = max(number - place for place, number in enumerate(orders[K]))
-    lab.count(
-        "15.early",
-        f"a buffer of {K} lets none out K places early",
-        early,
-        at_most=K - 1,
-        unit="places",
-        because="K - 1 wait too",
-    )
-    moved = {size: lab.step(mean_displacement, order) for size, order in orders.items()}
-    perfect = (N * N - 1) / (3 * N)
-    lab.close("15.stirred", "and moves samples by 2K(1 - 1/K)ᴷ", moved[K], by_formula(K), tolerance=5 * K / N**0.5 + K * K / N,
-              because="five standard errors of at most K/√N, and K of N samples at the ends")  # fmt: skip
-    lab.close("15.shuffled", "a buffer of N moves them as a perfect shuffle does", moved[N], perfect,
-              tolerance=5 * (2 * N / 45) ** 0.5, because="five standard errors, each √(2N/45): Diaconis and Graham")  # fmt: skip
-    lines = {
-        "by formula, K ≪ N": [by_formula(size) for size in sizes],
-        "perfect shuffle": [perfect] * len(sizes),
-    }
-    series = {"measured": list(moved.values()), **lines}
-    lab.plot(
-        "What a shuffle buffer is worth",
-        sizes,
-        series,
-        x_label="buffer K",
-        y_label="mean displacement",
-        log_x=True,
-        log_y=True,
-    )
-
-    whole, _ = lab.step(part_of_epoch, stored, shares, K, 0, b"")
-    first, state = lab.step(part_of_epoch, stored, shares, K, STOP, b"")
-    rest, _ = lab.step(part_of_epoch, stored, shares, K, 0, state)
-    lab.equal("15.resumed", "interrupted and resumed, an epoch keeps its order", first + rest, whole)
-    lab.table(
-        "An epoch of rank 0",
-        ["samples before", "samples after", "bytes of state"],
-        [(len(first), len(rest), len(state))],
-    )
-
-
-def by_formula(size: int) -> float:
-    return float(2 * size * (1 - 1 / size) ** size)
-
-
-MUTANTS = (
-    Mutant(
-        "reads the whole file",
-        mapped_rows,
-        'np.memmap(path, dtype=np.float32, mode="r")',
-        "np.fromfile(path, dtype=np.float32)",
-    ),
-    Mutant("takes the numbers for integers", mapped_rows, "dtype=np.float32", "dtype=np.int32"),
-    Mutant("makes one batch of the stream", read_as_stream, "batch_size=BATCH", "batch_size=stored.samples"),
-    Mutant("cuts every sample in two", read_as_stream, "stored.row_bytes", "stored.row_bytes // 2"),
-    Mutant(
-        "makes one batch of the response", read_over_http, "batch_size=BATCH", "batch_size=stored.samples"
-    ),
-    Mutant("cuts the response in halves", read_over_http, "stored.row_bytes", "stored.row_bytes // 2"),
-    Mutant("forgets the rank", share_of, "rank * workers + worker, ranks * workers", "worker, workers"),
-    Mutant("mixes up ranks and workers", share_of, "rank * workers + worker", "rank + worker * workers"),
-    Mutant("starts one worker", read_by_workers, "num_workers=workers", "num_workers=1"),
-    Mutant(
-        "lets each worker read everything", read_by_workers, "Numbers(stored, shares)", "Numbers(stored, ())"
-    ),
-    Mutant("lets the oldest out", through_buffer, "random.randrange(size)", "0"),
-    Mutant(
-        "forgets what is left in the buffer", through_buffer, "while buffer:", "while len(buffer) >= size:"
-    ),
-    Mutant("empties the buffer in order", through_buffer, "random.randrange(len(buffer))", "0"),
-    Mutant("keeps twice as many", through_buffer, "len(buffer) == size", "len(buffer) == 2 * size"),
-    Mutant("begins at the end", through_buffer, "range(samples)", "reversed(range(samples))"),
-    Mutant("counts both ways", mean_displacement, ".abs()", ""),
-    Mutant("begins anew", part_of_epoch, "if state:", "if False:"),
-)
+    for part in (mapping, streaming, training, epochs, sharding, shuffling, resuming):
+        lab.part(part, cfg)
 
 
 if __name__ == "__main__":
