@@ -5,13 +5,15 @@ import os
 import random
 import shutil
 import tempfile
+import warnings
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
 from multiprocessing.context import BaseContext
 from socketserver import ThreadingTCPServer
+from statistics import median
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -19,9 +21,11 @@ import numpy as np
 import psutil
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
 
 from labs.kit.draw.diagrams import WARN, Cell, Cells, Row
 from labs.kit.measure.memory import process_bytes
+from labs.kit.measure.timing import seconds
 
 FILE, FLOAT_BYTES = "samples.bin", 4
 BATCH = 64  # samples B of a full batch
@@ -48,6 +52,13 @@ class Read(NamedTuple):
     numbers: list[int]
     own: int
     others: int
+
+
+class Trained(NamedTuple):
+    """What a training leaves: the weights, and the loss of each batch before the model learnt from it."""
+
+    weights_D: Tensor
+    losses: list[float]
 
 
 def stored_samples(samples: int, features: int) -> Stored:
@@ -115,6 +126,71 @@ def serving(folder: str) -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
+class Announced(IterableDataset[int]):
+    """A stream that says how many samples it has, rightly or not."""
+
+    def __init__(self, said: int, given: int) -> None:
+        self.said, self.given = said, given
+
+    def __len__(self) -> int:
+        return self.said
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.given))
+
+
+def loaded(said: int, given: int, batch: int) -> tuple[int, int, int]:
+    """Load a stream that says how long it is; return the loader's length, the batches, and the warnings."""
+    loader = DataLoader(Announced(said, given), batch_size=batch)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        length, batches = len(loader), len([*loader])
+    complaints = [warning for warning in warned if "Length of IterableDataset" in str(warning.message)]
+    return length, batches, len(complaints)
+
+
+def seconds_per_epoch(
+    train: Callable[[str, Stored], Trained], ways: tuple[str, ...], stored: Stored
+) -> dict[str, float]:
+    """Time an epoch of training in each way, in turn, and take the median of three."""
+    rounds = [[seconds(partial(train, way, stored), calls=1) for way in ways] for _ in range(3)]
+    return dict(zip(ways, map(median, zip(*rounds, strict=True)), strict=True))
+
+
+class OwnIterator(IterableDataset[tuple[int, int]]):
+    """A stream that is its own iterator: whenever an epoch begins it returns the same one."""
+
+    def __init__(self, stored: Stored) -> None:
+        self.pairs = enumerate(range(stored.samples))
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return self.pairs
+
+
+MODES: dict[str, dict[str, Any]] = {
+    "no worker": {},
+    "a new worker": {"num_workers": 1},
+    "a persistent worker": {"num_workers": 1, "persistent_workers": True},
+}
+
+
+def two_epochs(
+    stored: Stored, make: Callable[[Stored], IterableDataset[tuple[int, int]]], mode: str
+) -> tuple[list[int], list[int]]:
+    """Go through a stream twice, with one loader."""
+    start = worker_start() if MODES[mode] else None
+    loader = DataLoader(make(stored), 4, collate_fn=list, multiprocessing_context=start, **MODES[mode])
+    first, second = ([number for batch in loader for _, number in batch] for _ in range(2))
+    return first, second
+
+
+def mean_displacement(order: list[int]) -> float:
+    """Measure by how many places the samples 0, 1, 2 … moved, on average."""
+    order_N = torch.tensor(order, dtype=torch.float64)
+    moved = (order_N - torch.arange(len(order))).abs().mean().item()
+    return moved
+
+
 class Pass(Iterator[tuple[int, int]]):
     """One pass over a share, through a buffer that stirs it: gives each sample's number, and who read it.
 
@@ -152,18 +228,17 @@ def worker_start() -> BaseContext:
     """
     clean = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if clean else "spawn")
-    context.set_forkserver_preload(
-        ["torchdata.stateful_dataloader", "labs.m3_data.lab15_dataset_vs_iterabledataset"]
-    )
+    context.set_forkserver_preload(["torchdata.stateful_dataloader", __name__])
     return context
 
 
-def who_reads(title: str, origins: list[Origin], places: int, workers: int) -> Cells:
-    """Draw who read which sample: a row for each worker of each rank, a colour for each who read it first."""
+def who_reads(title: str, origins: list[Origin], ranks: int, workers: int) -> Cells:
+    """Draw who read which sample: a row for each worker of each rank, in its colour; read before: a warning."""
     rows, seen = [], set[int]()
-    for place in range(places):
-        own = [number for rank, worker, number in origins if rank * workers + worker == place]
+    for place in range(ranks * workers):
+        rank, worker = divmod(place, workers)
+        own = [number for *reader, number in origins if reader == [rank, worker]]
         cells = [Cell(str(number), tone=WARN if number in seen else place % 6 + 1) for number in own]
         seen.update(own)
-        rows.append(Row(f"{title}: rank {place // workers}, worker {place % workers}", cells))
+        rows.append(Row(f"{title}, r{rank} w{worker}", cells))
     return Cells(rows)

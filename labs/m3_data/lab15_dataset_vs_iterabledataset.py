@@ -4,13 +4,12 @@ Question:
     How do you train on data that does not fit in memory?
 
 You will see:
-    - A memory map: every sample of a file of 268 MB is read, and the process's own memory grows by a few MB,
-      since the pages of a mapped file belong to the kernel.
+    - A memory map: every sample of a file of 268 MB is read, and the process's own memory grows by a few MB.
     - A stream, from disk and from a web server: as little memory, but no way to ask for sample 7.
     - A model that ends in the very same weights whichever of the two it learns from.
     - A second epoch with no samples in it, and one in the order of the first.
     - The classic bug: without shards W workers on each of R ranks read every sample W·R times.
-    - What a shuffle buffer of K is worth: samples move by about 0.74·K places, however long the stream is.
+    - A shuffle buffer of K, which moves samples by about 0.74·K places, however long the stream is.
     - An epoch that stops in the middle and goes on with the very sample that comes next.
 
 Run:
@@ -26,22 +25,19 @@ Builds on:
 
 Remember:
     Map a file where you can: whoever can ask for sample i can shuffle perfectly and deal samples to workers.
-    Stream what cannot be mapped, and then deal, shuffle and count yourself, because the loader cannot. Give
-    workers a path and never an open map, return a fresh iterator from `__iter__`, deal by rank *and* worker,
-    and shuffle the data once when you write it, since a buffer of K moves samples by no more than about K.
-    This lab's files lie in the kernel's cache, so it does not show what a cold disk costs. Next comes lab 16,
-    which makes batches of samples that differ in length; lab 20 puts the shards of this one into TAR files.
+    What comes as a stream you have to deal, shuffle and count yourself. Give workers a path and never an open
+    map, return a fresh iterator from `__iter__`, deal by rank *and* worker, and shuffle once when you write
+    the data, since a buffer of K moves samples by no more than about K. The files here lie in the kernel's
+    cache, so this lab does not show what a cold disk costs. Next comes lab 16, on samples of unequal length.
 
 Sources:
     - PyTorch documentation, torch.utils.data, sections Dataset Types and Multi-process data loading:
       https://docs.pytorch.org/docs/stable/data.html
-    - torchdata documentation, Stateful DataLoader:
+    - torchdata, Stateful DataLoader:
       https://meta-pytorch.org/data/main/torchdata.stateful_dataloader.html
     - Python documentation, multiprocessing, Contexts and start methods:
       https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
     - Linux manual pages, mmap(2): https://man7.org/linux/man-pages/man2/mmap.2.html
-    - Linux manual pages, proc_pid_status(5), on RssAnon and RssFile:
-      https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
     - P. Diaconis, R. L. Graham, "Spearman's Footrule as a Measure of Disarray", JRSS B 1977, table 1:
       https://doi.org/10.1111/j.2517-6161.1977.tb01624.x
 
@@ -56,10 +52,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, product
+from math import log
 from multiprocessing.reduction import ForkingPickler
-from statistics import mean, median
-from typing import Any, NamedTuple
+from statistics import mean
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,18 +66,24 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from labs.kit import Lab, Tolerance, exercise, main
-from labs.kit.measure.timing import seconds
 from labs.m3_data._lab15_helpers import (
     BATCH,
     FILE,
+    MODES,
     Origin,
+    OwnIterator,
     Pass,
     Read,
     Share,
     Stored,
+    Trained,
     held,
+    loaded,
+    mean_displacement,
+    seconds_per_epoch,
     serving,
     stored_samples,
+    two_epochs,
     watched,
     who_reads,
     worker_start,
@@ -90,7 +93,6 @@ from labs.m3_data._lab15_helpers import (
 # a batch.
 
 FEW = 11  # samples of a small file, which no number of workers from 2 to 10 divides
-STOP = 10  # batches after which an epoch is interrupted
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class MappedSamples(Dataset[Tensor]):
         return torch.tensor(self.rows_NF[index])
 
 
-class MappedOnUse(MappedSamples):
+class MappedOnUse(Dataset[Tensor]):
     """The same, given a path: each process that reads opens a map of its own, when it is first asked."""
 
     def __init__(self, stored: Stored) -> None:
@@ -130,17 +132,27 @@ class MappedOnUse(MappedSamples):
         return self.samples
 
     def __getitem__(self, index: int) -> Tensor:
-        if not hasattr(self, "rows_NF"):
-            self.rows_NF = mapped_rows(self.path, self.features)
-        return super().__getitem__(index)
+        if not hasattr(self, "mapped"):
+            self.mapped = MappedSamples(mapped_rows(self.path, self.features))
+        return self.mapped[index]
+
+
+class StreamedSamples(IterableDataset[Tensor]):
+    """Iterable: it opens a stream and gives one sample after the other, until nothing comes."""
+
+    def __init__(self, opened: Callable[[], Any], row_bytes: int) -> None:
+        self.opened, self.row_bytes = opened, row_bytes
+
+    def __iter__(self) -> Iterator[Tensor]:
+        with self.opened() as stream:
+            while row := stream.read(self.row_bytes):
+                yield torch.frombuffer(bytearray(row), dtype=torch.float32)
 
 
 @exercise(
-    "Do not read the file. Ask the operating system to lay it into your address space; it fetches a page "
-    "when you touch it.",
+    "Do not read the file. Ask the operating system to lay it into your address space.",
     "`np.memmap` is an array over such a mapping. How many rows there are follows from the file's length.",
-    "`np.memmap(path, dtype=np.float32, mode='r')` is one long row of numbers; `.reshape(-1, features)` "
-    "copies nothing.",
+    "`np.memmap(path, dtype=np.float32, mode='r')` is one long row; `.reshape(-1, features)` copies nothing.",
     contract="""
         `path` names a file of float32 numbers in this machine's byte order, `features` of them for each
         sample. Return them as an array of shape (N, F) and dtype float32 that nobody can write to, without
@@ -161,11 +173,22 @@ def mapped_rows(path: str, features: int) -> np.ndarray:
     return rows_NF
 
 
-def read_through_map(stored: Stored) -> Read:
-    """Read every sample through the map, in batches, and watch the memory."""
+def loader_of(way: str, stored: Stored) -> DataLoader[Tensor]:
+    """Make a loader that reads a file in one of three ways, each in the order of the file."""
+    if way == "map":
+        dataset: Dataset[Tensor] = MappedOnUse(stored)
+    elif way == "stream":
+        dataset = StreamedSamples(partial(open, stored.path, "rb"), stored.row_bytes)
+    else:  # all of it into an array: what you could do if it fitted
+        dataset = MappedSamples(np.fromfile(stored.path, np.float32).reshape(-1, stored.features))
+    loader = DataLoader(dataset, batch_size=BATCH)
+    return loader
+
+
+def read_all(way: str, stored: Stored) -> Read:
+    """Read every sample of a file, in batches, and watch the memory."""
     before = held()
-    rows_NF = mapped_rows(stored.path, stored.features)
-    read = watched(DataLoader(MappedSamples(rows_NF), batch_size=BATCH), before)
+    read = watched(loader_of(way, stored), before)
     return read
 
 
@@ -185,28 +208,32 @@ MAP_GUESSES = {
 def mapping(cfg: Config, lab: Lab) -> None:
     """How do you read a file that is larger than memory?
 
-    You have 200 GB of samples and 16 GB of memory. `np.fromfile` reads until the machine swaps, or the kernel
-    kills somebody. Yet you need one batch at a time. Who could fetch the rest when it is needed, and drop it
-    when it is not? The kernel does that all day: it is how programs themselves are loaded.
+    You have 200 GB of samples and 16 GB of memory. `np.fromfile` reads until the kernel kills somebody. Yet
+    you need one batch at a time. Who could fetch it when it is needed, and drop it when it is not? The kernel
+    does that all day: it is how programs themselves are loaded.
 
     A *memory map* lays the file into your address space without reading it. A page of it, 4 KiB or more,
     costs nothing until it is touched. Then the kernel reads it into its page cache, one copy for all
     processes, and may drop it at any time, because the file still has it. What you allocate yourself is
-    *anonymous* memory: no file stands behind it, so the kernel must keep it or swap it. Only the second kind
-    can fill the machine. `top` adds both up in RES, and has frightened many with it.
+    *anonymous* memory: no file stands behind it, so the kernel must keep it or swap it. `top` adds both up in
+    RES, and has frightened many with it; only the second kind can fill the machine.
 
-    One thing undoes all this: handing the open map to a worker process. NumPy has no way to send a mapping,
-    so it sends the numbers.
+    One thing undoes all this: sending the open map to a worker process. A mapping cannot be pickled, so NumPy
+    pickles the numbers.
     """
     stored, few = lab.once(stored_samples, cfg.samples, cfg.features), lab.once(stored_samples, FEW, 3)
     question = "All samples of a large file are read through a map. By how much does your own memory grow?"
     lab.predict("15.map-memory", question, MAP_GUESSES, answer="by a few MB")
-    small_NF, read = lab.step(mapped_rows, few.path, 3), lab.step(read_through_map, stored)
+    small_NF, read = lab.step(mapped_rows, few.path, 3), lab.step(read_all, "map", stored)
     written = np.fromfile(few.path, np.float32).reshape(FEW, 3).tolist()
-    got = [*read.numbers, *small_NF.tolist(), (small_NF.dtype, small_NF.flags.writeable)]
-    want = [*range(cfg.samples), *written, (np.dtype("float32"), False)]
-    once = "The map gives every sample once, in the order of the file, and lets nobody write to it."
-    lab.equal("15.map-once", once, got, want, cases=cfg.samples + FEW, unit="samples")
+    lab.equal(
+        "15.map-once",
+        "The map gives every sample once, in the order of the file, and lets nobody write to it.",
+        [*read.numbers, *small_NF.tolist(), (small_NF.dtype, small_NF.flags.writeable)],
+        [*range(cfg.samples), *written, (np.dtype("float32"), False)],
+        cases=cfg.samples + FEW,
+        unit="samples",
+    )
     lab.bytes(
         "15.map-memory",
         "Reading all samples through the map raises the process's own memory by less than an eighth of the "
@@ -220,59 +247,24 @@ def mapping(cfg: Config, lab: Lab) -> None:
         "Reading all samples through the map makes most of the file resident in memory that is not its own.",
         read.others,
         at_least=stored.nbytes // 2,
-        at_most=stored.nbytes + stored.nbytes // 8,
-        because="each page was touched; the kernel may take back some, and maps code of ours besides",
+        at_most=stored.nbytes * 5 // 4,
+        because="each page was touched; the kernel may take some back, and maps a little code besides",
     )
     batch = MappedSamples(mapped_rows(stored.path, cfg.features)[:BATCH])
-    parcel, by_path = lab.step(sent, batch), lab.step(sent, MappedOnUse(stored))
     lab.bytes(
         "15.pickled",
         "An open map goes to a worker as a copy of all its numbers.",
-        parcel,
+        lab.step(sent, batch),
         at_least=BATCH * stored.row_bytes,
         at_most=BATCH * stored.row_bytes + 4096,
         because=f"{BATCH} samples of F·4 = {stored.row_bytes:,} bytes, and names of a few classes",
     )
     lab.say(
-        f"The path alone goes in {by_path} bytes. Which of them you need depends on how workers are started. "
-        "`fork` (Linux, up to Python 3.13) pickles nothing: a worker inherits the map with all else, and a "
-        "lock that some thread held stays locked in it for ever. `spawn` (macOS, Windows) and `forkserver` "
-        "(Linux from 3.14 on) pickle the dataset. Here workers start by "
-        f"`{worker_start().get_start_method()}`. Hand over paths, and it does not matter."
+        f"The path alone goes in {lab.step(sent, MappedOnUse(stored))} bytes. `fork` (Linux, up to Python "
+        "3.13) pickles nothing: a worker inherits the map, and any lock that a thread held stays locked in "
+        "it for ever. `spawn` (macOS, Windows) and `forkserver` (Linux from 3.14 on) pickle the dataset. "
+        f"Here it is `{worker_start().get_start_method()}`. Hand over paths, and it does not matter."
     )
-
-
-class StreamedSamples(IterableDataset[Tensor]):
-    """Iterable: it opens a stream and gives one sample after the other, until nothing comes."""
-
-    def __init__(self, opened: Callable[[], Any], row_bytes: int) -> None:
-        self.opened, self.row_bytes = opened, row_bytes
-
-    def __iter__(self) -> Iterator[Tensor]:
-        with self.opened() as stream:
-            while row := stream.read(self.row_bytes):
-                yield torch.frombuffer(bytearray(row), dtype=torch.float32)
-
-
-class Announced(IterableDataset[int]):
-    """A stream that says how many samples it has, rightly or not."""
-
-    def __init__(self, said: int, given: int) -> None:
-        self.said, self.given = said, given
-
-    def __len__(self) -> int:
-        return self.said
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.given))
-
-
-def read_as_stream(stored: Stored) -> Read:
-    """Read every sample as a stream from disk, and watch the memory."""
-    before = held()
-    opened = partial(open, stored.path, "rb")
-    read = watched(DataLoader(StreamedSamples(opened, stored.row_bytes), batch_size=BATCH), before)
-    return read
 
 
 def read_over_http(stored: Stored, epochs: int) -> tuple[Read, list[str]]:
@@ -289,33 +281,22 @@ def read_over_http(stored: Stored, epochs: int) -> tuple[Read, list[str]]:
     return read, asked
 
 
-def loaded(said: int, given: int, batch: int) -> tuple[int, int, int]:
-    """Load a stream that says how long it is; return the loader's length, the batches, and the warnings."""
-    loader = DataLoader(Announced(said, given), batch_size=batch)
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        length, batches = len(loader), len([*loader])
-    complaints = [warning for warning in warned if "Length of IterableDataset" in str(warning.message)]
-    return length, batches, len(complaints)
-
-
 def streaming(cfg: Config, lab: Lab) -> None:
     """What if the data is not even on your disk?
 
-    Object storage, a queue, a web server: you get the samples one after the other, and cannot ask for number
-    7. Such a source is an `IterableDataset`. It has no `__getitem__`, only an `__iter__` that begins to give.
-    For the model nothing changes, and memory stays as small as before: a batch or two, and whatever the
-    connection buffers.
+    From object storage, a queue or a web server you get the samples one after the other, and cannot ask for
+    number 7. Such a source is an `IterableDataset`: it has no `__getitem__`, only an `__iter__` that begins
+    to give. Memory stays as small as before: a batch or two, and what the connection buffers.
 
     What changes is who is responsible. A map-style dataset leaves the order to the loader's sampler, which
-    can shuffle perfectly and deal indices to its workers. A stream takes all of that upon itself, and nobody
-    looks over its shoulder. Even its length is a matter of trust. It *may* have a `__len__`, and if it does
-    `len(loader)` believes it. The loader warns when more comes than was said, and never when less does. Since
-    it compares the *batches* that came with the *samples* that were said, even an excess of 63 samples in 64
-    can pass in silence.
+    can shuffle perfectly and deal indices to its workers. A stream takes all of that upon itself. Even its
+    length is a matter of trust. It *may* have a `__len__`, and if it does then `len(loader)` believes it. The
+    loader warns when more comes than was said, and never when less does. It compares the number of *batches*
+    that came with the number of *samples* that were said, so in batches of 64 a stream can give each sample
+    twice, and nobody complains.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
-    streamed = lab.step(read_as_stream, stored)
+    streamed = lab.step(read_all, "stream", stored)
     fetched, asked = lab.step(read_over_http, stored, 2)
     lab.equal(
         "15.http-once",
@@ -332,8 +313,8 @@ def streaming(cfg: Config, lab: Lab) -> None:
         at_most=stored.nbytes // 8,
         because="few batches live at once, and the server sends 64 KiB at a time",
     )
-    # Told, given, batch: honest; too few; too many by one batch; by one sample; each sample twice.
-    cases = [(11, 11, 4), (11, 8, 4), (2, 11, 4), (11, 12, 1), (64, 128, 64)]
+    # An honest length; one too long; three too short, by two batches, by a batch of one, by every second sample.
+    cases = [(11, 11, 4), (11, 6, 4), (1, 11, 4), (11, 12, 1), (64, 128, 64)]
     found = [lab.step(loaded, *case) for case in cases]
     columns = ["samples said", "samples given", "batch", "len(loader)", "batches", "warnings"]
     rows = [(*case, *result) for case, result in zip(cases, found, strict=True)]
@@ -343,34 +324,18 @@ def streaming(cfg: Config, lab: Lab) -> None:
         "A loader believes a stream's `__len__`, and warns only of batches beyond the number of samples "
         "said.",
         found,
-        [(-(-said // batch), n := -(-given // batch), max(n - said, 0)) for said, given, batch in cases],
+        [(3, 3, 0), (3, 2, 0), (1, 3, 2), (11, 12, 1), (1, 2, 0)],
         unit="streams",
     )
-
-
-class Trained(NamedTuple):
-    """What a training leaves: the weights, and the loss of each batch before the model learnt from it."""
-
-    weights_D: Tensor
-    losses: list[float]
-
-
-def loader_of(way: str, stored: Stored) -> DataLoader[Tensor]:
-    """Make the loader that reads a file in one of three ways, each in the order of the file."""
-    if way == "stream":
-        return DataLoader(StreamedSamples(partial(open, stored.path, "rb"), stored.row_bytes), BATCH)
-    if way == "map":
-        return DataLoader(MappedOnUse(stored), BATCH)
-    return DataLoader(MappedSamples(np.fromfile(stored.path, np.float32).reshape(-1, stored.features)), BATCH)
 
 
 def trained(way: str, stored: Stored) -> Trained:
     """Train a linear model for one epoch on what a loader gives.
 
-    Squares are summed and divided by B in every batch, also in the short last one: no sample counts more than
-    another. With the rate η = B/(B + D + 1) a batch of random features shrinks the loss to
+    Squares are summed and divided by B in every batch, also in the short last one, so that no sample counts
+    more than another. With the rate η = B/(B + D + 1) a batch of random features leaves of the loss
 
-        1 − 2η + η²·(1 + (D + 1)/B) = 1 − η   of what it was, on average.
+        1 − 2η + η²·(1 + (D + 1)/B) = 1 − η,   on average.
     """
     model = nn.Linear(stored.features - 2, 1, bias=False)
     nn.init.zeros_(model.weight)
@@ -386,26 +351,19 @@ def trained(way: str, stored: Stored) -> Trained:
     return Trained(model.weight.detach().squeeze(0), losses)
 
 
-def seconds_per_epoch(ways: tuple[str, ...], stored: Stored) -> dict[str, float]:
-    """Time an epoch of training in each way, in turn, and take the median of three."""
-    rounds = [[seconds(partial(trained, way, stored), calls=1) for way in ways] for _ in range(3)]
-    return dict(zip(ways, map(median, zip(*rounds, strict=True)), strict=True))
-
-
 def training(cfg: Config, lab: Lab) -> None:
     """Does the model notice where its samples come from?
 
-    It should not, and this is worth a check, since a loader that drops or repeats samples trains something
-    too. We train a linear model on the file twice, through the map and as a stream, in the same order. If
-    both give the same samples in the same batches, then all roundings are the same, and the weights must
-    agree to the last bit.
+    It should not, and that is worth a check, since a loader that drops or repeats samples trains something
+    too. We train a linear model on the file twice, through the map and as a stream. If both give the same
+    samples in the same batches, then all roundings are the same, and the weights agree to the last bit.
 
-    That something is learnt at all can be checked with a pencil here. The features are independent normal
-    numbers, and the target is a fixed sum of them. A gradient step on B such samples removes the share
-    η = B/(B + D + 1) of the error on average, so after s batches the loss is (1 − η)ˢ of what it was.
+    That something is learnt at all can be checked with a pencil. The features are independent normal numbers,
+    and the target is a fixed sum of them. A gradient step on B such samples removes the share
+    η = B/(B + D + 1) of the loss on average, so after s batches (1 − η)ˢ of it is left.
 
-    And what does each way cost? No law says that, so it is a table and no claim. The third way, the whole
-    file in an array, is what you could do if it fitted.
+    What does each way cost? No law says that, so it is a table and no claim. All three spend most of their
+    time on one sample at a time in Python, which hides what the ways differ in.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
     by_map, by_stream = lab.step(trained, "map", stored), lab.step(trained, "stream", stored)
@@ -417,26 +375,27 @@ def training(cfg: Config, lab: Lab) -> None:
         unit="weights",
     )
     rate, full = BATCH / (BATCH + cfg.features - 1), cfg.samples // BATCH
-    theory = [(1 - rate) ** batches for batches in range(len(by_map.losses))]
-    last = slice(full - 8, full)
-    scatter = 2 * rate * (2 * full / BATCH) ** 0.5 + (2 / (8 * BATCH)) ** 0.5
+    theory = [(1 - rate) ** batches for batches in range(full)]
+    left, expected = log(mean(by_stream.losses[full - 8 : full])), log(mean(theory[-8:]))
+    five_errors = Tolerance(
+        5 * (2 * rate * (2 * full / BATCH) ** 0.5 + (2 / (8 * BATCH)) ** 0.5),
+        f"of the loss's logarithm, from 0 to {expected:.1f}: five standard errors, of at most 2η·√(2S/B) for "
+        "S random batches and √(2/8B) for the mean of the last eight",
+    )
     lab.close(
         "15.learns",
-        "The loss falls by the factor (1 − η) with each batch, as theory says.",
-        np.log(mean(by_stream.losses[last])),
-        np.log(mean(theory[last])),
-        within=Tolerance(
-            5 * scatter,
-            f"of the logarithm, which is to fall to {np.log(mean(theory[last])):.1f}: five standard errors "
-            "of at most 2η·√(2S/B) for S random batches, and √(2/8B) for the mean of the last eight",
-        ),
+        "The loss falls by the factor 1 − η with each batch, as theory says.",
+        left,
+        expected,
+        within=five_errors,
     )
-    series = {"map": by_map.losses, "stream": by_stream.losses, "theory": theory}
-    labels = {"x_label": "batches", "y_label": "loss"}
-    lab.plot("Learning from the map and from the stream", range(len(theory)), series, **labels, log_y=True)
-    took = lab.step_on_first(seconds_per_epoch, ("array", "map", "stream"), stored)
+    shown = range(0, full, full // 16)
+    losses = {"map": by_map.losses, "stream": by_stream.losses, "theory": theory}
+    series = {name: [curve[batches] for batches in shown] for name, curve in losses.items()}
+    lab.plot("Loss of the next batch", shown, series, x_label="batches learnt", y_label="loss", log_y=True)
+    took = lab.step_on_first(seconds_per_epoch, trained, ("array", "map", "stream"), stored)
     rows = [(way, time, time / took["array"]) for way, time in took.items()]
-    lab.table("An epoch of training, file in the kernel's cache", ["read from", "seconds", "× array"], rows)
+    lab.table("An epoch of training, the file in the kernel's cache", ["read from", "seconds", "ratio"], rows)
 
 
 class Numbers(IterableDataset[tuple[int, int]]):
@@ -447,7 +406,7 @@ class Numbers(IterableDataset[tuple[int, int]]):
     """
 
     def __init__(
-        self, stored: Stored, shares: tuple[Share, ...], size: int = 1, seed: int | None = 0
+        self, stored: Stored, shares: tuple[Share, ...] = (), size: int = 1, seed: int | None = 0
     ) -> None:
         self.path, self.features = stored.path, stored.features
         self.shares = shares or (range(stored.samples),)
@@ -456,71 +415,48 @@ class Numbers(IterableDataset[tuple[int, int]]):
     def __iter__(self) -> Pass:
         worker = get_worker_info()
         number = worker.id if worker else 0
-        seed = number + (int(torch.randint(2**40, ())) if self.seed is None else self.seed)
         share = self.shares[number % len(self.shares)]
+        seed = number + (int(torch.randint(2**40, ())) if self.seed is None else self.seed)
         return Pass(self.path, self.features, share, self.size, seed, number)
 
 
-class OwnIterator(Numbers):
-    """The same, but it is its own iterator: it keeps one `Pass`, and returns it whenever an epoch begins."""
-
-    def __iter__(self) -> Pass:
-        self.begun = getattr(self, "begun", None) or super().__iter__()
-        return self.begun
-
-
-MODES: dict[str, dict[str, Any]] = {
-    "no worker": {},
-    "a new worker": {"num_workers": 1},
-    "a persistent worker": {"num_workers": 1, "persistent_workers": True},
+STREAMS: dict[str, Callable[[Stored], IterableDataset[tuple[int, int]]]] = {
+    "its own iterator": OwnIterator,
+    "a fresh one, one seed": lambda stored: Numbers(stored, size=FEW),
+    "a fresh one, its seed drawn": lambda stored: Numbers(stored, size=FEW, seed=None),
 }
-STREAMS: dict[str, Callable[[Stored], Numbers]] = {
-    "its own iterator": lambda stored: OwnIterator(stored, (), FEW),
-    "fresh iterators, one seed": lambda stored: Numbers(stored, (), FEW),
-    "fresh iterators, seeds drawn": lambda stored: Numbers(stored, (), FEW, seed=None),
-}
-
-
-def two_epochs(stored: Stored, stream: str, mode: str) -> tuple[list[int], list[int]]:
-    """Go through a shuffled stream twice, with one loader."""
-    start = worker_start() if MODES[mode] else None
-    dataset = STREAMS[stream](stored)
-    loader = DataLoader(dataset, 4, collate_fn=list, multiprocessing_context=start, **MODES[mode])
-    first, second = ([number for batch in loader for _, number in batch] for _ in range(2))
-    return first, second
 
 
 def epochs(cfg: Config, lab: Lab) -> None:
     """Why is the second epoch empty?
 
     The first epoch went well. The second takes no time at all, the loss does not change, and no error is
-    raised. The dataset was its own iterator: `__iter__` returned an object that was used up. A `for` loop
-    asks for an iterator at each start, and an *iterable* must give it a fresh one.
+    raised. The dataset's `__iter__` had returned the same iterator again, and that was used up. A `for` loop
+    asks for an iterator whenever it begins, and an *iterable* must give it a fresh one.
 
     With workers the same mistake looks different. A loader starts new workers in every epoch and sends each
-    of them a copy of the dataset, so nothing is used up: the copy is thrown away. Then somebody sets
+    of them a copy of the dataset, so what is used up is a copy. Then somebody sets
     `persistent_workers=True`, the workers live on, and the second epoch is empty again.
 
-    The copy hides a second mistake. Whatever the dataset counts or draws in a worker is lost with it, so a
-    shuffle that was seeded when the dataset was made has the same order in every epoch. Draw the seed in
-    `__iter__`, from torch's own generator: the loader gives each worker's another state in every epoch, and a
-    persistent worker's simply goes on.
+    The copy hides a second mistake. Whatever a dataset draws or counts in a worker is lost with it, so a
+    shuffle with a seed of its own has the same order in every epoch. Draw the seed in `__iter__` from torch's
+    own generator: the loader seeds that anew in each new worker, and in a persistent one it goes on.
     """
     few = lab.once(stored_samples, FEW, 3)
     rows, found = [], []
-    for stream in STREAMS:
+    for stream, make in STREAMS.items():
         for mode in MODES:
-            first, second = lab.step_on_first(two_epochs, few, stream, mode)
+            first, second = lab.step_on_first(two_epochs, few, make, mode)
             order = "none" if not second else "the same" if second == first else "another"
             rows.append((stream, mode, len(first), len(second), order))
             found.append((sorted(first), sorted(second), order))
-    lab.table("Two epochs", ["__iter__ returns", "loaded by", "first", "second", "its order"], rows)
+    lab.table("Samples in two epochs", ["__iter__ gives", "loaded by", "first", "second", "order"], rows)
     everything = list(range(FEW))
     used_up, again = (everything, [], "none"), (everything, everything, "the same")
     lab.equal(
         "15.epochs",
-        "A second epoch is empty where the old iterator lives on, has the old order where its seed does, and "
-        "else is whole and in a new order.",
+        "A second epoch is empty where its iterator is used up, repeats the order where its seed is the "
+        "same, and is whole and in another order where both are fresh.",
         found,
         [used_up, again, used_up, *[again] * 3, *[(everything, everything, "another")] * 3],
         unit="loaders",
@@ -530,15 +466,14 @@ def epochs(cfg: Config, lab: Lab) -> None:
 @exercise(
     "Number all workers of all ranks from 0 up: the third worker of the second rank is one place in that "
     "row.",
-    "There are ranks · workers places. Deal the samples like cards: the place takes every such-and-such "
-    "sample, from its own on.",
+    "Deal the samples like cards: each of the ranks · workers places takes every such-and-such sample.",
     "`range(rank * workers + worker, samples, ranks * workers)`",
     contract="""
         There are `ranks` processes with `workers` workers each; both are numbered from 0. Return the numbers
         of the samples, out of 0 … `samples` − 1, that worker number `worker` of rank number `rank` reads.
         All shares together are all samples, each once, and no two differ in length by more than one, also
-        where there are fewer samples than workers. Two ranks of one worker each would deal five samples as
-        0 2 4 and 1 3; the last of three ranks with two workers gets:
+        where there are fewer samples than workers. Two ranks of one worker each deal five samples as 0 2 4
+        and 1 3; the last worker of three ranks with two workers each gets of fourteen:
 
         >>> list(share_of(samples=14, rank=2, ranks=3, worker=1, workers=2))
         [5, 11]
@@ -546,7 +481,7 @@ def epochs(cfg: Config, lab: Lab) -> None:
     insight="Nobody was asked: who knows its rank and its worker's number knows its share.",
 )
 def share_of(samples: int, rank: int, ranks: int, worker: int, workers: int) -> Share:
-    """Name the samples that one worker of one rank reads: number p of P takes p, p + P, p + 2P …"""
+    """Name the samples that one worker of one rank reads: place p of P takes p, p + P, p + 2P …"""
     place, places = rank * workers + worker, ranks * workers
     share = range(place, samples, places)
     return share
@@ -554,8 +489,7 @@ def share_of(samples: int, rank: int, ranks: int, worker: int, workers: int) -> 
 
 def read_by_workers(stored: Stored, workers: int, shares: tuple[Share, ...]) -> list[Origin]:
     """Read a stream with several workers on every rank, and collect from all ranks who read what."""
-    start = worker_start()
-    several: dict[str, Any] = {"num_workers": workers, "multiprocessing_context": start}
+    several: dict[str, Any] = {"num_workers": workers, "multiprocessing_context": worker_start()}
     loader = DataLoader(Numbers(stored, shares), 4, collate_fn=list, **several)
     own = [(dist.get_rank(), worker, number) for batch in loader for worker, number in batch]
     parts: list[list[Origin]] = [[]] * dist.get_world_size()
@@ -574,56 +508,60 @@ SHARD_GUESSES = {
 def sharding(cfg: Config, lab: Lab) -> None:
     """Who reads which samples?
 
-    You give the loader two workers, and it does not get faster: the epoch has become twice as long. The
-    loader runs the same iterator in each worker and joins what they give. It cannot know that they give the
-    same. No error is raised, no loss looks odd; the model has seen everything twice. With several ranks it is
-    worse, since each of them has workers of its own.
+    You give the loader two workers, and the epoch becomes twice as long. The loader runs the same iterator in
+    each worker and joins what they give; it cannot know that they give the same. No error is raised, no loss
+    looks odd, and the model has seen everything twice. Each rank makes it worse with workers of its own.
 
-    So a stream has to deal its samples itself. A worker learns its number from `get_worker_info()`, its
-    process the rank from `torch.distributed`, and from both follows one place among ranks × workers. Dealing
-    by rank alone or by worker alone are the two usual mistakes, and each goes unnoticed where the other
-    number is 1.
+    So a stream has to deal its samples itself. A worker learns its number from `get_worker_info()` and its
+    rank from `torch.distributed`, and from both follows one place among ranks × workers. The usual mistakes
+    are to deal by rank alone or by worker alone; each goes unnoticed where the other count is 1.
 
-    Shares can differ by one sample, so ranks can get unequal numbers of batches. In training that is a hang:
-    one rank waits in `all_reduce` for a step that the others never take. Lab 43 shows the cure.
+    Shares differ by up to one sample, so ranks can get unequal numbers of batches. In training that is a
+    hang: one rank waits in `all_reduce` for a step that the others never take. Lab 43 shows the cure.
     """
     question = "A stream is not sharded. 3 ranks load it with 2 workers each. How often does a sample come?"
     lab.predict("15.duplicates", question, SHARD_GUESSES, answer="6 times")
-    dealt = [
-        (samples, ranks, workers) for samples in range(14) for ranks in (1, 2, 3) for workers in (1, 2, 3)
-    ]
     found, want = [], []
-    for samples, ranks, workers in dealt:
-        cards = [(place // workers, ranks, place % workers, workers) for place in range(ranks * workers)]
+    for samples, ranks, workers in product(range(14), (1, 2, 3), (1, 2, 3)):
+        cards = [(rank, ranks, worker, workers) for rank in range(ranks) for worker in range(workers)]
         shares = [list(lab.step(share_of, samples, *card)) for card in cards]
         found.append((sorted(chain(*shares)), sorted(map(len, shares))))
         each, more = divmod(samples, len(cards))
         want.append((list(range(samples)), [each] * (len(cards) - more) + [each + 1] * more))
-    rule = "For any ranks × workers the shares hold every sample once, and differ in length by at most one."
-    lab.equal("15.rule", rule, found, want, unit="ways to deal", because="N = q·P + r: r shares of q + 1")
-
+    lab.equal(
+        "15.rule",
+        "For any ranks × workers the shares hold every sample once, and differ in length by at most one.",
+        found,
+        want,
+        unit="ways to deal",
+        because="N = q·P + r samples are r shares of q + 1, and P − r shares of q",
+    )
     few, size, W = lab.once(stored_samples, FEW, 3), lab.world.size, cfg.workers
     own = tuple(lab.step(share_of, FEW, lab.world.rank, size, worker, W) for worker in range(W))
-    sharded, unsharded = lab.step(read_by_workers, few, W, own), lab.step(read_by_workers, few, W, ())
-    drawings = [who_reads(*each, size * W, W) for each in (("all", unsharded), ("dealt", sharded))]
+    unsharded, sharded = lab.step(read_by_workers, few, W, ()), lab.step(read_by_workers, few, W, own)
+    drawings = who_reads("all", unsharded, size, W), who_reads("dealt", sharded, size, W)
     lab.diagram("Who reads which samples, without shards and with them", *drawings)
+    everyone = [(rank, worker, number) for rank, worker, number in product(range(size), range(W), range(FEW))]
     lab.equal(
         "15.duplicates",
         "Without shards each worker of each rank reads every sample.",
         sorted(unsharded),
-        [(rank, worker, number) for rank in range(size) for worker in range(W) for number in range(FEW)],
+        everyone,
         unit="reads",
     )
-    together = "With shards all workers of all ranks together read every sample once."
-    numbers = sorted(number for _, _, number in sharded)
-    lab.equal("15.partition", together, numbers, list(range(FEW)), unit="samples")
+    lab.equal(
+        "15.partition",
+        "With shards all workers of all ranks together read every sample once.",
+        sorted(number for _, _, number in sharded),
+        list(range(FEW)),
+        unit="samples",
+    )
 
 
 @exercise(
     "Keep at most K numbers. Whenever there are K, one of them, drawn by chance, goes out and makes room.",
     "At the end of the stream the buffer still holds some: they too go out in a random order.",
-    "`buffer.pop(random.randrange(len(buffer)))` draws one; do it whenever `len(buffer) == size`, and after "
-    "the loop until it is empty.",
+    "`buffer.pop(random.randrange(len(buffer)))` draws one: whenever `len(buffer) == size`, and at the end.",
     contract="""
         `numbers` is a stream: take its items one after the other. Keep them in a buffer; as soon as it holds
         `size` ≥ 1 of them, one that is drawn with equal chances goes out. When the stream has ended, the rest
@@ -649,31 +587,24 @@ def through_buffer(numbers: list[int], size: int) -> list[int]:
     return order
 
 
-def mean_displacement(order: list[int]) -> float:
-    """Measure by how many places the samples 0, 1, 2 … moved, on average."""
-    order_N = torch.tensor(order, dtype=torch.float64)
-    moved = (order_N - torch.arange(len(order))).abs().mean().item()
-    return moved
-
-
 BUFFER_GUESSES = {
     "a third of the stream": "That is a perfect shuffle. It needs the whole stream in the buffer.",
     "about 0.74·K": "**Yes.** 2K·(1 − 1/K)ᴷ is nearly 2K/e, and the length of the stream is not in it.",
-    "about K/2": "So far it comes early at the mean, but the chance to be late has a long tail.",
+    "about K/2": "Half of the samples do come early, by K − 1 at most; but those that come late have no limit.",
 }
 
 
 def shuffling(cfg: Config, lab: Lab) -> None:
     """How well does a buffer shuffle?
 
-    A stream cannot be shuffled: the last sample may not exist yet. It can be stirred. Keep K samples in a
+    A stream cannot be shuffled: its last sample may not exist yet. It can be stirred. Keep K samples in a
     buffer, and whenever there are K, let one of them out, drawn by chance. How good is that? Measure by how
     many places a sample moves on average.
 
     A sample in the buffer leaves with the chance 1/K at each step, so its stay G is geometric, with the mean
-    K − 1. It entered K − 1 places before its turn. So in the long run it moves by E|G − (K − 1)|, which is
-    2K·(1 − 1/K)ᴷ. Try K = 2: the stay is 0, 1, 2 … with the chances 1/2, 1/4, 1/8 …, and its distance from 1
-    is on average 1/2·1 + 1/4·0 + 1/8·1 + 1/16·2 + … = 1, as 4·(1/2)² is.
+    K − 1. It entered K − 1 places before its turn, so it moves by E|G − (K − 1)| = 2K·(1 − 1/K)ᴷ. Try K = 2:
+    G is 0, 1, 2, 3 … with the chances 1/2, 1/4, 1/8, 1/16 …, and its mean distance from 1 is
+    1/2 + 0 + 1/8 + 2/16 + 3/32 + … = 1, as 4·(1/2)² is.
 
     A perfect shuffle moves samples by (N² − 1)/(3N), a third of the stream. Where all cats come before all
     dogs, no buffer that fits in memory mixes them.
@@ -693,43 +624,33 @@ def shuffling(cfg: Config, lab: Lab) -> None:
         [*[numbers] * len(sizes), *(sorted(items) for items, _ in odd), [0] * len(sizes)],
         cases=len(came),
         unit="streams",
-        because="when a sample goes out, K − 1 others that came before the next one still wait",
+        because="a sample enters when K − 1 wait, and those came before it",
     )
     moved = {size: lab.step(mean_displacement, order) for size, order in orders.items()}
     perfect, by_formula = (N * N - 1) / (3 * N), [2 * size * (1 - 1 / size) ** size for size in sizes]
-    expected = [by_formula[sizes.index(K)], perfect]
-    errors = [K / N**0.5 + K * K / (5 * N), (2 * N / 45) ** 0.5]
-    gaps = [(moved[size] - mid) / error for size, mid, error in zip((K, N), expected, errors, strict=True)]
-    normal = "in standard errors: K/√N at most, besides K of N samples at the ends; √(2N/45) where K = N"
+    small = (moved[K] - by_formula[sizes.index(K)]) / (K / N**0.5 + K * K / (5 * N))
+    errors = "in standard errors: at most K/√N, and K of N samples at the ends; √(2N/45) where K = N"
     lab.close(
         "15.stirred",
         "A buffer of K moves samples by 2K(1 − 1/K)ᴷ places, and one of N as far as a perfect shuffle does.",
-        gaps,
+        [small, (moved[N] - perfect) / (2 * N / 45) ** 0.5],
         [0.0, 0.0],
-        within=Tolerance(5.0, normal),
+        within=Tolerance(5.0, errors),
     )
     series = {"measured": [*moved.values()], "2K(1 − 1/K)ᴷ": by_formula, "perfect": [perfect] * len(sizes)}
-    axes: dict[str, Any] = {
-        "x_label": "buffer K",
-        "y_label": "mean displacement",
-        "log_x": True,
-        "log_y": True,
-    }
-    lab.plot("What a shuffle buffer is worth", sizes, series, **axes)
-    lab.say(
-        f"Here a buffer of {K} moved samples by {moved[K]:.1f} places, and a perfect shuffle by "
-        f"{moved[N]:,.0f}. Shuffle once when you write the data, and let the buffer stir it in each epoch."
-    )
+    axes: dict[str, Any] = {"x_label": "buffer K", "y_label": "mean displacement", "log_x": True}
+    lab.plot("What a shuffle buffer is worth", sizes, series, **axes, log_y=True)
+    lab.say("Shuffle once when you write the data, and let the buffer stir it in each epoch.")
 
 
 def part_of_epoch(
-    stored: Stored, shares: tuple[Share, ...], size: int, seed: int, stop: int, state: bytes
+    stored: Stored, shares: tuple[Share, ...], seed: int, stop: int, state: bytes
 ) -> tuple[list[int], bytes]:
-    """Go through a shuffled epoch with workers, on from a saved state if there is one, and stop after `stop` batches."""
+    """Go through a shuffled epoch, from a saved state on if there is one, and stop after so many batches."""
     several: dict[str, Any] = {"num_workers": len(shares), "multiprocessing_context": worker_start()}
     with warnings.catch_warnings():  # torchdata 0.11 calls what torch 2.13 warns of
         warnings.filterwarnings("ignore", "'set_vital' is deprecated")
-        loader = StatefulDataLoader(Numbers(stored, shares, size, seed), 4, collate_fn=list, **several)
+        loader = StatefulDataLoader(Numbers(stored, shares, 8, seed), 4, collate_fn=list, **several)
     if state:
         loader.load_state_dict(torch.load(io.BytesIO(state), weights_only=True))
     numbers, saved = list[int](), io.BytesIO()
@@ -745,9 +666,8 @@ def resuming(cfg: Config, lab: Lab) -> None:
     """How do you go on in the middle of an epoch?
 
     A job on a cluster ends when its time is up, usually in the middle of an epoch. Model and optimizer were
-    saved. Where in the data were we? With a map and a seed it takes one number to say so. A stream has
-    several workers, each somewhere in its share, each with samples in its buffer that have been read and not
-    given.
+    saved. Where in the data were we? With a map and a seed one number says it. A stream has several workers,
+    each somewhere in its share, with samples in its buffer that have been read and not given.
 
     Asking the dataset would be wrong: it lives in the workers, and those run ahead of what has been trained
     on. torchdata's `StatefulDataLoader` lets each worker send its state along with its batches, so the
@@ -755,21 +675,25 @@ def resuming(cfg: Config, lab: Lab) -> None:
     the place in the share, the buffer's content, and the state of the random numbers. Without one it would
     count, and read everything again up to there.
 
-    We interrupt an epoch and go on with a loader that was made with another seed. If the state is complete,
-    then that seed does not matter.
+    We go on with a loader that has another seed. If the state is complete, that seed does not matter.
     """
     stored = lab.once(stored_samples, 16 * FEW, 3)
     shares = tuple(range(worker, 16 * FEW, cfg.workers) for worker in range(cfg.workers))
-    whole, _ = lab.step_on_first(part_of_epoch, stored, shares, 8, 1, 0, b"")
-    first, state = lab.step_on_first(part_of_epoch, stored, shares, 8, 1, STOP, b"")
-    rest, _ = lab.step_on_first(part_of_epoch, stored, shares, 8, 2, 0, state)
-    rows = [(len(first), len(rest), len(state))]
-    lab.table("An epoch of rank 0", ["samples before", "samples after", "bytes of state"], rows)
-    resumed = "Interrupted and resumed, a shuffled epoch with workers keeps its order."
-    lab.equal("15.resumed", resumed, first + rest, whole, unit="samples")
+    whole, _ = lab.step_on_first(part_of_epoch, stored, shares, 1, 0, b"")
+    other, _ = lab.step_on_first(part_of_epoch, stored, shares, 2, 0, b"")
+    first, state = lab.step_on_first(part_of_epoch, stored, shares, 1, 10, b"")
+    rest, _ = lab.step_on_first(part_of_epoch, stored, shares, 2, 0, state)
+    lab.equal(
+        "15.resumed",
+        "Interrupted and resumed, a shuffled epoch with workers keeps its order, which another seed changes.",
+        [*first, *rest, len(first), other != whole],
+        [*whole, 10 * 4, True],
+        cases=len(whole),
+        unit="samples",
+    )
     lab.say(
-        f"The state has {len(state):,} bytes, most of them those of Python's random numbers, 625 words for "
-        "each worker. Each rank saves its own, and a run with another number of workers cannot use it."
+        f"Rank 0 saved {len(state):,} bytes, most of them Python's random numbers, 625 words for each "
+        "worker. Each rank saves its own state, and a run with another number of workers cannot use it."
     )
 
 
