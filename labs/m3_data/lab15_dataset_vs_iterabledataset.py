@@ -31,12 +31,9 @@ Remember:
     cache, so this lab does not show what a cold disk costs. Next comes lab 16, on samples of unequal length.
 
 Sources:
-    - PyTorch documentation, torch.utils.data, sections Dataset Types and Multi-process data loading:
-      https://docs.pytorch.org/docs/stable/data.html
-    - torchdata, Stateful DataLoader:
-      https://meta-pytorch.org/data/main/torchdata.stateful_dataloader.html
-    - Python documentation, multiprocessing, Contexts and start methods:
-      https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
+    - PyTorch documentation, torch.utils.data: https://docs.pytorch.org/docs/stable/data.html
+    - torchdata, Stateful DataLoader: https://meta-pytorch.org/data/main/torchdata.stateful_dataloader.html
+    - Python documentation, multiprocessing: https://docs.python.org/3/library/multiprocessing.html
     - Linux manual pages, mmap(2): https://man7.org/linux/man-pages/man2/mmap.2.html
     - P. Diaconis, R. L. Graham, "Spearman's Footrule as a Measure of Disarray", JRSS B 1977, table 1:
       https://doi.org/10.1111/j.2517-6161.1977.tb01624.x
@@ -45,10 +42,7 @@ Notebook:
     15_Dataset_vs_IterableDataset.ipynb
 """
 
-import io
 import random
-import urllib.request
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -61,36 +55,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
-from torchdata.stateful_dataloader import StatefulDataLoader
 
 from labs.kit import Lab, Tolerance, exercise, main
-from labs.m3_data._lab15_helpers import (
-    BATCH,
-    FILE,
-    MODES,
-    Origin,
-    OwnIterator,
-    Pass,
-    Read,
-    Share,
-    Stored,
-    Trained,
-    held,
-    loaded,
-    mean_displacement,
-    seconds_per_epoch,
-    serving,
-    stored_samples,
-    two_epochs,
-    watched,
-    who_reads,
-    worker_start,
-)
+from labs.m3_data._lab15_helpers import BATCH, Read, Stored, loaded, serving, stored_samples, watched
+from labs.m3_data._lab15_measures import mean_displacement, seconds_per_epoch, thinned, trained, who_reads
+from labs.m3_data._lab15_workers import OwnIterator, Pass, Share, part_of_epoch, two_epochs, worker_start
 
-# Shape letters: N samples, F numbers of a sample (its own number, its target, then D features), B samples of
-# a batch.
+# Shape letters: N samples, F numbers of a sample (its number, its target, D features), B samples of a batch.
 
 FEW = 11  # samples of a small file, which no number of workers from 2 to 10 divides
 
@@ -110,31 +83,19 @@ class Config:
 
 
 class MappedSamples(Dataset[Tensor]):
-    """Map-style: it knows how many samples there are, and gives the one that is asked for."""
-
-    def __init__(self, rows_NF: np.ndarray) -> None:
-        self.rows_NF = rows_NF
-
-    def __len__(self) -> int:
-        return len(self.rows_NF)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return torch.tensor(self.rows_NF[index])
-
-
-class MappedOnUse(Dataset[Tensor]):
-    """The same, given a path: each process that reads opens a map of its own, when it is first asked."""
+    """Map-style: it gives the sample that is asked for, and opens its map when it is first asked."""
 
     def __init__(self, stored: Stored) -> None:
         self.path, self.features, self.samples = stored.path, stored.features, stored.samples
+        self.rows_NF: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.samples
 
     def __getitem__(self, index: int) -> Tensor:
-        if not hasattr(self, "mapped"):
-            self.mapped = MappedSamples(mapped_rows(self.path, self.features))
-        return self.mapped[index]
+        if self.rows_NF is None:
+            self.rows_NF = mapped_rows(self.path, self.features)
+        return torch.tensor(self.rows_NF[index])
 
 
 class StreamedSamples(IterableDataset[Tensor]):
@@ -174,32 +135,18 @@ def mapped_rows(path: str, features: int) -> np.ndarray:
 
 
 def loader_of(way: str, stored: Stored) -> DataLoader[Tensor]:
-    """Make a loader that reads a file in one of three ways, each in the order of the file."""
-    if way == "map":
-        dataset: Dataset[Tensor] = MappedOnUse(stored)
-    elif way == "stream":
-        dataset = StreamedSamples(partial(open, stored.path, "rb"), stored.row_bytes)
-    else:  # all of it into an array: what you could do if it fitted
-        dataset = MappedSamples(np.fromfile(stored.path, np.float32).reshape(-1, stored.features))
-    loader = DataLoader(dataset, batch_size=BATCH)
-    return loader
-
-
-def read_all(way: str, stored: Stored) -> Read:
-    """Read every sample of a file, in batches, and watch the memory."""
-    before = held()
-    read = watched(loader_of(way, stored), before)
-    return read
-
-
-def sent(dataset: Dataset[Tensor]) -> int:
-    """Count the bytes in which a dataset goes to a worker, by the pickler that `multiprocessing` uses."""
-    parcel = ForkingPickler.dumps(dataset)
-    return len(parcel)
+    """Make a loader that reads a file through a map, as a stream, or from an array that holds all of it."""
+    if way == "stream":
+        streamed = StreamedSamples(partial(open, stored.path, "rb"), stored.row_bytes)
+        return DataLoader(streamed, batch_size=BATCH)
+    mapped = MappedSamples(stored)
+    if way == "array":
+        mapped.rows_NF = np.fromfile(stored.path, np.float32).reshape(-1, stored.features)
+    return DataLoader(mapped, batch_size=BATCH)
 
 
 MAP_GUESSES = {
-    "by the whole file": "So it does with `np.fromfile`: an array of your own has no file behind it to go to.",
+    "by the whole file": "So it does with `np.fromfile`: an array of your own has no file behind it.",
     "by a few MB": "**Yes.** A few batches are your own. The pages belong to the kernel, and count apart.",
     "by nothing": "Each batch is copied out of the map into a tensor, and that tensor is your own memory.",
 }
@@ -216,15 +163,12 @@ def mapping(cfg: Config, lab: Lab) -> None:
     costs nothing until it is touched. Then the kernel reads it into its page cache, one copy for all
     processes, and may drop it at any time, because the file still has it. What you allocate yourself is
     *anonymous* memory: no file stands behind it, so the kernel must keep it or swap it. `top` adds both up in
-    RES, and has frightened many with it; only the second kind can fill the machine.
-
-    One thing undoes all this: sending the open map to a worker process. A mapping cannot be pickled, so NumPy
-    pickles the numbers.
+    RES, and has frightened many with it; only the second kind can fill the machine. Look at both counts.
     """
     stored, few = lab.once(stored_samples, cfg.samples, cfg.features), lab.once(stored_samples, FEW, 3)
     question = "All samples of a large file are read through a map. By how much does your own memory grow?"
     lab.predict("15.map-memory", question, MAP_GUESSES, answer="by a few MB")
-    small_NF, read = lab.step(mapped_rows, few.path, 3), lab.step(read_all, "map", stored)
+    small_NF, read = lab.step(mapped_rows, few.path, 3), lab.step(watched, lab.step(loader_of, "map", stored))
     written = np.fromfile(few.path, np.float32).reshape(FEW, 3).tolist()
     lab.equal(
         "15.map-once",
@@ -250,34 +194,13 @@ def mapping(cfg: Config, lab: Lab) -> None:
         at_most=stored.nbytes * 5 // 4,
         because="each page was touched; the kernel may take some back, and maps a little code besides",
     )
-    batch = MappedSamples(mapped_rows(stored.path, cfg.features)[:BATCH])
-    lab.bytes(
-        "15.pickled",
-        "An open map goes to a worker as a copy of all its numbers.",
-        lab.step(sent, batch),
-        at_least=BATCH * stored.row_bytes,
-        at_most=BATCH * stored.row_bytes + 4096,
-        because=f"{BATCH} samples of F·4 = {stored.row_bytes:,} bytes, and names of a few classes",
-    )
-    lab.say(
-        f"The path alone goes in {lab.step(sent, MappedOnUse(stored))} bytes. `fork` (Linux, up to Python "
-        "3.13) pickles nothing: a worker inherits the map, and any lock that a thread held stays locked in "
-        "it for ever. `spawn` (macOS, Windows) and `forkserver` (Linux from 3.14 on) pickle the dataset. "
-        f"Here it is `{worker_start().get_start_method()}`. Hand over paths, and it does not matter."
-    )
 
 
 def read_over_http(stored: Stored, epochs: int) -> tuple[Read, list[str]]:
-    """Read the stream from a web server, several times; return also what the server was asked.
-
-    The server runs in a thread of this process, so that its memory counts too. A proxy is never asked.
-    """
-    before = held()
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with serving(stored.folder) as (address, asked):
-        opened = partial(direct.open, f"{address}/{FILE}", timeout=30)
+    """Read the stream from a web server, in a thread of this process; return also what it was asked."""
+    with serving(stored.folder) as (opened, asked):
         loader = DataLoader(StreamedSamples(opened, stored.row_bytes), batch_size=BATCH)
-        read = watched(chain.from_iterable(loader for _ in range(epochs)), before)
+        read = watched(chain.from_iterable(loader for _ in range(epochs)))
     return read, asked
 
 
@@ -291,19 +214,19 @@ def streaming(cfg: Config, lab: Lab) -> None:
     What changes is who is responsible. A map-style dataset leaves the order to the loader's sampler, which
     can shuffle perfectly and deal indices to its workers. A stream takes all of that upon itself. Even its
     length is a matter of trust. It *may* have a `__len__`, and if it does then `len(loader)` believes it. The
-    loader warns when more comes than was said, and never when less does. It compares the number of *batches*
-    that came with the number of *samples* that were said, so in batches of 64 a stream can give each sample
-    twice, and nobody complains.
+    loader warns when more comes than was said, and never when less does. It compares *batches* that came
+    with *samples* that were said, so in batches of 64 each sample can come twice, and nobody complains.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
-    streamed = lab.step(read_all, "stream", stored)
+    streamed = lab.step(watched, lab.step(loader_of, "stream", stored))
     fetched, asked = lab.step(read_over_http, stored, 2)
     lab.equal(
         "15.http-once",
-        "Over HTTP every sample comes once in each epoch, and each epoch asks the server once.",
-        [*fetched.numbers, *asked],
-        [*range(cfg.samples)] * 2 + [f"GET /{FILE} 200"] * 2,
-        cases=2 * cfg.samples,
+        "Every sample comes once in each epoch, from disk and over HTTP, where an epoch asks the server "
+        "once.",
+        [*streamed.numbers, *fetched.numbers, *asked],
+        [*range(cfg.samples)] * 3 + ["GET /samples.bin 200"] * 2,
+        cases=3 * cfg.samples,
         unit="samples",
     )
     lab.bytes(
@@ -313,7 +236,7 @@ def streaming(cfg: Config, lab: Lab) -> None:
         at_most=stored.nbytes // 8,
         because="few batches live at once, and the server sends 64 KiB at a time",
     )
-    # An honest length; one too long; three too short, by two batches, by a batch of one, by every second sample.
+    # An honest length; one too long; three too short, the last by half of the samples.
     cases = [(11, 11, 4), (11, 6, 4), (1, 11, 4), (11, 12, 1), (64, 128, 64)]
     found = [lab.step(loaded, *case) for case in cases]
     columns = ["samples said", "samples given", "batch", "len(loader)", "batches", "warnings"]
@@ -321,34 +244,11 @@ def streaming(cfg: Config, lab: Lab) -> None:
     lab.table("What a loader makes of a stream's `__len__`", columns, rows)
     lab.equal(
         "15.length",
-        "A loader believes a stream's `__len__`, and warns only of batches beyond the number of samples "
-        "said.",
+        "A loader believes a stream's `__len__`, and warns of batches beyond the number of samples alone.",
         found,
         [(3, 3, 0), (3, 2, 0), (1, 3, 2), (11, 12, 1), (1, 2, 0)],
         unit="streams",
     )
-
-
-def trained(way: str, stored: Stored) -> Trained:
-    """Train a linear model for one epoch on what a loader gives.
-
-    Squares are summed and divided by B in every batch, also in the short last one, so that no sample counts
-    more than another. With the rate η = B/(B + D + 1) a batch of random features leaves of the loss
-
-        1 − 2η + η²·(1 + (D + 1)/B) = 1 − η,   on average.
-    """
-    model = nn.Linear(stored.features - 2, 1, bias=False)
-    nn.init.zeros_(model.weight)
-    rate = BATCH / (BATCH + stored.features - 1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate / 2)
-    losses = []
-    for batch_BF in loader_of(way, stored):
-        error_B = model(batch_BF[:, 2:]).squeeze(1) - batch_BF[:, 1]
-        losses.append(error_B.detach().square().mean().item())
-        optimizer.zero_grad()
-        (error_B.square().sum() / BATCH).backward()
-        optimizer.step()
-    return Trained(model.weight.detach().squeeze(0), losses)
 
 
 def training(cfg: Config, lab: Lab) -> None:
@@ -362,11 +262,11 @@ def training(cfg: Config, lab: Lab) -> None:
     and the target is a fixed sum of them. A gradient step on B such samples removes the share
     η = B/(B + D + 1) of the loss on average, so after s batches (1 − η)ˢ of it is left.
 
-    What does each way cost? No law says that, so it is a table and no claim. All three spend most of their
-    time on one sample at a time in Python, which hides what the ways differ in.
+    What does each way cost? No law says that, so it is a table and no claim.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
-    by_map, by_stream = lab.step(trained, "map", stored), lab.step(trained, "stream", stored)
+    loaders = {way: lab.step(loader_of, way, stored) for way in ("map", "stream", "array")}
+    by_map, by_stream = (lab.step(trained, loaders[way], cfg.features - 2) for way in ("map", "stream"))
     lab.equal(
         "15.same-weights",
         "Training through the map and training from the stream end in the same weights, bit for bit.",
@@ -377,25 +277,29 @@ def training(cfg: Config, lab: Lab) -> None:
     rate, full = BATCH / (BATCH + cfg.features - 1), cfg.samples // BATCH
     theory = [(1 - rate) ** batches for batches in range(full)]
     left, expected = log(mean(by_stream.losses[full - 8 : full])), log(mean(theory[-8:]))
-    five_errors = Tolerance(
+    errors = Tolerance(
         5 * (2 * rate * (2 * full / BATCH) ** 0.5 + (2 / (8 * BATCH)) ** 0.5),
         f"of the loss's logarithm, from 0 to {expected:.1f}: five standard errors, of at most 2η·√(2S/B) for "
         "S random batches and √(2/8B) for the mean of the last eight",
     )
     lab.close(
-        "15.learns",
-        "The loss falls by the factor 1 − η with each batch, as theory says.",
-        left,
-        expected,
-        within=five_errors,
+        "15.learns", "The loss falls by the factor 1 − η with each batch.", left, expected, within=errors
     )
-    shown = range(0, full, full // 16)
     losses = {"map": by_map.losses, "stream": by_stream.losses, "theory": theory}
-    series = {name: [curve[batches] for batches in shown] for name, curve in losses.items()}
+    shown, series = thinned(losses, full)
     lab.plot("Loss of the next batch", shown, series, x_label="batches learnt", y_label="loss", log_y=True)
-    took = lab.step_on_first(seconds_per_epoch, trained, ("array", "map", "stream"), stored)
+    took = lab.step_on_first(seconds_per_epoch, loaders, cfg.features - 2)
     rows = [(way, time, time / took["array"]) for way, time in took.items()]
     lab.table("An epoch of training, the file in the kernel's cache", ["read from", "seconds", "ratio"], rows)
+
+
+def sent(stored: Stored, asked: int) -> int:
+    """Count the bytes in which the dataset goes to a worker, once it was asked for so many samples."""
+    dataset = MappedSamples(stored)
+    for index in range(asked):
+        dataset[index]
+    parcel = ForkingPickler.dumps(dataset)
+    return len(parcel)
 
 
 class Numbers(IterableDataset[tuple[int, int]]):
@@ -438,21 +342,22 @@ def epochs(cfg: Config, lab: Lab) -> None:
     of them a copy of the dataset, so what is used up is a copy. Then somebody sets
     `persistent_workers=True`, the workers live on, and the second epoch is empty again.
 
-    The copy hides a second mistake. Whatever a dataset draws or counts in a worker is lost with it, so a
-    shuffle with a seed of its own has the same order in every epoch. Draw the seed in `__iter__` from torch's
-    own generator: the loader seeds that anew in each new worker, and in a persistent one it goes on.
+    The copy has two more surprises. What a dataset draws in a worker is lost with it, so a shuffle with a
+    seed of its own has the same order in every epoch. Draw the seed in `__iter__` from torch's own generator:
+    the loader seeds that anew in each new worker, and in a persistent one it goes on. And a copy is made by
+    pickling. An open map cannot be pickled, so NumPy pickles all of its numbers; the dataset of part 1 opens
+    its map when it is first asked, and must not be asked before the workers have it.
     """
     few = lab.once(stored_samples, FEW, 3)
     rows, found = [], []
     for stream, make in STREAMS.items():
-        for mode in MODES:
-            first, second = lab.step_on_first(two_epochs, few, make, mode)
+        for mode, (first, second) in lab.step_on_first(two_epochs, few, make).items():
             order = "none" if not second else "the same" if second == first else "another"
             rows.append((stream, mode, len(first), len(second), order))
             found.append((sorted(first), sorted(second), order))
     lab.table("Samples in two epochs", ["__iter__ gives", "loaded by", "first", "second", "order"], rows)
-    everything = list(range(FEW))
-    used_up, again = (everything, [], "none"), (everything, everything, "the same")
+    everything, nothing = list(range(FEW)), list[int]()
+    used_up, again = (everything, nothing, "none"), (everything, everything, "the same")
     lab.equal(
         "15.epochs",
         "A second epoch is empty where its iterator is used up, repeats the order where its seed is the "
@@ -461,19 +366,33 @@ def epochs(cfg: Config, lab: Lab) -> None:
         [used_up, again, used_up, *[again] * 3, *[(everything, everything, "another")] * 3],
         unit="loaders",
     )
+    batch = lab.once(stored_samples, BATCH, cfg.features)
+    unasked, asked = lab.step(sent, batch, 0), lab.step(sent, batch, 1)
+    lab.bytes(
+        "15.pickled",
+        "A dataset whose map is open goes to a worker with all its numbers.",
+        asked,
+        at_least=batch.nbytes,
+        at_most=batch.nbytes + 4096,
+        because=f"{BATCH} samples of F·4 = {batch.row_bytes:,} bytes, and names of a few classes",
+    )
+    lab.say(
+        f"Never asked, it goes in {unasked} bytes, with the path alone. Whether it is pickled at all depends "
+        "on how workers start. `fork` (Linux, up to Python 3.13) pickles nothing: a worker inherits the map, "
+        "and any lock that a thread held stays locked for ever. `spawn` (macOS, Windows) and `forkserver` "
+        f"(Linux from 3.14 on) pickle the dataset. Here it was `{worker_start().get_start_method()}`."
+    )
 
 
 @exercise(
-    "Number all workers of all ranks from 0 up: the third worker of the second rank is one place in that "
-    "row.",
+    "Number all workers of all ranks from 0 up: each worker of each rank is one place in that row.",
     "Deal the samples like cards: each of the ranks · workers places takes every such-and-such sample.",
     "`range(rank * workers + worker, samples, ranks * workers)`",
     contract="""
         There are `ranks` processes with `workers` workers each; both are numbered from 0. Return the numbers
         of the samples, out of 0 … `samples` − 1, that worker number `worker` of rank number `rank` reads.
         All shares together are all samples, each once, and no two differ in length by more than one, also
-        where there are fewer samples than workers. Two ranks of one worker each deal five samples as 0 2 4
-        and 1 3; the last worker of three ranks with two workers each gets of fourteen:
+        where there are fewer samples than workers. The last of 3 · 2 workers gets of fourteen samples:
 
         >>> list(share_of(samples=14, rank=2, ranks=3, worker=1, workers=2))
         [5, 11]
@@ -481,18 +400,18 @@ def epochs(cfg: Config, lab: Lab) -> None:
     insight="Nobody was asked: who knows its rank and its worker's number knows its share.",
 )
 def share_of(samples: int, rank: int, ranks: int, worker: int, workers: int) -> Share:
-    """Name the samples that one worker of one rank reads: place p of P takes p, p + P, p + 2P …"""
+    """Deal samples to one worker of one rank: place p of P takes p, p + P, p + 2P and so on."""
     place, places = rank * workers + worker, ranks * workers
     share = range(place, samples, places)
     return share
 
 
-def read_by_workers(stored: Stored, workers: int, shares: tuple[Share, ...]) -> list[Origin]:
+def read_by_workers(stored: Stored, workers: int, shares: tuple[Share, ...]) -> list[tuple[int, int, int]]:
     """Read a stream with several workers on every rank, and collect from all ranks who read what."""
     several: dict[str, Any] = {"num_workers": workers, "multiprocessing_context": worker_start()}
     loader = DataLoader(Numbers(stored, shares), 4, collate_fn=list, **several)
     own = [(dist.get_rank(), worker, number) for batch in loader for worker, number in batch]
-    parts: list[list[Origin]] = [[]] * dist.get_world_size()
+    parts: list[list[Any]] = [[]] * dist.get_world_size()
     dist.all_gather_object(parts, own)
     origins = [origin for part in parts for origin in part]
     return origins
@@ -541,17 +460,16 @@ def sharding(cfg: Config, lab: Lab) -> None:
     unsharded, sharded = lab.step(read_by_workers, few, W, ()), lab.step(read_by_workers, few, W, own)
     drawings = who_reads("all", unsharded, size, W), who_reads("dealt", sharded, size, W)
     lab.diagram("Who reads which samples, without shards and with them", *drawings)
-    everyone = [(rank, worker, number) for rank, worker, number in product(range(size), range(W), range(FEW))]
     lab.equal(
         "15.duplicates",
         "Without shards each worker of each rank reads every sample.",
         sorted(unsharded),
-        everyone,
+        [*product(range(size), range(W), range(FEW))],
         unit="reads",
     )
     lab.equal(
         "15.partition",
-        "With shards all workers of all ranks together read every sample once.",
+        "All workers of all ranks together read every sample once when each reads its shard.",
         sorted(number for _, _, number in sharded),
         list(range(FEW)),
         unit="samples",
@@ -590,7 +508,7 @@ def through_buffer(numbers: list[int], size: int) -> list[int]:
 BUFFER_GUESSES = {
     "a third of the stream": "That is a perfect shuffle. It needs the whole stream in the buffer.",
     "about 0.74·K": "**Yes.** 2K·(1 − 1/K)ᴷ is nearly 2K/e, and the length of the stream is not in it.",
-    "about K/2": "Half of the samples do come early, by K − 1 at most; but those that come late have no limit.",
+    "about K/2": "Most samples do come early, by K − 1 at most, but those that come late have no limit.",
 }
 
 
@@ -607,7 +525,7 @@ def shuffling(cfg: Config, lab: Lab) -> None:
     1/2 + 0 + 1/8 + 2/16 + 3/32 + … = 1, as 4·(1/2)² is.
 
     A perfect shuffle moves samples by (N² − 1)/(3N), a third of the stream. Where all cats come before all
-    dogs, no buffer that fits in memory mixes them.
+    dogs, no buffer that fits in memory mixes them: shuffle once, when you write the data.
     """
     N, K = cfg.samples, cfg.buffer
     question = "A stream passes a buffer of K samples. How far does a sample move, on average?"
@@ -640,26 +558,6 @@ def shuffling(cfg: Config, lab: Lab) -> None:
     series = {"measured": [*moved.values()], "2K(1 − 1/K)ᴷ": by_formula, "perfect": [perfect] * len(sizes)}
     axes: dict[str, Any] = {"x_label": "buffer K", "y_label": "mean displacement", "log_x": True}
     lab.plot("What a shuffle buffer is worth", sizes, series, **axes, log_y=True)
-    lab.say("Shuffle once when you write the data, and let the buffer stir it in each epoch.")
-
-
-def part_of_epoch(
-    stored: Stored, shares: tuple[Share, ...], seed: int, stop: int, state: bytes
-) -> tuple[list[int], bytes]:
-    """Go through a shuffled epoch, from a saved state on if there is one, and stop after so many batches."""
-    several: dict[str, Any] = {"num_workers": len(shares), "multiprocessing_context": worker_start()}
-    with warnings.catch_warnings():  # torchdata 0.11 calls what torch 2.13 warns of
-        warnings.filterwarnings("ignore", "'set_vital' is deprecated")
-        loader = StatefulDataLoader(Numbers(stored, shares, 8, seed), 4, collate_fn=list, **several)
-    if state:
-        loader.load_state_dict(torch.load(io.BytesIO(state), weights_only=True))
-    numbers, saved = list[int](), io.BytesIO()
-    for count, batch in enumerate(loader, 1):
-        numbers += [number for _, number in batch]
-        if count == stop:
-            torch.save(loader.state_dict(), saved)
-            break
-    return numbers, saved.getvalue()
 
 
 def resuming(cfg: Config, lab: Lab) -> None:
@@ -673,16 +571,16 @@ def resuming(cfg: Config, lab: Lab) -> None:
     on. torchdata's `StatefulDataLoader` lets each worker send its state along with its batches, so the
     loader's own state is that of the last batch that you got. It asks the iterator for its `state_dict`: here
     the place in the share, the buffer's content, and the state of the random numbers. Without one it would
-    count, and read everything again up to there.
-
-    We go on with a loader that has another seed. If the state is complete, that seed does not matter.
+    count, and read everything again up to there. We go on with a loader that has another seed. If the state
+    is complete, that seed does not matter.
     """
     stored = lab.once(stored_samples, 16 * FEW, 3)
     shares = tuple(range(worker, 16 * FEW, cfg.workers) for worker in range(cfg.workers))
-    whole, _ = lab.step_on_first(part_of_epoch, stored, shares, 1, 0, b"")
-    other, _ = lab.step_on_first(part_of_epoch, stored, shares, 2, 0, b"")
-    first, state = lab.step_on_first(part_of_epoch, stored, shares, 1, 10, b"")
-    rest, _ = lab.step_on_first(part_of_epoch, stored, shares, 2, 0, state)
+    streams = [Numbers(stored, shares, 8, seed) for seed in (1, 2)]
+    whole, _ = lab.step_on_first(part_of_epoch, streams[0], cfg.workers, 0, b"")
+    other, _ = lab.step_on_first(part_of_epoch, streams[1], cfg.workers, 0, b"")
+    first, state = lab.step_on_first(part_of_epoch, streams[0], cfg.workers, 10, b"")
+    rest, _ = lab.step_on_first(part_of_epoch, streams[1], cfg.workers, 0, state)
     lab.equal(
         "15.resumed",
         "Interrupted and resumed, a shuffled epoch with workers keeps its order, which another seed changes.",
@@ -691,10 +589,7 @@ def resuming(cfg: Config, lab: Lab) -> None:
         cases=len(whole),
         unit="samples",
     )
-    lab.say(
-        f"Rank 0 saved {len(state):,} bytes, most of them Python's random numbers, 625 words for each "
-        "worker. Each rank saves its own state, and a run with another number of workers cannot use it."
-    )
+    lab.say(f"Rank 0 saved {len(state):,} bytes. A run with another number of workers cannot use them.")
 
 
 def run(cfg: Config, lab: Lab) -> None:

@@ -1,0 +1,78 @@
+"""The known mistakes of lab 15."""
+
+from labs.kit import Mutant
+from labs.m3_data.lab15_dataset_vs_iterabledataset import (
+    loaded,
+    mapped_rows,
+    mean_displacement,
+    part_of_epoch,
+    read_by_workers,
+    read_over_http,
+    sent,
+    share_of,
+    through_buffer,
+    trained,
+    two_epochs,
+    watched,
+)
+
+MAP = 'np.memmap(path, dtype=np.float32, mode="r")'
+ROWS = "numbers.reshape(-1, features)"
+CARDS = "range(place, samples, places)"
+
+MUTANTS = (
+    Mutant("reads the whole file", mapped_rows, MAP, "np.fromfile(path, dtype=np.float32)"),
+    Mutant("copies the map", mapped_rows, ROWS, "numbers.reshape(-1, features).copy()"),
+    Mutant("takes columns for rows", mapped_rows, ROWS, "numbers.reshape(features, -1).T"),
+    Mutant("begins at the end of the file", mapped_rows, ROWS, "numbers.reshape(-1, features)[::-1]"),
+    Mutant("lets others write to the file", mapped_rows, 'mode="r"', 'mode="r+"'),
+    Mutant("lets others write to a copy", mapped_rows, 'mode="r"', 'mode="c"'),
+    Mutant("reads floats as integers", mapped_rows, MAP, "np.memmap(path, np.int32).astype(np.float32)"),
+    Mutant("keeps all batches", watched, "enumerate(batches)", "enumerate(list(batches))"),
+    Mutant("cuts every sample in two", read_over_http, "stored.row_bytes", "stored.row_bytes // 2"),
+    Mutant(
+        "makes one batch of the response", read_over_http, "batch_size=BATCH", "batch_size=stored.samples"
+    ),
+    Mutant(
+        "reads once and gives it twice",
+        read_over_http,
+        "(loader for _ in range(epochs))",
+        "[list(loader)] * epochs",
+    ),
+    Mutant("says the right length", loaded, "Announced(said, given)", "Announced(given, given)"),
+    Mutant("learns ten times more slowly", trained, "lr=rate / 2", "lr=rate / 20"),
+    Mutant("forgets to set gradients to zero", trained, "optimizer.zero_grad()", "pass"),
+    Mutant("never asks for a sample", sent, "dataset[index]", "len(dataset)"),
+    Mutant("looks at the first epoch twice", two_epochs, "(first, second)", "(first, first)"),
+    Mutant("forgets the rank", share_of, "rank * workers + worker, ranks * workers", "worker, workers"),
+    Mutant("forgets the worker", share_of, "rank * workers + worker, ranks * workers", "rank, ranks"),
+    Mutant("mixes up ranks and workers", share_of, "rank * workers + worker", "rank + worker * workers"),
+    Mutant("adds where it should multiply", share_of, "ranks * workers", "ranks + workers"),
+    Mutant("begins at sample 1", share_of, CARDS, "range(place + 1, samples, places)"),
+    Mutant(
+        "deals blocks and loses the rest",
+        share_of,
+        CARDS,
+        "range(place * (samples // places), (place + 1) * (samples // places))",
+    ),
+    Mutant(
+        "deals blocks that are rounded up",
+        share_of,
+        CARDS,
+        "range(samples)[place * -(-samples // places) : (place + 1) * -(-samples // places)]",
+    ),
+    Mutant("repeats samples to make shares equal", share_of, CARDS, "range(place, samples + places, places)"),
+    Mutant("starts one worker", read_by_workers, '"num_workers": workers', '"num_workers": 1'),
+    Mutant("lets each worker read everything", read_by_workers, "(stored, shares)", "(stored)"),
+    Mutant("lets the oldest out", through_buffer, "random.randrange(size)", "0"),
+    Mutant("lets the newest out", through_buffer, "random.randrange(size)", "-1"),
+    Mutant(
+        "forgets what is left in the buffer", through_buffer, "while buffer:", "while len(buffer) >= size:"
+    ),
+    Mutant("empties the buffer in order", through_buffer, "random.randrange(len(buffer))", "0"),
+    Mutant("keeps twice as many", through_buffer, "len(buffer) == size", "len(buffer) == 2 * size"),
+    Mutant("keeps one more", through_buffer, "len(buffer) == size", "len(buffer) == size + 1"),
+    Mutant("begins at the end", through_buffer, "in numbers:", "in reversed(numbers):"),
+    Mutant("counts both ways", mean_displacement, ".abs()", ""),
+    Mutant("begins anew", part_of_epoch, "if state:", "if False:"),
+)
