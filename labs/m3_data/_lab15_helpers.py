@@ -1,29 +1,28 @@
-"""What lab 15 needs beside its lesson: a file of samples, a web server, counts of memory."""
+"""What lab 15 needs beside its lesson: a file of samples, and steps that would be in the way there."""
 
+import io
 import os
 import shutil
 import tempfile
-import urllib.request
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler
-from socketserver import ThreadingTCPServer
-from threading import Thread
 from typing import Any, NamedTuple
 
 import psutil
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from labs.kit.measure.memory import process_bytes
+from labs.m3_data._lab15_workers import worker_start
 
-FILE, FLOAT_BYTES = "samples.bin", 4
+FLOAT_BYTES = 4
 BATCH = 64  # samples B of a full batch
 LOOK_EVERY = 4  # batches
+
+Stream = IterableDataset[tuple[int, int]]  # of the number of the worker that reads, and that of the sample
 
 
 class Stored:
@@ -33,7 +32,7 @@ class Stored:
         self.samples, self.features, self.row_bytes = samples, features, features * FLOAT_BYTES
         self.nbytes = samples * self.row_bytes
         self.folder = tempfile.mkdtemp(prefix="lab15-")
-        self.path = os.path.join(self.folder, FILE)
+        self.path = os.path.join(self.folder, "samples.bin")
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
@@ -43,6 +42,13 @@ class Read(NamedTuple):
     numbers: list[int]
     own: int
     others: int
+
+
+class Trained(NamedTuple):
+    """What a training leaves: the weights, and the loss of each batch before the model learnt from it."""
+
+    weights_D: Tensor
+    losses: list[float]
 
 
 def stored_samples(samples: int, features: int) -> Stored:
@@ -84,39 +90,6 @@ def watched(batches: Iterable[Tensor]) -> Read:
     return Read(numbers, own, others)
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    """Gives files of a folder, and notes what it was asked for where others would write a line."""
-
-    def __init__(self, *args: Any, asked: list[str], **kwargs: Any) -> None:
-        self.asked = asked
-        super().__init__(*args, **kwargs)
-
-    def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        self.asked.append(f"{self.command} {self.path} {int(code)}")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing."""
-
-
-@contextmanager
-def serving(folder: str) -> Iterator[tuple[Callable[[], Any], list[str]]]:
-    """Run a web server in a thread; yield what opens the file there, and the list of what it has been asked.
-
-    A proxy that may be set for this machine is passed by.
-    """
-    asked = list[str]()
-    server = ThreadingTCPServer(("127.0.0.1", 0), partial(_Handler, directory=folder, asked=asked))
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        yield partial(direct.open, f"http://127.0.0.1:{server.server_address[1]}/{FILE}", timeout=30), asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 class Announced(IterableDataset[int]):
     """A stream that says how many samples it has, rightly or not."""
 
@@ -138,3 +111,67 @@ def loaded(said: int, given: int, batch: int) -> tuple[int, int, int]:
         length, batches = len(loader), len([*loader])
     complaints = [warning for warning in warned if "Length of IterableDataset" in str(warning.message)]
     return length, batches, len(complaints)
+
+
+def trained(loader: DataLoader[Tensor], features: int) -> Trained:
+    """Train a linear model for one epoch on what a loader gives.
+
+    Squares are summed and divided by B in every batch, also in the short last one, so that no sample counts
+    more than another. With the rate η = B/(B + D + 1) a batch of random features leaves of the loss
+
+        1 − 2η + η²·(1 + (D + 1)/B) = 1 − η,   on average.
+    """
+    model = torch.nn.Linear(features, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    rate = BATCH / (BATCH + features + 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate / 2)
+    losses = []
+    for batch_BF in loader:
+        error_B = model(batch_BF[:, 2:]).squeeze(1) - batch_BF[:, 1]
+        losses.append(error_B.detach().square().mean().item())
+        optimizer.zero_grad()
+        (error_B.square().sum() / BATCH).backward()
+        optimizer.step()
+    return Trained(model.weight.detach().squeeze(0), losses)
+
+
+MODES: dict[str, dict[str, Any]] = {
+    "no worker": {},
+    "a new worker": {"num_workers": 1},
+    "a persistent worker": {"num_workers": 1, "persistent_workers": True},
+}
+
+
+def two_epochs(stored: Stored, make: Callable[[Stored], Stream]) -> dict[str, tuple[list[int], list[int]]]:
+    """Go through a stream twice with one loader: without a worker, with new ones, and with one that stays."""
+    found = {}
+    for mode, workers in MODES.items():
+        start = worker_start() if workers else None
+        loader = DataLoader(make(stored), 4, collate_fn=list, multiprocessing_context=start, **workers)
+        first, second = ([number for batch in loader for _, number in batch] for _ in range(2))
+        found[mode] = (first, second)
+    return found
+
+
+def mean_displacement(order: list[int]) -> float:
+    """Measure by how many places the samples 0, 1, 2 … moved, on average."""
+    order_N = torch.tensor(order, dtype=torch.float64)
+    moved = (order_N - torch.arange(len(order))).abs().mean().item()
+    return moved
+
+
+def part_of_epoch(stream: Stream, workers: int, stop: int, state: bytes) -> tuple[list[int], bytes]:
+    """Go through a shuffled epoch, from a saved state on if there is one, and stop after so many batches."""
+    several: dict[str, Any] = {"num_workers": workers, "multiprocessing_context": worker_start()}
+    with warnings.catch_warnings():  # torchdata 0.11 calls what torch 2.13 warns of
+        warnings.filterwarnings("ignore", "'set_vital' is deprecated")
+        loader = StatefulDataLoader(stream, 4, collate_fn=list, **several)
+    if state:
+        loader.load_state_dict(torch.load(io.BytesIO(state), weights_only=True))
+    numbers, saved = list[int](), io.BytesIO()
+    for count, batch in enumerate(loader, 1):
+        numbers += [number for _, number in batch]
+        if count == stop:
+            torch.save(loader.state_dict(), saved)
+            break
+    return numbers, saved.getvalue()

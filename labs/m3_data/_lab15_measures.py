@@ -1,47 +1,61 @@
-"""What lab 15 measures besides: a training and its time, how far samples moved, who reads what."""
+"""What lab 15 needs to show things: a web server that counts, times, and a picture of who reads what."""
 
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.server import SimpleHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 from statistics import median
-from typing import NamedTuple
+from threading import Thread
+from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from labs.kit.draw.diagrams import WARN, Cell, Cells, Row
 from labs.kit.measure.timing import seconds
-from labs.m3_data._lab15_helpers import BATCH
+from labs.m3_data._lab15_helpers import trained
+
+HIGHEST = 1e6  # of what is drawn: a training that goes astray ends at infinity
 
 Origin = tuple[int, int, int]  # the rank and the worker that read a sample, and the sample's number
 
 
-class Trained(NamedTuple):
-    """What a training leaves: the weights, and the loss of each batch before the model learnt from it."""
+class _Handler(SimpleHTTPRequestHandler):
+    """Gives files of a folder, and notes what it was asked for where others would write a line."""
 
-    weights_D: Tensor
-    losses: list[float]
+    def __init__(self, *args: Any, asked: list[str], **kwargs: Any) -> None:
+        self.asked = asked
+        super().__init__(*args, **kwargs)
+
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        self.asked.append(f"{self.command} {self.path} {int(code)}")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Write nothing."""
 
 
-def trained(loader: DataLoader[Tensor], features: int) -> Trained:
-    """Train a linear model for one epoch on what a loader gives.
+@contextmanager
+def serving(folder: str) -> Iterator[tuple[Callable[[], Any], list[str]]]:
+    """Run a web server in a thread; yield what opens the file there, and the list of what it has been asked.
 
-    Squares are summed and divided by B in every batch, also in the short last one, so that no sample counts
-    more than another. With the rate η = B/(B + D + 1) a batch of random features leaves of the loss
-
-        1 − 2η + η²·(1 + (D + 1)/B) = 1 − η,   on average.
+    A proxy that may be set for this machine is passed by.
     """
-    model = torch.nn.Linear(features, 1, bias=False)
-    torch.nn.init.zeros_(model.weight)
-    rate = BATCH / (BATCH + features + 1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate / 2)
-    losses = []
-    for batch_BF in loader:
-        error_B = model(batch_BF[:, 2:]).squeeze(1) - batch_BF[:, 1]
-        losses.append(error_B.detach().square().mean().item())
-        optimizer.zero_grad()
-        (error_B.square().sum() / BATCH).backward()
-        optimizer.step()
-    return Trained(model.weight.detach().squeeze(0), losses)
+    asked = list[str]()
+    server = ThreadingTCPServer(("127.0.0.1", 0), partial(_Handler, directory=folder, asked=asked))
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        yield (
+            partial(direct.open, f"http://127.0.0.1:{server.server_address[1]}/samples.bin", timeout=30),
+            asked,
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def seconds_per_epoch(loaders: dict[str, DataLoader[Tensor]], features: int) -> dict[str, float]:
@@ -55,14 +69,9 @@ def seconds_per_epoch(loaders: dict[str, DataLoader[Tensor]], features: int) -> 
 def thinned(series: dict[str, list[float]], count: int) -> tuple[range, dict[str, list[float]]]:
     """Take 17 points or a few more of series of `count` or more."""
     places = range(0, count, count // 16)
-    return places, {name: [values[place] for place in places] for name, values in series.items()}
-
-
-def mean_displacement(order: list[int]) -> float:
-    """Measure by how many places the samples 0, 1, 2 … moved, on average."""
-    order_N = torch.tensor(order, dtype=torch.float64)
-    moved = (order_N - torch.arange(len(order))).abs().mean().item()
-    return moved
+    return places, {
+        name: [min(HIGHEST, values[place]) for place in places] for name, values in series.items()
+    }
 
 
 def who_reads(title: str, origins: list[Origin], ranks: int, workers: int) -> Cells:

@@ -1,19 +1,14 @@
 """The known mistakes of lab 15."""
 
 from labs.kit import Mutant
+from labs.m3_data._lab15_helpers import loaded, mean_displacement, part_of_epoch, trained, two_epochs, watched
 from labs.m3_data.lab15_dataset_vs_iterabledataset import (
-    loaded,
     mapped_rows,
-    mean_displacement,
-    part_of_epoch,
     read_by_workers,
     read_over_http,
     sent,
     share_of,
     through_buffer,
-    trained,
-    two_epochs,
-    watched,
 )
 
 MAP = 'np.memmap(path, dtype=np.float32, mode="r")'
@@ -27,7 +22,9 @@ MUTANTS = (
     Mutant("begins at the end of the file", mapped_rows, ROWS, "numbers.reshape(-1, features)[::-1]"),
     Mutant("lets others write to the file", mapped_rows, 'mode="r"', 'mode="r+"'),
     Mutant("lets others write to a copy", mapped_rows, 'mode="r"', 'mode="c"'),
-    Mutant("reads floats as integers", mapped_rows, MAP, "np.memmap(path, np.int32).astype(np.float32)"),
+    Mutant(
+        "rounds to half of the digits", mapped_rows, ROWS, f"{ROWS}.astype(np.float16).astype(np.float32)"
+    ),
     Mutant("keeps all batches", watched, "enumerate(batches)", "enumerate(list(batches))"),
     Mutant("cuts every sample in two", read_over_http, "stored.row_bytes", "stored.row_bytes // 2"),
     Mutant(
@@ -36,7 +33,7 @@ MUTANTS = (
     Mutant(
         "reads once and gives it twice",
         read_over_http,
-        "(loader for _ in range(epochs))",
+        "loader for _ in range(epochs)",
         "[list(loader)] * epochs",
     ),
     Mutant("says the right length", loaded, "Announced(said, given)", "Announced(given, given)"),
@@ -61,7 +58,12 @@ MUTANTS = (
         CARDS,
         "range(samples)[place * -(-samples // places) : (place + 1) * -(-samples // places)]",
     ),
-    Mutant("repeats samples to make shares equal", share_of, CARDS, "range(place, samples + places, places)"),
+    Mutant(
+        "repeats samples to make shares equal",
+        share_of,
+        CARDS,
+        "[n % max(samples, 1) for n in range(place, samples + places - 1, places)]",
+    ),
     Mutant("starts one worker", read_by_workers, '"num_workers": workers', '"num_workers": 1'),
     Mutant("lets each worker read everything", read_by_workers, "(stored, shares)", "(stored)"),
     Mutant("lets the oldest out", through_buffer, "random.randrange(size)", "0"),

@@ -59,9 +59,21 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from labs.kit import Lab, Tolerance, exercise, main
-from labs.m3_data._lab15_helpers import BATCH, Read, Stored, loaded, serving, stored_samples, watched
-from labs.m3_data._lab15_measures import mean_displacement, seconds_per_epoch, thinned, trained, who_reads
-from labs.m3_data._lab15_workers import OwnIterator, Pass, Share, part_of_epoch, two_epochs, worker_start
+from labs.m3_data._lab15_helpers import (
+    BATCH,
+    Read,
+    Stored,
+    Stream,
+    loaded,
+    mean_displacement,
+    part_of_epoch,
+    stored_samples,
+    trained,
+    two_epochs,
+    watched,
+)
+from labs.m3_data._lab15_measures import seconds_per_epoch, serving, thinned, who_reads
+from labs.m3_data._lab15_workers import OwnIterator, Pass, Share, worker_start
 
 # Shape letters: N samples, F numbers of a sample (its number, its target, D features), B samples of a batch.
 
@@ -162,8 +174,8 @@ def mapping(cfg: Config, lab: Lab) -> None:
     A *memory map* lays the file into your address space without reading it. A page of it, 4 KiB or more,
     costs nothing until it is touched. Then the kernel reads it into its page cache, one copy for all
     processes, and may drop it at any time, because the file still has it. What you allocate yourself is
-    *anonymous* memory: no file stands behind it, so the kernel must keep it or swap it. `top` adds both up in
-    RES, and has frightened many with it; only the second kind can fill the machine. Look at both counts.
+    *anonymous* memory: no file stands behind it, so the kernel must keep it or swap it. Only this kind can
+    fill the machine; `top` adds both up in RES, and has frightened many with it.
     """
     stored, few = lab.once(stored_samples, cfg.samples, cfg.features), lab.once(stored_samples, FEW, 3)
     question = "All samples of a large file are read through a map. By how much does your own memory grow?"
@@ -213,9 +225,9 @@ def streaming(cfg: Config, lab: Lab) -> None:
 
     What changes is who is responsible. A map-style dataset leaves the order to the loader's sampler, which
     can shuffle perfectly and deal indices to its workers. A stream takes all of that upon itself. Even its
-    length is a matter of trust. It *may* have a `__len__`, and if it does then `len(loader)` believes it. The
-    loader warns when more comes than was said, and never when less does. It compares *batches* that came
-    with *samples* that were said, so in batches of 64 each sample can come twice, and nobody complains.
+    length is a matter of trust. It *may* have a `__len__`, and then `len(loader)` believes it. The loader
+    warns when more comes than was said, and never when less does. It compares *batches* that came with
+    *samples* that were said, so in batches of 64 each sample can come twice, and nobody complains.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
     streamed = lab.step(watched, lab.step(loader_of, "stream", stored))
@@ -258,9 +270,9 @@ def training(cfg: Config, lab: Lab) -> None:
     too. We train a linear model on the file twice, through the map and as a stream. If both give the same
     samples in the same batches, then all roundings are the same, and the weights agree to the last bit.
 
-    That something is learnt at all can be checked with a pencil. The features are independent normal numbers,
-    and the target is a fixed sum of them. A gradient step on B such samples removes the share
-    η = B/(B + D + 1) of the loss on average, so after s batches (1 − η)ˢ of it is left.
+    That something is learnt can be checked with a pencil. The features are independent normal numbers, the
+    target is a fixed sum of them, and a gradient step on B such samples removes the share η = B/(B + D + 1)
+    of the loss on average. After s batches (1 − η)ˢ of it is left.
 
     What does each way cost? No law says that, so it is a table and no claim.
     """
@@ -285,8 +297,8 @@ def training(cfg: Config, lab: Lab) -> None:
     lab.close(
         "15.learns", "The loss falls by the factor 1 − η with each batch.", left, expected, within=errors
     )
-    losses = {"map": by_map.losses, "stream": by_stream.losses, "theory": theory}
-    shown, series = thinned(losses, full)
+    curves = {"map": by_map.losses, "stream": by_stream.losses, "theory": theory}
+    shown, series = thinned(curves, full)
     lab.plot("Loss of the next batch", shown, series, x_label="batches learnt", y_label="loss", log_y=True)
     took = lab.step_on_first(seconds_per_epoch, loaders, cfg.features - 2)
     rows = [(way, time, time / took["array"]) for way, time in took.items()]
@@ -296,8 +308,7 @@ def training(cfg: Config, lab: Lab) -> None:
 def sent(stored: Stored, asked: int) -> int:
     """Count the bytes in which the dataset goes to a worker, once it was asked for so many samples."""
     dataset = MappedSamples(stored)
-    for index in range(asked):
-        dataset[index]
+    [dataset[index] for index in range(asked)]
     parcel = ForkingPickler.dumps(dataset)
     return len(parcel)
 
@@ -324,8 +335,8 @@ class Numbers(IterableDataset[tuple[int, int]]):
         return Pass(self.path, self.features, share, self.size, seed, number)
 
 
-STREAMS: dict[str, Callable[[Stored], IterableDataset[tuple[int, int]]]] = {
-    "its own iterator": OwnIterator,
+STREAMS: dict[str, Callable[[Stored], Stream]] = {
+    "its own iterator": lambda stored: OwnIterator(stored.samples),
     "a fresh one, one seed": lambda stored: Numbers(stored, size=FEW),
     "a fresh one, its seed drawn": lambda stored: Numbers(stored, size=FEW, seed=None),
 }
@@ -343,10 +354,10 @@ def epochs(cfg: Config, lab: Lab) -> None:
     `persistent_workers=True`, the workers live on, and the second epoch is empty again.
 
     The copy has two more surprises. What a dataset draws in a worker is lost with it, so a shuffle with a
-    seed of its own has the same order in every epoch. Draw the seed in `__iter__` from torch's own generator:
-    the loader seeds that anew in each new worker, and in a persistent one it goes on. And a copy is made by
-    pickling. An open map cannot be pickled, so NumPy pickles all of its numbers; the dataset of part 1 opens
-    its map when it is first asked, and must not be asked before the workers have it.
+    seed of its own repeats its order. Draw the seed in `__iter__` from torch's own generator: the loader
+    seeds that anew in each new worker, and in a persistent one it goes on. And a copy is made by pickling. An
+    open map cannot be pickled, so NumPy pickles all of its numbers; the dataset of part 1 opens its map when
+    it is first asked, and must not be asked before the workers have it.
     """
     few = lab.once(stored_samples, FEW, 3)
     rows, found = [], []
@@ -360,8 +371,7 @@ def epochs(cfg: Config, lab: Lab) -> None:
     used_up, again = (everything, nothing, "none"), (everything, everything, "the same")
     lab.equal(
         "15.epochs",
-        "A second epoch is empty where its iterator is used up, repeats the order where its seed is the "
-        "same, and is whole and in another order where both are fresh.",
+        "A second epoch is empty with a used iterator, repeats with a used seed, and else is whole and new.",
         found,
         [used_up, again, used_up, *[again] * 3, *[(everything, everything, "another")] * 3],
         unit="loaders",
@@ -377,10 +387,10 @@ def epochs(cfg: Config, lab: Lab) -> None:
         because=f"{BATCH} samples of F·4 = {batch.row_bytes:,} bytes, and names of a few classes",
     )
     lab.say(
-        f"Never asked, it goes in {unasked} bytes, with the path alone. Whether it is pickled at all depends "
-        "on how workers start. `fork` (Linux, up to Python 3.13) pickles nothing: a worker inherits the map, "
-        "and any lock that a thread held stays locked for ever. `spawn` (macOS, Windows) and `forkserver` "
-        f"(Linux from 3.14 on) pickle the dataset. Here it was `{worker_start().get_start_method()}`."
+        f"Never asked, it goes in {unasked} bytes, a path. `fork` (Linux, up to Python 3.13) pickles "
+        "nothing: a worker inherits the map, and any lock that a thread held stays locked for ever. `spawn` "
+        "(macOS, Windows) and `forkserver` (Linux from 3.14 on) pickle the dataset. Here workers started by "
+        f"`{worker_start().get_start_method()}`."
     )
 
 
@@ -413,8 +423,7 @@ def read_by_workers(stored: Stored, workers: int, shares: tuple[Share, ...]) -> 
     own = [(dist.get_rank(), worker, number) for batch in loader for worker, number in batch]
     parts: list[list[Any]] = [[]] * dist.get_world_size()
     dist.all_gather_object(parts, own)
-    origins = [origin for part in parts for origin in part]
-    return origins
+    return list(chain(*parts))
 
 
 SHARD_GUESSES = {
@@ -436,7 +445,7 @@ def sharding(cfg: Config, lab: Lab) -> None:
     are to deal by rank alone or by worker alone; each goes unnoticed where the other count is 1.
 
     Shares differ by up to one sample, so ranks can get unequal numbers of batches. In training that is a
-    hang: one rank waits in `all_reduce` for a step that the others never take. Lab 43 shows the cure.
+    hang, for which lab 43 shows the cure.
     """
     question = "A stream is not sharded. 3 ranks load it with 2 workers each. How often does a sample come?"
     lab.predict("15.duplicates", question, SHARD_GUESSES, answer="6 times")
@@ -545,17 +554,21 @@ def shuffling(cfg: Config, lab: Lab) -> None:
         because="a sample enters when K − 1 wait, and those came before it",
     )
     moved = {size: lab.step(mean_displacement, order) for size, order in orders.items()}
-    perfect, by_formula = (N * N - 1) / (3 * N), [2 * size * (1 - 1 / size) ** size for size in sizes]
-    small = (moved[K] - by_formula[sizes.index(K)]) / (K / N**0.5 + K * K / (5 * N))
+    perfect, by_formula = (N * N - 1) / (3 * N), {size: 2 * size * (1 - 1 / size) ** size for size in sizes}
+    gaps = [(moved[k] - by_formula[k]) / (k / N**0.5 + k * k / (5 * N)) for k in sizes if k <= K]
     errors = "in standard errors: at most K/√N, and K of N samples at the ends; √(2N/45) where K = N"
     lab.close(
         "15.stirred",
         "A buffer of K moves samples by 2K(1 − 1/K)ᴷ places, and one of N as far as a perfect shuffle does.",
-        [small, (moved[N] - perfect) / (2 * N / 45) ** 0.5],
-        [0.0, 0.0],
+        [*gaps, (moved[N] - perfect) / (2 * N / 45) ** 0.5],
+        [0.0] * (len(gaps) + 1),
         within=Tolerance(5.0, errors),
     )
-    series = {"measured": [*moved.values()], "2K(1 − 1/K)ᴷ": by_formula, "perfect": [perfect] * len(sizes)}
+    series = {
+        "measured": [*moved.values()],
+        "2K(1 − 1/K)ᴷ": [*by_formula.values()],
+        "perfect": [perfect] * len(sizes),
+    }
     axes: dict[str, Any] = {"x_label": "buffer K", "y_label": "mean displacement", "log_x": True}
     lab.plot("What a shuffle buffer is worth", sizes, series, **axes, log_y=True)
 
@@ -563,16 +576,15 @@ def shuffling(cfg: Config, lab: Lab) -> None:
 def resuming(cfg: Config, lab: Lab) -> None:
     """How do you go on in the middle of an epoch?
 
-    A job on a cluster ends when its time is up, usually in the middle of an epoch. Model and optimizer were
-    saved. Where in the data were we? With a map and a seed one number says it. A stream has several workers,
-    each somewhere in its share, with samples in its buffer that have been read and not given.
+    A job on a cluster ends when its time is up, usually in the middle of an epoch. Where in the data were we?
+    With a map and a seed one number says it. A stream has several workers, each somewhere in its share, with
+    samples in its buffer that have been read and not given.
 
     Asking the dataset would be wrong: it lives in the workers, and those run ahead of what has been trained
     on. torchdata's `StatefulDataLoader` lets each worker send its state along with its batches, so the
     loader's own state is that of the last batch that you got. It asks the iterator for its `state_dict`: here
-    the place in the share, the buffer's content, and the state of the random numbers. Without one it would
-    count, and read everything again up to there. We go on with a loader that has another seed. If the state
-    is complete, that seed does not matter.
+    the place in the share, the buffer's content, and the state of the random numbers. We go on with a loader
+    that has another seed. If the state is complete, that seed does not matter.
     """
     stored = lab.once(stored_samples, 16 * FEW, 3)
     shares = tuple(range(worker, 16 * FEW, cfg.workers) for worker in range(cfg.workers))
