@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from labs.kit.draw.diagrams import WARN, Cell, Cells, Row
 from labs.kit.measure.timing import seconds
-from labs.m3_data._lab15_helpers import trained
+from labs.m3_data._lab15_helpers import Stored, trained
 
 HIGHEST = 1e6  # of what is drawn: a training that goes astray ends at infinity
 
@@ -58,12 +58,14 @@ def serving(folder: str) -> Iterator[tuple[Callable[[], Any], list[str]]]:
         thread.join()
 
 
-def seconds_per_epoch(loaders: dict[str, DataLoader[Tensor]], features: int) -> dict[str, float]:
-    """Time an epoch of training on each loader, in turn, and take the median of three."""
-    rounds = [
-        [seconds(partial(trained, each, features), calls=1) for each in loaders.values()] for _ in range(3)
-    ]
-    return dict(zip(loaders, map(median, zip(*rounds, strict=True)), strict=True))
+def seconds_per_epoch(
+    make: Callable[[str, Stored], DataLoader[Tensor]], stored: Stored, rounds: int
+) -> dict[str, float]:
+    """Time an epoch of training in each way, in turn, and take the median of several."""
+    loaders = {way: make(way, stored) for way in ("array", "map", "stream")}
+    epochs = {way: partial(trained, loader, stored.features - 2) for way, loader in loaders.items()}
+    times = [[seconds(epoch, calls=1) for epoch in epochs.values()] for _ in range(rounds)]
+    return dict(zip(epochs, map(median, zip(*times, strict=True)), strict=True))
 
 
 def thinned(series: dict[str, list[float]], count: int) -> tuple[range, dict[str, list[float]]]:

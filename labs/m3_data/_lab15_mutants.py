@@ -73,7 +73,6 @@ MUTANTS = (
     ),
     Mutant("empties the buffer in order", through_buffer, "random.randrange(len(buffer))", "0"),
     Mutant("keeps twice as many", through_buffer, "len(buffer) == size", "len(buffer) == 2 * size"),
-    Mutant("keeps one more", through_buffer, "len(buffer) == size", "len(buffer) == size + 1"),
     Mutant("begins at the end", through_buffer, "in numbers:", "in reversed(numbers):"),
     Mutant("counts both ways", mean_displacement, ".abs()", ""),
     Mutant("begins anew", part_of_epoch, "if state:", "if False:"),

@@ -24,11 +24,11 @@ Builds on:
     nothing; the ranks that share the data here train together in lab 43
 
 Remember:
-    Map a file where you can: whoever can ask for sample i can shuffle perfectly and deal samples to workers.
-    What comes as a stream you have to deal, shuffle and count yourself. Give workers a path and never an open
-    map, return a fresh iterator from `__iter__`, deal by rank *and* worker, and shuffle once when you write
-    the data, since a buffer of K moves samples by no more than about K. The files here lie in the kernel's
-    cache, so this lab does not show what a cold disk costs. Next comes lab 16, on samples of unequal length.
+    Map a file where you can: then the loader shuffles perfectly, and deals to its workers. What comes as a
+    stream you have to deal, shuffle and count yourself. Give workers a path and never an open map, return a
+    fresh iterator from `__iter__`, deal by rank *and* worker, and shuffle when you write the data: a buffer
+    of K moves samples by no more than about K. What a cold disk costs this lab does not show, since its files
+    lie in the kernel's cache. Next comes lab 16, on samples of unequal length.
 
 Sources:
     - PyTorch documentation, torch.utils.data: https://docs.pytorch.org/docs/stable/data.html
@@ -47,9 +47,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, product
-from math import log
 from multiprocessing.reduction import ForkingPickler
-from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -63,7 +61,6 @@ from labs.m3_data._lab15_helpers import (
     BATCH,
     Read,
     Stored,
-    Stream,
     loaded,
     mean_displacement,
     part_of_epoch,
@@ -127,9 +124,9 @@ class StreamedSamples(IterableDataset[Tensor]):
     "`np.memmap` is an array over such a mapping. How many rows there are follows from the file's length.",
     "`np.memmap(path, dtype=np.float32, mode='r')` is one long row; `.reshape(-1, features)` copies nothing.",
     contract="""
-        `path` names a file of float32 numbers in this machine's byte order, `features` of them for each
-        sample. Return them as an array of shape (N, F) and dtype float32 that nobody can write to, without
-        reading the file: whatever its length, the call allocates next to nothing. The file stays as it is.
+        `path` names a file of float32 numbers in this machine's byte order, `features` of them a sample.
+        Return them as an array of shape (N, F) and dtype float32 that nobody can write to. Whatever the
+        length of the file, the call allocates next to nothing. The file stays as it is.
 
         >>> import tempfile
         >>> file = tempfile.NamedTemporaryFile()
@@ -180,7 +177,8 @@ def mapping(cfg: Config, lab: Lab) -> None:
     stored, few = lab.once(stored_samples, cfg.samples, cfg.features), lab.once(stored_samples, FEW, 3)
     question = "All samples of a large file are read through a map. By how much does your own memory grow?"
     lab.predict("15.map-memory", question, MAP_GUESSES, answer="by a few MB")
-    small_NF, read = lab.step(mapped_rows, few.path, 3), lab.step(watched, lab.step(loader_of, "map", stored))
+    small_NF = lab.step(mapped_rows, few.path, 3)
+    read = lab.step_on_first(watched, lab.step(loader_of, "map", stored))
     written = np.fromfile(few.path, np.float32).reshape(FEW, 3).tolist()
     lab.equal(
         "15.map-once",
@@ -230,12 +228,11 @@ def streaming(cfg: Config, lab: Lab) -> None:
     *samples* that were said, so in batches of 64 each sample can come twice, and nobody complains.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
-    streamed = lab.step(watched, lab.step(loader_of, "stream", stored))
-    fetched, asked = lab.step(read_over_http, stored, 2)
+    streamed = lab.step_on_first(watched, lab.step(loader_of, "stream", stored))
+    fetched, asked = lab.step_on_first(read_over_http, stored, 2)
     lab.equal(
         "15.http-once",
-        "Every sample comes once in each epoch, from disk and over HTTP, where an epoch asks the server "
-        "once.",
+        "Every sample comes once an epoch, from disk and over HTTP; the server is asked once an epoch.",
         [*streamed.numbers, *fetched.numbers, *asked],
         [*range(cfg.samples)] * 3 + ["GET /samples.bin 200"] * 2,
         cases=3 * cfg.samples,
@@ -272,13 +269,12 @@ def training(cfg: Config, lab: Lab) -> None:
 
     That something is learnt can be checked with a pencil. The features are independent normal numbers, the
     target is a fixed sum of them, and a gradient step on B such samples removes the share η = B/(B + D + 1)
-    of the loss on average. After s batches (1 − η)ˢ of it is left.
-
-    What does each way cost? No law says that, so it is a table and no claim.
+    of the loss on average. After s batches (1 − η)ˢ of it is left. What each costs is a table.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
-    loaders = {way: lab.step(loader_of, way, stored) for way in ("map", "stream", "array")}
-    by_map, by_stream = (lab.step(trained, loaders[way], cfg.features - 2) for way in ("map", "stream"))
+    ways, width = ("map", "stream"), cfg.features - 2
+    runs = [lab.step_on_first(trained, lab.step(loader_of, way, stored), width) for way in ways]
+    by_map, by_stream = runs
     lab.equal(
         "15.same-weights",
         "Training through the map and training from the stream end in the same weights, bit for bit.",
@@ -288,19 +284,15 @@ def training(cfg: Config, lab: Lab) -> None:
     )
     rate, full = BATCH / (BATCH + cfg.features - 1), cfg.samples // BATCH
     theory = [(1 - rate) ** batches for batches in range(full)]
-    left, expected = log(mean(by_stream.losses[full - 8 : full])), log(mean(theory[-8:]))
+    left, expected = np.log([np.mean(curve[full - 8 : full]) for curve in (by_stream.losses, theory)])
     errors = Tolerance(
         5 * (2 * rate * (2 * full / BATCH) ** 0.5 + (2 / (8 * BATCH)) ** 0.5),
-        f"of the loss's logarithm, from 0 to {expected:.1f}: five standard errors, of at most 2η·√(2S/B) for "
-        "S random batches and √(2/8B) for the mean of the last eight",
+        "of the logarithm: 5 standard errors, 2η·√(2S/B) of S random batches and √(2/8B) of the last mean",
     )
-    lab.close(
-        "15.learns", "The loss falls by the factor 1 − η with each batch.", left, expected, within=errors
-    )
-    curves = {"map": by_map.losses, "stream": by_stream.losses, "theory": theory}
-    shown, series = thinned(curves, full)
+    lab.close("15.learns", "The loss falls by the factor 1 − η a batch.", left, expected, within=errors)
+    shown, series = thinned({"map": by_map.losses, "stream": by_stream.losses, "theory": theory}, full)
     lab.plot("Loss of the next batch", shown, series, x_label="batches learnt", y_label="loss", log_y=True)
-    took = lab.step_on_first(seconds_per_epoch, loaders, cfg.features - 2)
+    took = lab.step_on_first(seconds_per_epoch, loader_of, stored, rounds=1 if lab.smoke else 5)
     rows = [(way, time, time / took["array"]) for way, time in took.items()]
     lab.table("An epoch of training, the file in the kernel's cache", ["read from", "seconds", "ratio"], rows)
 
@@ -316,8 +308,7 @@ def sent(stored: Stored, asked: int) -> int:
 class Numbers(IterableDataset[tuple[int, int]]):
     """Iterable, for several workers: each reads its share (all, where none were dealt) through a buffer.
 
-    Every worker holds a copy of this object, and only `get_worker_info()` can tell which of them it is.
-    Whoever begins an epoch gets a fresh `Pass`, an iterator that nobody else holds.
+    Every worker holds a copy, and only `get_worker_info()` can tell which. Each epoch gets a fresh `Pass`.
     """
 
     def __init__(
@@ -330,12 +321,11 @@ class Numbers(IterableDataset[tuple[int, int]]):
     def __iter__(self) -> Pass:
         worker = get_worker_info()
         number = worker.id if worker else 0
-        share = self.shares[number % len(self.shares)]
         seed = number + (int(torch.randint(2**40, ())) if self.seed is None else self.seed)
-        return Pass(self.path, self.features, share, self.size, seed, number)
+        return Pass(self.path, self.features, self.shares[number % len(self.shares)], self.size, seed, number)
 
 
-STREAMS: dict[str, Callable[[Stored], Stream]] = {
+STREAMS: dict[str, Callable[[Stored], Any]] = {
     "its own iterator": lambda stored: OwnIterator(stored.samples),
     "a fresh one, one seed": lambda stored: Numbers(stored, size=FEW),
     "a fresh one, its seed drawn": lambda stored: Numbers(stored, size=FEW, seed=None),
@@ -354,10 +344,9 @@ def epochs(cfg: Config, lab: Lab) -> None:
     `persistent_workers=True`, the workers live on, and the second epoch is empty again.
 
     The copy has two more surprises. What a dataset draws in a worker is lost with it, so a shuffle with a
-    seed of its own repeats its order. Draw the seed in `__iter__` from torch's own generator: the loader
-    seeds that anew in each new worker, and in a persistent one it goes on. And a copy is made by pickling. An
-    open map cannot be pickled, so NumPy pickles all of its numbers; the dataset of part 1 opens its map when
-    it is first asked, and must not be asked before the workers have it.
+    seed of its own repeats its order. Draw the seed in `__iter__` from torch's own generator, which is
+    another in each new worker and goes on in a persistent one. And a copy is made by pickling, which turns an
+    open map into all of its numbers; the dataset of part 1 opens its map only when it is first asked.
     """
     few = lab.once(stored_samples, FEW, 3)
     rows, found = [], []
@@ -388,8 +377,8 @@ def epochs(cfg: Config, lab: Lab) -> None:
     )
     lab.say(
         f"Never asked, it goes in {unasked} bytes, a path. `fork` (Linux, up to Python 3.13) pickles "
-        "nothing: a worker inherits the map, and any lock that a thread held stays locked for ever. `spawn` "
-        "(macOS, Windows) and `forkserver` (Linux from 3.14 on) pickle the dataset. Here workers started by "
+        "nothing: a worker inherits the map, and locks that threads hold stay locked in it. `spawn` (macOS, "
+        "Windows) and `forkserver` (Linux from 3.14 on) pickle it. Here it was "
         f"`{worker_start().get_start_method()}`."
     )
 
@@ -402,7 +391,7 @@ def epochs(cfg: Config, lab: Lab) -> None:
         There are `ranks` processes with `workers` workers each; both are numbered from 0. Return the numbers
         of the samples, out of 0 … `samples` − 1, that worker number `worker` of rank number `rank` reads.
         All shares together are all samples, each once, and no two differ in length by more than one, also
-        where there are fewer samples than workers. The last of 3 · 2 workers gets of fourteen samples:
+        where samples are few. The last of 3 · 2 workers gets of fourteen samples:
 
         >>> list(share_of(samples=14, rank=2, ranks=3, worker=1, workers=2))
         [5, 11]
@@ -442,10 +431,8 @@ def sharding(cfg: Config, lab: Lab) -> None:
 
     So a stream has to deal its samples itself. A worker learns its number from `get_worker_info()` and its
     rank from `torch.distributed`, and from both follows one place among ranks × workers. The usual mistakes
-    are to deal by rank alone or by worker alone; each goes unnoticed where the other count is 1.
-
-    Shares differ by up to one sample, so ranks can get unequal numbers of batches. In training that is a
-    hang, for which lab 43 shows the cure.
+    are to deal by rank alone or by worker alone; each goes unnoticed where the other count is 1. Shares can
+    differ by a sample, and ranks by a batch, which in training is a hang: lab 43 shows the cure.
     """
     question = "A stream is not sharded. 3 ranks load it with 2 workers each. How often does a sample come?"
     lab.predict("15.duplicates", question, SHARD_GUESSES, answer="6 times")
@@ -491,9 +478,9 @@ def sharding(cfg: Config, lab: Lab) -> None:
     "`buffer.pop(random.randrange(len(buffer)))` draws one: whenever `len(buffer) == size`, and at the end.",
     contract="""
         `numbers` is a stream: take its items one after the other. Keep them in a buffer; as soon as it holds
-        `size` ≥ 1 of them, one that is drawn with equal chances goes out. When the stream has ended, the rest
-        go out in a random order. Return the order in which they came out. `random` is already seeded, and
-        `numbers` stays as it is; it may be shorter than the buffer, or empty.
+        `size` ≥ 1 of them, one that is drawn with equal chances goes out. At the end of the stream, which may
+        be shorter than the buffer, or empty, the rest go out in a random order. Return the order in which
+        they came out. `random` is already seeded, and `numbers` stays as it is.
 
         >>> through_buffer([5, 3, 5, 8], size=1)
         [5, 3, 5, 8]
@@ -581,10 +568,10 @@ def resuming(cfg: Config, lab: Lab) -> None:
     samples in its buffer that have been read and not given.
 
     Asking the dataset would be wrong: it lives in the workers, and those run ahead of what has been trained
-    on. torchdata's `StatefulDataLoader` lets each worker send its state along with its batches, so the
-    loader's own state is that of the last batch that you got. It asks the iterator for its `state_dict`: here
-    the place in the share, the buffer's content, and the state of the random numbers. We go on with a loader
-    that has another seed. If the state is complete, that seed does not matter.
+    on. In torchdata's `StatefulDataLoader` each worker sends its state along with its batches, so the
+    loader's own state is that of the last batch you got. It asks the iterator for its `state_dict`: here the
+    place in the share, the buffer's content, and the state of the random numbers. We go on with a loader that
+    has another seed. If the state is complete, that seed does not matter.
     """
     stored = lab.once(stored_samples, 16 * FEW, 3)
     shares = tuple(range(worker, 16 * FEW, cfg.workers) for worker in range(cfg.workers))
