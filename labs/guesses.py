@@ -1,7 +1,7 @@
 """Read the guesses that a part asks for off its source, so that a notebook can ask before anything has run."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,16 +21,17 @@ def asking(node: ast.AST) -> ast.Call | None:
     return call if isinstance(call, ast.Call) and ast.unparse(call.func) == "lab.predict" else None
 
 
-def read(call: ast.Call, above: Iterable[ast.stmt]) -> Guesses:
-    """Return what a call of `lab.predict` asks, with the values that Config has by default.
+def read(call: ast.Call, above: Iterable[ast.stmt]) -> Guesses | None:
+    """Return what a call of `lab.predict` asks, with the values that Config has by default; None where only a run knows it.
 
     `above` are the statements that its words may come from. A word that only a run knows is shown as the code that makes it.
     """
     names = _Names(above)
-    given = dict(zip(("id_", "question", "guesses", "answer"), call.args, strict=False))
+    given = dict(zip(("id_", "question", "guesses", "answer"), names.spread(call.args), strict=False))
     given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-    guesses = given["guesses"]
-    guesses = names.assigned.get(guesses.id, guesses) if isinstance(guesses, ast.Name) else guesses
+    if not {"question", "guesses", "answer"} <= given.keys():
+        return None
+    guesses = names.meant(given["guesses"])
     pairs = zip(guesses.keys, guesses.values, strict=True) if isinstance(guesses, ast.Dict) else ()
     offered = {names.told(key): names.told(value) for key, value in pairs if key}
     return Guesses(names.told(given["question"]), offered, names.told(given["answer"]))
@@ -50,6 +51,22 @@ class _Names(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         self[name] = self.value(self.assigned[name])
         return self[name]
+
+    def meant(self, node: ast.expr) -> ast.expr:
+        """Return what a name was assigned, `helpers.NAME` too; any other expression as it is."""
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+        return self.assigned.get(name, node)
+
+    def spread(self, arguments: list[ast.expr]) -> Iterator[ast.expr]:
+        """Yield arguments, and in the place of `*ROW` the parts of that row or named tuple."""
+        for argument in arguments:
+            row = self.meant(argument.value) if isinstance(argument, ast.Starred) else None
+            if isinstance(row, ast.Call):
+                yield from (*row.args, *(keyword.value for keyword in row.keywords))
+            elif isinstance(row, ast.Tuple | ast.List):
+                yield from row.elts
+            elif row is None:
+                yield argument
 
     def value(self, node: ast.expr) -> Any:
         """Work out an expression of the lab's own code; without imports there is little that it can reach."""

@@ -54,7 +54,9 @@ def cells(entry: Entry) -> Iterator[Any]:
 
     assert entry.path is not None
     try:
-        lab = Unrolled(entry.path.read_text(encoding="utf-8"))
+        helpers = entry.path.parent.glob(f"_lab{entry.number:02d}_*.py")
+        beside = [path.read_text(encoding="utf-8") for path in sorted(helpers)]
+        lab = Unrolled(entry.path.read_text(encoding="utf-8"), beside)
     except CannotUnroll as error:
         raise UsageError(f"lab {entry.number:02d} cannot become a notebook: {error}") from None
     yield new_markdown_cell(_opening(entry, lab.letters))

@@ -63,10 +63,12 @@ class Part:
 class Unrolled:
     """A lab's file: `imports`, the names that it takes from the `kit`, its `parts`, and the `rest` that none of them needs.
 
-    Raises CannotUnroll where a part would not do the same in cells.
+    `beside` are the texts of the lab's other files, from which its questions may come. Raises CannotUnroll where a part would
+    not do the same in cells.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, beside: Iterable[str] = ()) -> None:
+        self._beside = [node for other in beside for node in ast.parse(other).body]
         self._lines = text.splitlines()
         self._in_strings = _continued_strings(text)
         self._body = ast.parse(text).body[1:]
@@ -127,7 +129,8 @@ class Unrolled:
                 held.append(source)
             elif call := guesses.asking(node):
                 statements.append(Statement("\n".join([*held, source]), True))
-                statements[-1].guesses = guesses.read(call, [*self._body, *body[: body.index(node)]])
+                above = [*self._beside, *self._body, *body[: body.index(node)]]
+                statements[-1].guesses = guesses.read(call, above)
                 held = []
             else:
                 statements.append(Statement(source, folded=ast.unparse(node).startswith("lab.say(")))

@@ -27,6 +27,12 @@ words = f"There are {cfg.rows} rows. "
 
 
 def read(call: str, above: str = ABOVE) -> Guesses:
+    made = read_or_not(call, above)
+    assert made is not None
+    return made
+
+
+def read_or_not(call: str, above: str = ABOVE) -> Guesses | None:
     node = ast.parse(call).body[0]
     found = guesses.asking(node)
     assert found is not None
@@ -69,6 +75,19 @@ def test_what_only_a_run_knows_is_shown_as_code(question: str, shown: str) -> No
 def test_guesses_that_are_made_by_a_run_are_not_told_before_it() -> None:
     assert read('lab.predict("01.a", "q", made(x), answer="a")') == Guesses("q", {}, "a")
     assert read('lab.predict("01.a", "q", {**TABLE, "c": "d"}, answer="a")').offered == {"c": "d"}
+
+
+@pytest.mark.parametrize(
+    "row", ['("q", {"a": "b"}, "a")', 'Asked("q", {"a": "b"}, "a")', 'Asked("q", {"a": "b"}, answer="a")']
+)
+@pytest.mark.parametrize("words", ["*ROW", "*helpers.ROW"])
+def test_a_question_may_stand_in_a_row_of_its_own(row: str, words: str) -> None:
+    assert read(f'lab.predict("01.a", {words})', f"ROW = {row}") == Guesses("q", {"a": "b"}, "a")
+
+
+@pytest.mark.parametrize("words", ["*row_of(x)", "*UNKNOWN_ROW", '"q"', "**row"])
+def test_a_question_that_only_a_run_knows_is_not_asked_before_it(words: str) -> None:
+    assert read_or_not(f'lab.predict("01.a", {words})') is None
 
 
 def test_a_config_that_cannot_be_read_is_left_to_the_run() -> None:
