@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labs.kit.draw.diagrams import WARN
 from labs.m3_data import _lab15_helpers as helpers
 from labs.m3_data import _lab15_measures as measures
 from labs.m3_data import _lab15_workers as workers
@@ -162,4 +163,4 @@ def test_a_state_taken_after_any_sample_goes_on_with_the_next(
 def test_a_picture_warns_of_what_was_read_before() -> None:
     cells = measures.who_reads("all", [(0, 0, 0), (0, 1, 0), (0, 1, 1)], 1, 2)
     tones = [[cell.tone for cell in row.filled()] for row in cells.rows]
-    assert tones == [[1], [measures.WARN, 2]]
+    assert tones == [[1], [WARN, 2]]
