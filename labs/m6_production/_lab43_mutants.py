@@ -105,10 +105,10 @@ MUTANTS = (
     Mutant(
         "loses what is left over",
         predicted_buckets,
-        "[*buckets, open_bytes] if open_bytes else buckets",
-        "buckets",
+        "[*closed, open_bytes] if open_bytes else closed",
+        "closed",
     ),
-    Mutant("sends an empty bucket", predicted_buckets, "if open_bytes else buckets", ""),
+    Mutant("sends an empty bucket", predicted_buckets, "if open_bytes else closed", ""),
     Mutant(
         "never rebuilds its buckets",
         backward_passes,

@@ -16,7 +16,7 @@ Run:
     torchrun --standalone --nproc-per-node=4 -m labs.m6_production.lab43_ddp_concepts --smoke
 
 Needs:
-    3 processes or more, no GPU, 3 GiB of memory, 1 minute
+    3 processes or more, no GPU, 2 GiB of memory, 1 minute
 
 Builds on:
     lab 10 for what a backward pass is
@@ -354,15 +354,15 @@ def averaging_hook(dtype: torch.dtype, log: list[pictures.Noted]) -> helpers.Hoo
 )
 def predicted_buckets(gradients: list[int], first: int, cap: int) -> list[int]:
     """Predict the bytes of each bucket from those of the gradients, in the order of readiness."""
-    buckets: list[int] = []
+    closed: list[int] = []
     open_bytes, limit = 0, first
     for size in gradients:
         open_bytes += size
         if open_bytes >= limit:
-            buckets.append(open_bytes)
+            closed.append(open_bytes)
             open_bytes, limit = 0, cap
-    full = [*buckets, open_bytes] if open_bytes else buckets
-    return full
+    buckets_sent = [*closed, open_bytes] if open_bytes else closed
+    return buckets_sent
 
 
 def buckets(cfg: Config, lab: Lab) -> None:
@@ -393,7 +393,7 @@ def buckets(cfg: Config, lab: Lab) -> None:
     limits = [(int((cap or 1) * 2**20), int((cap or 25) * 2**20)) for cap in caps]
     gradients = pictures.sizes_of("gradient", passes[0][2])
     predicted = [lab.step(predicted_buckets, gradients, first, cap) for first, cap in limits]
-    lab.equal("43.buckets", "DDP's rebuilt buckets have the predicted bytes.", sent, predicted, unit="caps")
+    lab.equal("43.buckets", "DDP's rebuilt buckets have the predicted bytes.", predicted, sent, unit="caps")
     first, _, third = passes[2]
     lab.diagram("Buckets on their way", pictures.overlap("1st", first), pictures.overlap("3rd", third))
     lab.equal(
