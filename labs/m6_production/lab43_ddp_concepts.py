@@ -228,9 +228,9 @@ def averaging(cfg: Config, lab: Lab) -> None:
     gradient is zero, and has to be sent. A frozen parameter may be skipped, because every rank skips it.
 
     `DistributedDataParallel` has the same difficulty. It waits until every parameter has reported its
-    gradient, and one that is not used never does. By default nothing at all is averaged in such a pass, and
-    the next one stops with an error. With `find_unused_parameters=True` DDP searches the graph in every pass
-    for those that will not report, with `static_graph=True` only in the first.
+    gradient, and one that is not used never does. By default nothing at all is averaged in a first pass of
+    that kind, and the next one stops with an error. With `find_unused_parameters=True` DDP searches the graph
+    in every pass for those that will not report, with `static_graph=True` only in the first.
     """
     ranks, device = lab.world.size, lab.world.device
     model = helpers.after_backward(lab.world.rank, ranks, device)
