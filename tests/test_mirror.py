@@ -25,7 +25,6 @@ STAND_IN = {
     "launch/orphan_guard": "launch/test_node.py, with real processes that lose their parent",
     "launch/output": "launch/test_node.py, with ranks that really speak",
     "launch/slurm/task": "launch/slurm/test_script.py: the task is what the script starts",
-    "m2_autograd/lab10_custom_autograd_function": "contract/test_run.py; a file of its own is owed",
     "m6_production/sharded_training": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
     "m6_production/zero_stages": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
 }

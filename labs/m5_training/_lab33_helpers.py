@@ -3,10 +3,8 @@
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
-from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -16,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 import labs.m5_training._lab33_inductor as inductor
 from labs.kit.draw.diagrams import WARN, Edge, Graph, Node
 from labs.kit.measure.timing import torch_threads
-from labs.kit.topics.quiet_libraries import quiet_libraries
+from labs.kit.topics.compiling import fresh_compiler
 from labs.m5_training._lab33_changes import CAUSES, changes, doubled
 
 Function = Callable[..., Any]
@@ -62,22 +60,6 @@ def ahead_of_time(codes: list[str]) -> Function:
     table = select_decomp_table()
     made: Function = aot_autograd(fw_compiler=keep, bw_compiler=keep, partition_fn=cut, decompositions=table)
     return made
-
-
-@contextmanager
-def fresh_compiler() -> Iterator[None]:
-    """Begin and end without any compiled code, and keep the compiler's own messages off the screen.
-
-    After each capture torch empties the processor's caches to see how long the guards take at worst. Nobody
-    reads that here, and over a hundred captures it is half of the time.
-    """
-    import torch._dynamo.guards
-
-    torch.compiler.reset()
-    unread = mock.patch.object(torch._dynamo.guards, "profile_guard_manager", return_value=0.0, create=True)
-    with quiet_libraries(), unread:
-        yield
-    torch.compiler.reset()
 
 
 def why_broken() -> list[str]:

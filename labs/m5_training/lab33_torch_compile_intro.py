@@ -64,8 +64,9 @@ import labs.m5_training._lab33_inductor as inductor
 from labs.kit import Lab, Tolerance, exercise, main, needs
 from labs.kit.measure.memory import saved_bytes
 from labs.kit.measure.timing import torch_threads
+from labs.kit.topics.compiling import fresh_compiler
 from labs.m5_training._lab33_changes import CAUSES, changes
-from labs.m5_training._lab33_helpers import Argument, Counting, Training, fresh_compiler
+from labs.m5_training._lab33_helpers import Argument, Counting, Training
 from labs.m5_training._lab33_inductor import FirstCall, Fused, Price, Work
 
 # Shape letters: N numbers; B rows of a batch, I inputs of a layer.

@@ -16,6 +16,7 @@ from labs.kit.distributed.world import World
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.mutants import load
 from labs.kit.runner.session import rehearse
+from labs.kit.topics import compiling
 from labs.m5_training import _lab33_changes as changes
 from labs.m5_training import _lab33_helpers as helpers
 from labs.m5_training import _lab33_inductor as inductor
@@ -50,7 +51,7 @@ def twice(x: Tensor) -> Tensor:
 
 def test_each_graph_is_kept_and_run_as_it_is() -> None:
     backend = helpers.Counting()
-    with helpers.fresh_compiler():
+    with compiling.fresh_compiler():
         assert torch.compile(twice, backend=backend)(torch.ones(2)).tolist() == [2, 2]
     assert backend.operators == [["add"]]
 
@@ -59,7 +60,7 @@ def test_what_was_compiled_before_is_forgotten_and_what_was_inside_afterwards() 
     backend = helpers.Counting()
     compiled = torch.compile(twice, backend=backend)
     compiled(torch.ones(2))
-    with helpers.fresh_compiler():
+    with compiling.fresh_compiler():
         compiled(torch.ones(2))
         compiled(torch.ones(2))
         assert len(backend.graphs) == 2
@@ -69,7 +70,7 @@ def test_what_was_compiled_before_is_forgotten_and_what_was_inside_afterwards() 
 
 def test_the_chain_has_as_many_operators_as_the_lesson_says() -> None:
     backend = helpers.Counting()
-    with helpers.fresh_compiler():
+    with compiling.fresh_compiler():
         torch.compile(lab33.chain, backend=backend)(torch.ones(2))
     assert [len(operators) for operators in backend.operators] == [lab33.OPERATORS]
     assert inductor.work_of(lab33.chain, torch.ones(64)).kernels == lab33.OPERATORS
@@ -128,7 +129,7 @@ def test_compiled_around_ddp_a_model_is_cut_as_it_is_inside() -> None:
     quarters, backend = (3, 2, 3, 5), helpers.Counting()
     with World().group():
         inside, _ = lab33.compiled_inside_ddp(quarters, None)
-        with helpers.fresh_compiler():
+        with compiling.fresh_compiler():
             model = torch.compile(DistributedDataParallel(helpers.Chained(quarters)), backend=backend)
             model(torch.ones(2, 256)).square().mean().backward()
     assert [helpers.weights_in(inputs) for inputs in reversed(backend.inputs)] == inside

@@ -2,8 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
 
 import torch
+
+from labs.kit.topics.quiet_libraries import quiet_libraries
 
 
 def missing_compiler(device: torch.device) -> str:
@@ -18,3 +23,19 @@ def missing_compiler(device: torch.device) -> str:
         if any(shutil.which(name) for name in names if name)
         else f"no {'C++' if device.type == 'cpu' else 'C'} compiler"
     )
+
+
+@contextmanager
+def fresh_compiler() -> Iterator[None]:
+    """Begin and end without any compiled code, and keep the compiler's own messages off the screen.
+
+    After each capture torch empties the processor's caches to see how long the guards take at worst. Nobody
+    reads that here, and over a hundred captures it is half of the time.
+    """
+    import torch._dynamo.guards
+
+    torch.compiler.reset()
+    unread = mock.patch.object(torch._dynamo.guards, "profile_guard_manager", return_value=0.0, create=True)
+    with quiet_libraries(), unread:
+        yield
+    torch.compiler.reset()
