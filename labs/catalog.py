@@ -94,7 +94,7 @@ def read_header(path: Path) -> Entry:
     sections = {
         name: re.sub(r"^ {4}", "", body, flags=re.MULTILINE).strip() for name, body in _SECTION.findall(text)
     }
-    missing = [name for name in SECTIONS if not sections.get(name) and name != "Remember"]
+    missing = [name for name in SECTIONS if not sections.get(name)]
     if missing:
         raise ValueError(f"{path.name}: the header lacks {', '.join(missing)}")
     notebook = sections["Notebook"].removesuffix(".ipynb")

@@ -15,7 +15,6 @@ STAND_IN = {
     "doctor/": "test_doctor.py: the parts are seen through the doctor, over made-up programs and trees of cgroups",
     "fetch/assets": "fetch/test_get.py: an asset is what is fetched",
     "kit/distributed/subgroup": "kit/distributed/test_shards.py, whose ranks are started by it and note what they see",
-    "kit/measure/traffic": "kit/distributed/test_shards.py: only between ranks there is traffic",
     "kit/runner/judging": "kit/runner/test_lab.py, whose part it is; what it asks stands in test_claims.py",
     "kit/runner/showing": "kit/runner/test_lab.py and test_parts.py: it is a part of Lab",
     "kit/runner/context": "kit/runner/test_lab.py: it only carries values",
@@ -25,7 +24,6 @@ STAND_IN = {
     "launch/orphan_guard": "launch/test_node.py, with real processes that lose their parent",
     "launch/output": "launch/test_node.py, with ranks that really speak",
     "launch/slurm/task": "launch/slurm/test_script.py: the task is what the script starts",
-    "m6_production/sharded_training": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
     "m6_production/zero_stages": "m6_production/test_lab44_fsdp_concepts.py, the lab that it belongs to",
 }
 # Tests of these are owed. Nothing is to be added here, and what has its test is to be taken away.

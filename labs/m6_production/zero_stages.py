@@ -61,13 +61,14 @@ def main() -> None:
     """Take two steps at each stage, and note the bytes after them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where events.jsonl is kept")
-    parser.add_argument("--hidden", type=int, required=True, help="hidden units of a block")
+    parser.add_argument("--stages", type=int, default=3, help="the last stage to train")
+    parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--hidden", type=int, default=9, help="hidden units of a block")
     args = parser.parse_args()
-    if not torch.cuda.is_available():
-        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(dist_backend="gloo")
-    for stage in (1, 2, 3):
-        model = Stack(3, hidden=args.hidden, dtype=torch.float32)
+    for stage in range(1, args.stages + 1):
+        model = Stack(args.blocks, hidden=args.hidden, dtype=torch.float32)
         optimizer = torch.optim.AdamW(model.parameters())
         engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=configuration(stage))
         alive = watch_gradients(list(model.parameters()))

@@ -1,11 +1,6 @@
-"""What lab 44 predicts, held against torch for sizes that the lab itself does not try."""
+"""What lab 44 predicts, held against torch and DeepSpeed, and its training, broken off and started again."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,108 +10,155 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from labs import record
+from labs.kit.distributed.checkpoints import ShardedState
+from labs.kit.distributed.shards import Held
+from labs.kit.distributed.subgroup import by_node_starter, events_apart
+from labs.kit.runner.context import RunContext
+from labs.kit.runner.lesson import read
+from labs.kit.runner.session import rehearse
 from labs.kit.topics.tasks import Stack
-from labs.m6_production.lab44_fsdp_concepts import predicted_bytes, predicted_zero, rows_of
+from labs.m6_production import lab44_fsdp_concepts as lab
+from labs.m6_production._lab44_helpers import predicted_held
+from labs.m6_production._lab44_tools import predicted_columns, told_of_sockets
 
 rows = st.integers(1, 200)
 ranks = st.integers(1, 17)
+shapes = st.lists(st.tuples(rows, st.integers(1, 9)), min_size=1, max_size=5)
 
 
 @given(rows, ranks)
 def test_ranks_hold_the_rows_of_torch_chunk_and_nobody_more_than_there_is_room_for(
     rows: int, ranks: int
 ) -> None:
-    held = [rows_of(rows, ranks, rank)[0] for rank in range(ranks)]
-    room = {rows_of(rows, ranks, rank)[1] for rank in range(ranks)}
+    held = [lab.rows_of(rows, ranks, rank)[0] for rank in range(ranks)]
+    room = {lab.rows_of(rows, ranks, rank)[1] for rank in range(ranks)}
     chunks = [len(chunk) for chunk in torch.arange(rows).chunk(ranks)]
     assert held == chunks + [0] * (ranks - len(chunks))
     assert room == {max(held)}
 
 
-@given(st.lists(st.tuples(rows, st.integers(1, 9)), min_size=1, max_size=5), ranks)
-def test_all_ranks_together_hold_every_byte_once(shapes: list[tuple[int, int]], ranks: int) -> None:
+def held_by_all(model: nn.Module, ranks: int, stage: int) -> list[Held]:
+    lengths = [len(weight) for weight in model.parameters()]
+    cuts = [[lab.rows_of(length, ranks, rank) for length in lengths] for rank in range(ranks)]
+    return [predicted_held(model, cut, stage) for cut in cuts]
+
+
+@given(shapes, ranks)
+def test_all_ranks_together_hold_every_byte_that_is_cut_once(
+    shapes: list[tuple[int, int]], ranks: int
+) -> None:
     model = nn.ParameterList(torch.empty(shape) for shape in shapes)
-    held = [predicted_bytes(model, ranks, rank) for rank in range(ranks)]
-    assert sum(own for own, _ in held) == sum(weight.nbytes for weight in model)
-    assert all(own <= room for own, room in held)
+    whole = sum(weight.nbytes for weight in model)
+    ddp, zero_1, zero_2, zero_3 = (held_by_all(model, ranks, stage) for stage in range(4))
+    assert {(held.weights, held.gradients, held.moments) for held in ddp} == {(whole, whole, 2 * whole)}
+    assert sum(held.moments for held in zero_1) == 2 * whole
+    assert sum(held.gradients for held in zero_2) == whole
+    assert sum(held.weights for held in zero_3) == whole
+    assert all(held.weights <= held.room for held in zero_3)
+
+
+@given(shapes, ranks)
+def test_where_the_ranks_divide_every_dim_0_each_holds_one_part_of_as_many(
+    shapes: list[tuple[int, int]], ranks: int
+) -> None:
+    model = nn.ParameterList(torch.empty(length * ranks, width) for length, width in shapes)
+    own = sum(weight.nbytes for weight in model) // ranks
+    counters = 4 * len(shapes)
+    assert set(held_by_all(model, ranks, 3)) == {Held(own, own, own, 2 * own, counters)}
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=9), ranks, st.sampled_from([1, 2, 3]))
-def test_zero_pads_by_less_than_a_row_and_never_loses_an_element(
+def test_deepspeed_pads_by_less_than_a_row_and_never_loses_an_element(
     sizes: list[int], ranks: int, stage: int
 ) -> None:
-    resident, part, master = predicted_zero(sizes, ranks, stage)
+    resident, part, master = predicted_columns(sizes, ranks, stage)
     assert master == 2 * part
     padding = ranks * part // 2 - sum(sizes)
     assert 0 <= padding < (2 * ranks if stage < 3 else ranks * len(sizes))
     assert resident == (0 if stage == 3 else ranks * part)
 
 
-def test_a_stack_has_the_same_weights_every_time() -> None:
-    ours, theirs = Stack(2), Stack(2)
-    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
-
-
-COMMAND = ["labs", "run"]
-TRAINING = ["--train-steps", "60", "--every", "10", "--pause", "0.05"]
-
-
-def started(number: str, folder: Path) -> subprocess.Popen[str]:
-    """A smoke run on two processes whose training can be killed half-way, in a folder of our own."""
-    command = [
-        sys.executable,
-        "-m",
-        *COMMAND,
-        number,
-        "--procs",
-        "2",
-        "--smoke",
-        "--",
-        *TRAINING,
-        "--folder",
-        str(folder),
+def test_deepspeed_holds_what_is_predicted_and_from_stage_2_on_lets_go_of_gradients() -> None:
+    pytest.importorskip("deepspeed")
+    events = events_apart(by_node_starter(2), "labs.m6_production.zero_stages")
+    sizes = [weight.numel() for weight in Stack(3, hidden=9).parameters()]
+    assert sorted((event["stage"], event["rank"]) for event in events) == [
+        (stage, rank) for stage in (1, 2, 3) for rank in (0, 1)
     ]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    for event in events:
+        columns = event["resident"], event["partition"], event["master"]
+        assert columns == predicted_columns(sizes, 2, event["stage"])
+        assert (event["gradients"] < 2 * sum(sizes)) is (event["stage"] > 1)
 
 
-def await_file(path: Path, process: subprocess.Popen[str], patience_s: float = 90.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not path.exists():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def test_a_ring_sends_all_but_one_part_and_an_all_reduce_sends_twice_that() -> None:
+    assert lab.ring_bytes([("gather", 8)], 3) == 16
+    assert lab.ring_bytes([("reduce-scatter", 24)], 3) == 16
+    assert lab.ring_bytes([("all-reduce", 24)], 3) == 32
+    assert lab.ring_bytes([("all-reduce", 24), ("block 0", 0)], 1) == 0
 
 
-def record_of(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    return found
+def test_what_the_sockets_say_is_told_as_it_is() -> None:
+    assert "cannot be told" in told_of_sockets(None, 100)
+    assert "cannot be told" in told_of_sockets(3, 100)
+    assert "1.35 ×" in told_of_sockets(135, 100)
+    assert "gloo" in told_of_sockets(135, 100)
+    assert "headers" in told_of_sockets(103, 100)
 
 
-@pytest.mark.parametrize("number", ["44"])
-def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_weights(
-    number: str, tmp_path: Path
+# Broken off and started again, on one process -------------------------------------------------------------------------
+
+
+def trained_on(folder: Path) -> record.Run:
+    """The last part of the lab alone: 12 steps, of which every fifth is kept."""
+    cfg = replace(lab.Config.smoke(), train_steps=12, every=5)
+    context = RunContext(folder=folder, only=frozenset({"goes_on"}))
+    return rehearse(read(lab.run, lab.Config), cfg, context, smoke=True)
+
+
+def broken_off(folder: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Begin, and be interrupted once so many steps are done."""
+    steps = iter(range(1, after + 1))
+
+    def sleep(seconds: float) -> None:
+        if next(steps) == after:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("labs.m6_production.lab44_fsdp_concepts.time.sleep", sleep)
+        with pytest.raises(KeyboardInterrupt):
+            trained_on(folder)
+
+
+def judged(notes: record.Run) -> dict[str, tuple[str, Any]]:
+    assert notes.error == ""
+    return {claim.id: (claim.verdict, claim.value) for claim in notes.claims}
+
+
+def test_a_training_that_is_broken_off_twice_goes_on_and_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = started(number, tmp_path)
-    await_file(tmp_path / "checkpoints" / "step-000030", first)
-    os.kill(record_of(tmp_path)["ranks"][1]["pid"], signal.SIGKILL)
-    said = first.communicate(timeout=60)[0]
-    assert first.returncode == 137
-    assert "rank 1 on node0" in said
-    assert "was killed by signal 9 (SIGKILL)" in said
-    second = started(number, tmp_path)
-    said = second.communicate(timeout=200)[0]
-    assert second.returncode == 0, said
-    notes = record_of(tmp_path)
-    assert notes["resumed"] in (30, 40, 50)
-    assert f"resumed from step {notes['resumed']}, where" in said
-    verdicts = {claim["id"]: (claim["verdict"], claim["value"]) for claim in notes["claims"]}
-    assert verdicts[f"{number}.same"] == ("held", 0)
-    verdict, repeated = verdicts[f"{number}.repeated"]
-    assert verdict == "held"
-    assert 0 <= repeated <= 10
+    broken_off(tmp_path, monkeypatch, after=7)
+    broken_off(tmp_path, monkeypatch, after=6)  # from step 5 to step 11: the checkpoint of step 10 is there
+    notes = trained_on(tmp_path)
+    assert notes.resumed == 10
+    found = judged(notes)
+    assert found["44.same"] == ("held", 1)
+    assert found["44.repeated"] == ("held", 2 + 1)
+    assert found["44.same-within"][0] == "held"
+    assert found["44.resharded"][0] == "not measured here"
+
+
+def test_one_that_forgets_adams_moments_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_off(tmp_path, monkeypatch, after=7)
+    whole = ShardedState.read
+
+    def without_moments(state: ShardedState, folder: Path) -> None:
+        whole(state, folder)
+        state.optimizer.state.clear()
+
+    monkeypatch.setattr(ShardedState, "read", without_moments)
+    found = judged(trained_on(tmp_path))
+    assert (found["44.same"][0], found["44.same-within"][0]) == ("failed", "failed")
+    assert found["44.repeated"] == ("held", 2)

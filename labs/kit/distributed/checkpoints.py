@@ -50,16 +50,21 @@ class FullState:
 
 
 class ShardedState:
-    """A file for each rank, by torch.distributed.checkpoint; another number of ranks can read them too."""
+    """A file for each rank, by torch.distributed.checkpoint; another number of ranks can read them too.
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.model, self.optimizer = model, optimizer
+    The ranks of `group` write and read together, by default all.
+    """
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, group: dist.ProcessGroup | None = None
+    ) -> None:
+        self.model, self.optimizer, self.group = model, optimizer, group
 
     def write(self, folder: Path) -> None:
         from torch.distributed import checkpoint
 
         try:
-            checkpoint.save(self._state(), checkpoint_id=folder)
+            checkpoint.save(self._state(), checkpoint_id=folder, process_group=self.group)
         except checkpoint.CheckpointException as error:  # no Exception, but a BaseException
             raise OSError(str(next(iter(error.failures.values()))[0])) from None
 
@@ -68,7 +73,7 @@ class ShardedState:
         from torch.distributed.checkpoint.state_dict import set_state_dict
 
         state = self._state()
-        checkpoint.load(state, checkpoint_id=folder)
+        checkpoint.load(state, checkpoint_id=folder, process_group=self.group)
         set_state_dict(
             self.model, self.optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"]
         )

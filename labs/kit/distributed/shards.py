@@ -24,10 +24,15 @@ def local(tensor: Tensor) -> Tensor:
     return own
 
 
-def own_rows(tensor: Tensor) -> Tensor:
-    """Return a copy of the rows that `torch.chunk` gives to this rank; none where it gives fewer chunks than there are ranks."""
+def rows_in(tensor: Tensor) -> Tensor:
+    """Return the rows that `torch.chunk` gives to this rank, as a view; none where it gives fewer chunks than there are ranks."""
     chunks = [*tensor.detach().chunk(dist.get_world_size()), tensor.detach()[:0]]
-    return chunks[min(dist.get_rank(), len(chunks) - 1)].clone()
+    return chunks[min(dist.get_rank(), len(chunks) - 1)]
+
+
+def own_rows(tensor: Tensor) -> Tensor:
+    """Return a copy of this rank's rows."""
+    return rows_in(tensor).clone()
 
 
 def there_and_back(

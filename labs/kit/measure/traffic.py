@@ -1,14 +1,29 @@
-"""Note the collectives that a piece of code starts."""
+"""Note the collectives that a piece of code starts, and what they cost."""
 
+import os
+import socket
+import stat
+import struct
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+# torch's operators for collectives by what stands in their names, and which argument holds what this rank puts in.
+COLLECTIVES = {
+    "reduce_scatter": ("reduce-scatter", 1),
+    "gather": ("gather", 1),
+    "allreduce": ("all-reduce", 0),
+}
+BYTES_SENT = (
+    200  # where `tcpi_bytes_sent` stands in Linux' `struct tcp_info`, which only ever grew at its end
+)
 
 
 class Traffic(TorchDispatchMode):
-    """Notes every gather and reduce-scatter within its `with` block, in order, and the bytes that this rank puts into each.
+    """Notes every gather, reduce-scatter and all-reduce within its `with` block, in order, and the bytes that this rank puts into each.
 
     Of modules in `blocks` it notes when they begin to compute. torch's own `CommDebugMode` counts collectives too, but knows
     neither their order nor their size.
@@ -27,7 +42,10 @@ class Traffic(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func.namespace == "c10d":
-            self.log.append(("gather" if "gather" in str(func) else "reduce-scatter", args[1].nbytes))
+            known = next((kind for name, kind in COLLECTIVES.items() if name in str(func)), None)
+            if known is not None:
+                kind, place = known
+                self.log.append((kind, bytes_in(args[place])))
         return func(*args, **(kwargs or {}))
 
     @property
@@ -40,18 +58,28 @@ class Traffic(TorchDispatchMode):
         return [size for what, size in self.log if what == kind]
 
 
-class Sent(NamedTuple):
-    """What one step sends, and what it leaves in between."""
-
-    log: Traffic
-    calls: tuple[int, int, int]  # gathers forward, gathers backward, reduce-scatters
-    resident: int  # bytes of weights on this rank between the two passes
+def bytes_in(tensors: Any) -> int:
+    """Return the bytes of a tensor, or of all in a nest of lists."""
+    return sum(leaf.nbytes for leaf in tree_leaves(tensors) if isinstance(leaf, Tensor))
 
 
-def counted(mode: Any) -> tuple[int, int]:
-    """Return how many gathers and reduce-scatters a `CommDebugMode` has seen; their ops are named unlike in torch's versions."""
-    counts = mode.get_comm_counts().items()
-    gathers, scatters = (
-        sum(count for op, count in counts if kind in str(op)) for kind in ("gather", "reduce_scatter")
-    )
-    return gathers, scatters
+def bytes_sent() -> int | None:
+    """Return how many bytes this process has sent through the TCP connections that it has open; None where no kernel tells.
+
+    Linux counts them for each connection. gloo keeps its connections open, so the difference of two calls is what it sent.
+    """
+    folder = "/proc/self/fd"
+    if not os.path.isdir(folder) or not hasattr(socket, "TCP_INFO"):
+        return None
+    return sum(_sent_through(int(number)) for number in os.listdir(folder))
+
+
+def _sent_through(descriptor: int) -> int:
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return 0
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_SENT + 8)
+    except OSError:  # closed meanwhile, or no connection of TCP
+        return 0
+    return int(struct.unpack_from("Q", info, BYTES_SENT)[0]) if len(info) >= BYTES_SENT + 8 else 0

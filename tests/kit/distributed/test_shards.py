@@ -28,6 +28,7 @@ def test_a_tensor_goes_there_and_its_gradient_back() -> None:
 def test_two_ranks_hold_their_rows_and_gather_block_after_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.chdir(Path(__file__).parents[3])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     events = events_apart(by_node_starter(2), "two_ranks")
     assert len(events) == 2
     for event in events:
@@ -35,3 +36,4 @@ def test_two_ranks_hold_their_rows_and_gather_block_after_block(monkeypatch: pyt
         assert event["order"][:4] == ["gather", "block 0", "gather", "block 1"]
         assert event["order"].count("reduce-scatter") == 2
         assert event["same"]
+        assert event["gpus"] == "", "a group on the CPU sees no GPU, whatever its starter sees"

@@ -1,6 +1,7 @@
 """What two ranks of test_shards.py note: their rows, and the order of what they send."""
 
 import argparse
+import os
 from pathlib import Path
 
 import torch.distributed as dist
@@ -30,6 +31,7 @@ def main() -> None:
         model(model.example()).sum().backward()
     note(
         folder,
+        gpus=os.environ["CUDA_VISIBLE_DEVICES"],
         own=own,
         order=traffic.order,
         same=fingerprint(weights_of(model)) == fingerprint(weights_of(whole)),
