@@ -578,7 +578,7 @@ def opaque(cfg: Config, lab: Lab) -> None:
         unit="inputs",
     )
     g = torch.randn_like(POINTS)
-    curves = {"a Function": declared(cardano, lambda x_N, y_N: y_N, slope_times), "the operator": operator}
+    curves = {"a Function": in_one_function(cardano, slope_times), "the operator": operator}
     compiled = {name: in_one_graph(curve, POINTS, g) for name, curve in curves.items()}
     rows = [(name, len(nodes), nodes[0], int(y.isnan().sum())) for name, (nodes, y, _) in compiled.items()]
     lab.table("What the compiler saw", ["compiled", "nodes", "the first", "not a number, of 10"], rows)

@@ -26,6 +26,39 @@ Columns = tuple[
 ]  # bytes of weights held whole, of a rank's part, of its part of the master copy
 Files = dict[str, bytes]
 
+Asked = tuple[str, dict[str, str]]
+
+ASKED_OF_CHUNKS: Asked = (
+    "A weight of 10 rows is cut over 8 ranks. How many rows does the last rank hold?",
+    {
+        "1": (
+            "That is a fair division: two ranks with 2 rows, six with 1. `torch.chunk` does not divide "
+            "fairly."
+        ),
+        "0": (
+            "**None.** The room is ⌈10/8⌉ = 2, so ranks 0 to 4 take all ten rows, and three ranks go without."
+        ),
+        "2": "It makes room for 2, as all do. With 2 rows on each of 8 ranks the weight would have 16.",
+    },
+)
+ASKED_OF_BLOCKS: Asked = (
+    "A model of 12 blocks trains under `fully_shard`, each wrapped by itself. How many are whole at once?",
+    {
+        "one or two": "**Yes.** One computes, and the next may be on its way. Their number does not matter.",
+        "12": "So it is in the version by hand. `fully_shard` lets a block go as soon as it has computed.",
+        "6": "Nothing here depends on half of the blocks. A block comes when it is due, and goes after use.",
+    },
+)
+ASKED_OF_TRAFFIC: Asked = (
+    "On 8 cards DDP sends 1.75 GB from each in a step, for 1 GB of weights. What does `fully_shard` send?",
+    {
+        "0.88 GB": "That is 7/8 GB: one of three messages.",
+        "1.75 GB": "That is two messages, as under DDP and ZeRO-2. But the weights were let go in between.",
+        "2.63 GB": "**Yes.** Three messages of 7/8 GB: two gathers and a reduce-scatter.",
+        "14 GB": "So it would be if each rank sent all its weights and gradients to each of the others.",
+    },
+)
+
 # Watchers ----------------------------------------------------------------------------
 
 

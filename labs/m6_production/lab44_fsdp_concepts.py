@@ -137,7 +137,7 @@ def cut(cfg: Config, lab: Lab) -> None:
     nothing, and makes room for two numbers all the same, because an all-gather takes equally large pieces
     from all. What stays empty is called *padding*. It is fewer than R rows of a parameter.
     """
-    lab.predict("44.chunks", *tools.ASKED_OF_CHUNKS, answer="0")
+    lab.predict("44.chunks", *helpers.ASKED_OF_CHUNKS, answer="0")
     five = [lab.step(rows_of, 5, 4, rank) for rank in range(4)]
     lab.diagram("A bias of five numbers on four ranks", tools.cut_rows(5, five))
     cases = [(rows, ranks) for rows in (1, 2, 5, 10, 27) for ranks in (1, 2, 3, 4, 8)]
@@ -329,7 +329,7 @@ def come_and_go(cfg: Config, lab: Lab) -> None:
     made shorter: with a `MixedPrecisionPolicy` the weights are converted before they are sent, and computed
     with in bfloat16, while the rows that the optimizer updates stay in float32.
     """
-    lab.predict("44.let-go", *tools.ASKED_OF_BLOCKS, answer="one or two")
+    lab.predict("44.let-go", *helpers.ASKED_OF_BLOCKS, answer="one or two")
     n, device = cfg.blocks, lab.world.device
     plain, kept = lab.step(watched_step, cfg, device), lab.step(watched_step, cfg, device, "keep")
     rooted, half = lab.step(watched_step, cfg, device, "entry"), lab.step(watched_step, cfg, device, "half")
@@ -407,7 +407,7 @@ def ring_bytes(log: helpers.Log, ranks: int) -> int:
 
 @needs("2 processes")
 def stages(cfg: Config, lab: Lab) -> None:
-    """What does it save to cut, and what does it cost?
+    """What does each cut save, and what does it cost?
 
     Under DDP weights, gradients and moments lie on every card. ZeRO, the paper behind FSDP, cuts them one
     after another. ZeRO-1 cuts the moments: a rank updates only its rows of each weight, and then the ranks
@@ -425,7 +425,7 @@ def stages(cfg: Config, lab: Lab) -> None:
     up the squares of all ranks. Under `fully_shard` a gradient is a DTensor, which knows that it is a part,
     so the `clip_grad_norm_` of every tutorial does the right thing.
     """
-    lab.predict("44.traffic", *tools.ASKED_OF_TRAFFIC, answer="2.63 GB")
+    lab.predict("44.traffic", *helpers.ASKED_OF_TRAFFIC, answer="2.63 GB")
     device, rank, size = lab.world.device, lab.world.rank, lab.world.size
     runs = lab.step(at_all_stages, cfg, device)
     ddp_P, *others = [run.weights_P for run in runs.values()]
@@ -494,7 +494,7 @@ def too_large(cfg: Config, lab: Lab) -> None:
 
     Take cards that have room for 12 bytes a parameter. A model that Adam trains in float32 needs 16, so DDP
     runs out of memory in its first step. Cut over R ranks it needs 16/R, and room for what is whole at the
-    moment: weights of a block or two, two messages, gradients of a block. Of 6 blocks each is 2/3 byte.
+    moment: weights of a block or two, messages, gradients. With 6 blocks each of these is 2/3 of a byte.
 
     One thing is easily overlooked. If you make the whole model first and cut it then, you need room for all
     of it once, and cutting comes too late. So make it on the *meta device*, where tensors have shapes and no
