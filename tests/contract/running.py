@@ -14,7 +14,7 @@ from labs import record
 from labs.catalog import Entry
 from scripts.measure import measuring
 
-HANGING_S = 600  # a guard against hangs, and no measure of speed: a busy machine is no failure
+HANGING_S = 840  # a guard against hangs, and no measure of speed: a busy machine is no failure
 
 
 class Ended(NamedTuple):
