@@ -17,6 +17,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from labs.kit.draw.diagrams import Span, Timeline
 from labs.kit.measure.memory import peak_bytes, saved_bytes
+from labs.kit.topics.compiling import fresh_compiler
 from labs.kit.topics.quiet_libraries import quiet_libraries
 
 Curve = Callable[[Tensor], Tensor]
@@ -373,8 +374,7 @@ def in_one_graph(function: Curve, x: Tensor, grad: Tensor) -> tuple[list[str], T
         nodes.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
         return torch._dynamo.lookup_backend("aot_eager")(graph, inputs)
 
-    torch.compiler.reset()
-    with quiet_libraries():
-        y, slope = value_and_slope(torch.compile(function, fullgraph=True, backend=noting), x, grad)
-    torch.compiler.reset()
+    with fresh_compiler():
+        compiled = torch.compile(function, fullgraph=True, backend=noting)
+        y, slope = value_and_slope(compiled, x, grad)
     return nodes, y, slope

@@ -213,21 +213,29 @@ def gelu_slope(x_N: Tensor) -> Tensor:
     return 0.5 * (1 + tanh_N) + 0.4 * x_N * (1 - tanh_N**2) * (1 + 3 * 0.044715 * x_N**2)
 
 
+EMPTY = "empty cache"
+
 # First calls ------------------------------------------------------------------------------------------------
 
 
 def first_calls(function: Function, device: torch.device, thorough: bool) -> dict[str, inductor.FirstCall]:
-    """Time first calls in new processes: one that finds this process's code, and one that finds none."""
-    name = f"lab33.{function.__name__}"
-    with torch_threads(1):
-        inductor.by_inductor(function, thorough)(torch.linspace(-2, 2, 4096, device=device))
-    found = inductor.calls_in_new_process(name, inductor.own_cache(thorough), device, thorough)
-    calls = {"new process, code in the cache": found[0]}
+    """Time the first call of a compiled function, here after all was forgotten, and in new processes."""
+    name, x_N = f"lab33.{function.__name__}", torch.linspace(-2, 2, 4096, device=device)
+    compiled = inductor.by_inductor(function, thorough)
+    with fresh_compiler(), torch_threads(1):
+        compiled(x_N)
+        torch.compiler.reset()
+        calls = {"this process, all forgotten": inductor.first_call(compiled, x_N)}
     if thorough:
-        both = f"{name}, lambda x_N: {name}(x_N + 1)"
+        found = inductor.calls_in_new_process(name, inductor.own_cache(thorough), device, thorough)
         with tempfile.TemporaryDirectory() as empty:
+            both = f"{name}, lambda x_N: {name}(x_N + 1)"
             first, second = inductor.calls_in_new_process(both, empty, device, thorough)
-        calls |= {"new process, empty cache": first, "then another function": second}
+        calls |= {
+            "new process": found[0],
+            f"new process, {EMPTY}": first,
+            f"another function, {EMPTY}": second,
+        }
     return calls
 
 

@@ -268,18 +268,25 @@ def tell_first_calls(x_N: Tensor, *functions: Function) -> None:
     with torch_threads(1), quiet_libraries():
         for function in functions:
             begun = time.perf_counter()
-            float(torch.compile(function, dynamic=True)(x_N)[-1])  # a number that Python has is there
-            calls.append(FirstCall(time.perf_counter() - begun, *cache_counts()))
+            compiled = torch.compile(function, dynamic=True)  # this imports inductor
+            calls.append(first_call(compiled, x_N, begun))
     print(json.dumps(calls))
 
 
-def cache_counts() -> tuple[int, int]:
-    """Return how many compiled graphs were found in the cache, and how many were not, since the last call."""
+def first_call(compiled: Function, x_N: Tensor, begun: float | None = None) -> FirstCall:
+    """Time the first call of a compiled function, and ask inductor what its cache had."""
+    begun = begun or time.perf_counter()
+    earlier = _cache_counts()
+    float(compiled(x_N)[-1])  # once Python has a number, all is done
+    seconds = time.perf_counter() - begun
+    hits, misses = (now - before for now, before in zip(_cache_counts(), earlier, strict=True))
+    return FirstCall(seconds, hits, misses)
+
+
+def _cache_counts() -> tuple[int, int]:
     from torch._dynamo.utils import counters
 
-    found = counters["inductor"]["fxgraph_cache_hit"], counters["inductor"]["fxgraph_cache_miss"]
-    counters["inductor"].clear()
-    return found
+    return counters["inductor"]["fxgraph_cache_hit"], counters["inductor"]["fxgraph_cache_miss"]
 
 
 # A network for a GPU ----------------------------------------------------------------------------------------

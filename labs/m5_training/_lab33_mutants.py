@@ -82,7 +82,7 @@ MUTANTS = (
         "price.first / gained",
         "(price.first + price.compiled) / gained",
     ),
-    Mutant("calls what needs no graph", first_calls, 'f"lab33.{function.__name__}"', '"lambda x_N: x_N"'),
+    Mutant("calls what needs no graph", first_calls, "first_call(compiled, x_N)", "first_call(abs, x_N)"),
     Mutant(
         "leaves buckets as they are by default",
         compiled_inside_ddp,

@@ -463,13 +463,12 @@ def paid(cfg: Config, lab: Lab) -> None:
     call takes `first` seconds, and a later one e seconds in eager torch and c compiled, then after n calls
     you compare first + n·c with n·e. With 10 s, 3 s and 1 s they are even after 5 calls.
 
-    Which first call, though? Three are common, and far apart. A process that has compiled something before
-    captures, writes C++ and waits for g++. A new process must import the compiler first, and try out which
-    vector instructions this machine has. A new process that finds its code in the *cache* on disk imports and
-    captures too, but then it loads machine code that is ready. The cache's key is the graph, the properties
-    of its inputs, inductor's settings and its version. On a cluster put the folder
-    (`TORCHINDUCTOR_CACHE_DIR`) where all nodes see it, or carry it along with
-    `torch.compiler.save_cache_artifacts`.
+    Which first call, though? They lie far apart. A process that has compiled something before captures,
+    writes C++ and waits for g++. A new process must import the compiler first, and try out which vector
+    instructions this machine has. Whoever finds the code in the *cache* on disk captures too, but then loads
+    machine code that is ready. The cache's key is the graph, the properties of its inputs, inductor's
+    settings and its version. On a cluster put the folder (`TORCHINDUCTOR_CACHE_DIR`) where all nodes see it,
+    or carry it along with `torch.compiler.save_cache_artifacts`.
     """
     lab.equal(
         "33.break-even",
@@ -490,16 +489,17 @@ def paid(cfg: Config, lab: Lab) -> None:
         lab.table("A later call, and how many it takes until compiling has paid", columns, until)
     lab.equal(
         "33.cache",
-        "A second process finds the machine code of the first in the cache, and compiles nothing.",
-        [f"{call.hits} found, {call.misses} compiled" for call in calls.values()][:1],
-        ["1 found, 0 compiled"],
-        because="it captures the same graph under the same settings, and that is the key",
+        "What was compiled once is found in the cache when it is captured again, also by another process.",
+        [(call.hits, call.misses) for call in calls.values()],
+        [(0, 1) if helpers.EMPTY in name else (1, 0) for name in calls],
+        unit="first calls",
+        because="the same graph is captured under the same settings, and that is the key",
         needs="a C++ compiler",
     )
     lab.say(
         "What a call saves grows with the tensors, and the first call does not. So a short script on small "
-        "tensors had better stay eager; a training of hours wins in any case. (With `--smoke` inductor looks "
-        "for no vector instructions, which saves half a minute and makes a slower loop than the usual one.)"
+        "tensors had better stay eager; a training of hours wins in any case. (With `--smoke` no new process "
+        "is started, and no vector instructions are looked for, so the loop is slower than the usual one.)"
     )
 
 

@@ -16,7 +16,11 @@ from labs.kit.distributed.world import World
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.mutants import load
 from labs.kit.runner.session import rehearse
+<<<<<<< HEAD
 from labs.kit.topics import compiling
+=======
+from labs.kit.topics.compiling import missing_compiler
+>>>>>>> 61f8c52 (Lab 33: a smoke run starts no process; whoever captures again finds the code)
 from labs.m5_training import _lab33_changes as changes
 from labs.m5_training import _lab33_helpers as helpers
 from labs.m5_training import _lab33_inductor as inductor
@@ -149,6 +153,13 @@ def test_without_a_compiler_the_same_claims_are_made_and_break_even_is_judged(
     reasons = {claim.id: claim.reason or claim.verdict for claim in notes.claims}
     missing = ("33.fused", "33.same", "33.fast-default", "33.bandwidth", "33.cache")
     assert reasons == {"33.break-even": "held", **dict.fromkeys(missing, "needs a C++ compiler")}
+
+
+@pytest.mark.skipif(bool(missing_compiler(torch.device("cpu"))), reason="inductor needs a C++ compiler")
+def test_a_new_process_with_an_empty_cache_compiles(tmp_path: Path) -> None:
+    (call,) = inductor.calls_in_new_process("lab33.chain", str(tmp_path), torch.device("cpu"), vectors=False)
+    assert (call.hits, call.misses) == (0, 1)
+    assert call.seconds > 0
 
 
 def test_the_kernel_is_what_stands_between_the_quotes_without_what_repeats() -> None:
