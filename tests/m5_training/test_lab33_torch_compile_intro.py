@@ -16,11 +16,8 @@ from labs.kit.distributed.world import World
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.mutants import load
 from labs.kit.runner.session import rehearse
-<<<<<<< HEAD
 from labs.kit.topics import compiling
-=======
 from labs.kit.topics.compiling import missing_compiler
->>>>>>> 61f8c52 (Lab 33: a smoke run starts no process; whoever captures again finds the code)
 from labs.m5_training import _lab33_changes as changes
 from labs.m5_training import _lab33_helpers as helpers
 from labs.m5_training import _lab33_inductor as inductor
