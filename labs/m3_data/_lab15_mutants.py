@@ -1,6 +1,6 @@
 """The known mistakes of lab 15."""
 
-from labs.kit import Mutant
+from labs.kit import Equivalent, Mutant
 from labs.m3_data._lab15_helpers import loaded, mean_displacement, part_of_epoch, trained, two_epochs, watched
 from labs.m3_data.lab15_dataset_vs_iterabledataset import (
     mapped_rows,
@@ -76,4 +76,19 @@ MUTANTS = (
     Mutant("begins at the end", through_buffer, "in numbers:", "in reversed(numbers):"),
     Mutant("counts both ways", mean_displacement, ".abs()", ""),
     Mutant("begins anew", part_of_epoch, "if state:", "if False:"),
+)
+
+EQUIVALENT = (
+    Equivalent(
+        mapped_rows,
+        "numbers.reshape(-1, features)",
+        "numbers.reshape(-2, features)",
+        "NumPy works out the length of a dim for any negative number.",
+    ),
+    Equivalent(
+        through_buffer,
+        "buffer, order = (list[int](), list[int]())",
+        "order, buffer = (list[int](), list[int]())",
+        "Both lists begin empty, so it does not matter which is made first.",
+    ),
 )
