@@ -138,7 +138,7 @@ GRAPH_GUESSES = {
 }
 
 
-def captured(cfg: Config, lab: Lab) -> None:
+def capture(cfg: Config, lab: Lab) -> None:
     """What does the compiler see of your function?
 
     You write `torch.compile(f)`, and nothing happens. The work begins with the first call. Before Python runs
@@ -231,7 +231,7 @@ COUNTER_GUESSES = {
 }
 
 
-def guarded(cfg: Config, lab: Lab) -> None:
+def recompile(cfg: Config, lab: Lab) -> None:
     """When does it compile again?
 
     Your training is compiled, and yet the last batch of the epoch takes seconds. What happened? A graph
@@ -309,7 +309,7 @@ KEPT_GUESSES = {
 }
 
 
-def backward(cfg: Config, lab: Lab) -> None:
+def training(cfg: Config, lab: Lab) -> None:
     """Who compiles the backward pass?
 
     You call `loss.backward()`, and Dynamo has never seen it: it read the bytecode of your forward pass, and
@@ -590,7 +590,7 @@ def under_ddp(cfg: Config, lab: Lab) -> None:
 
 
 def run(cfg: Config, lab: Lab) -> None:
-    for part in (captured, guarded, backward, one_loop, paid, modes, under_ddp):
+    for part in (capture, recompile, training, one_loop, paid, modes, under_ddp):
         lab.part(part, cfg)
 
 

@@ -10,7 +10,7 @@ from tests.cluster.desk import Desk, Started, until
 
 TRAINS_LONG = ("--train-steps", "300", "--every", "10", "--pause", "0.05")
 NOTICED_S = 60.0  # SlurmdTimeout=10 here, and Slurm's own polls
-LAB_S = 120.0
+LAB_S = 300.0  # a guard against hangs
 
 
 @pytest.mark.parametrize("number", [43, 44])

@@ -14,7 +14,7 @@ from tests import classes
 from tests.cluster.desk import Desk, until
 from tests.solutions import solved
 
-LAB_S = 200.0
+LAB_S = 400.0  # a guard against hangs
 
 
 @pytest.mark.parametrize("number", classes.labs())
