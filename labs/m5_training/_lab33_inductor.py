@@ -189,7 +189,7 @@ def generated_for(compiled: Function, x_N: Tensor) -> tuple[int, str]:
 def kernel_in(code: str) -> str:
     """Cut the first kernel out of the module that inductor wrote, without what is not about the loop."""
     begun = max(code.find('extern "C"'), code.find("@triton.jit"), 0)
-    kernel, tail, _ = code[begun : code.find("''')", begun)].partition("if(C10_UNLIKELY")
+    kernel, tail, _ = code[begun : code.find("'''", begun)].partition("if(C10_UNLIKELY")
     lines = re.sub(r"static_cast<int64_t>\((-?\w+?)L?\)", r"\1", kernel).replace("    ", "  ").splitlines()
     kept = [line.rstrip() for line in lines if "inductor_cpu_integer_div_error" not in line]
     return "\n".join(

@@ -162,6 +162,8 @@ def test_a_new_process_with_an_empty_cache_compiles(tmp_path: Path) -> None:
 def test_the_kernel_is_what_stands_between_the_quotes_without_what_repeats() -> None:
     code = "before '''\nextern \"C\"  void kernel()\n{\n    x0+=static_cast<int64_t>(16L)\n}\n''') behind"
     assert inductor.kernel_in(code) == 'extern "C"  void kernel()\n{\n  x0+=16\n}'
+    triton = "async_compile.triton('k', '''\nimport triton\n@triton.jit\ndef k():\n    pass\n''', device_str='cuda')"
+    assert inductor.kernel_in(triton) == "@triton.jit\ndef k():\n  pass"
     with_rest = code.replace("}\n'''", "if(C10_UNLIKELY(x0)) {}\n}\n'''")
     assert inductor.kernel_in(with_rest).splitlines()[-1].strip().startswith("… and the same for the rest")
 
