@@ -16,6 +16,9 @@ Needs:
 Builds on:
     nothing
 
+Remember:
+    The others can only wait. Who is waited for has to be named.
+
 Sources:
     - the kit's own tests
 
