@@ -1,6 +1,6 @@
 """The known mistakes of lab 27."""
 
-from labs.kit import Mutant
+from labs.kit import Equivalent, Mutant
 from labs.m4_architecture.lab27_gradient_checkpointing import (
     checkpointed_by_hand,
     counted_batches,
@@ -82,5 +82,14 @@ MUTANTS = (
         products,
         "set_checkpoint_early_stop(early_stop)",
         "set_checkpoint_early_stop(False)",
+    ),
+)
+
+EQUIVALENT = (
+    Equivalent(
+        checkpointed_by_hand,
+        "torch.random.fork_rng(devices=[])",
+        "torch.random.fork_rng()",
+        "it keeps the dice of GPUs too, of which there are none here",
     ),
 )

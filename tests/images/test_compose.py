@@ -92,6 +92,9 @@ def compose(
     made("down", "--volumes")
 
 
+LOADED_S = 120.0  # a guard against hangs
+
+
 def test_a_lab_its_curves_and_its_notebook(compose: Compose) -> None:
     assert " held" in compose("run", "--rm", "labs", "run", "1", "--smoke")
     (path,) = compose.checkout.glob("runs/lab01/*/run.json")
@@ -99,7 +102,12 @@ def test_a_lab_its_curves_and_its_notebook(compose: Compose) -> None:
 
     compose("up", "--detach", "tensorboard")
     assert "TensorBoard" in compose.get()
-    assert f"lab01/{path.parent.name}" in compose.get("data/runs")
+    run, patience = f"lab01/{path.parent.name}", time.monotonic() + LOADED_S
+    while (
+        run not in compose.get("data/runs") and time.monotonic() < patience
+    ):  # it reads the runs behind its page
+        time.sleep(0.5)
+    assert run in compose.get("data/runs")
     assert compose.listens() == [f"127.0.0.1:{compose.port}"]
     compose("down")
     assert compose.left() == ""
