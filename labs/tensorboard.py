@@ -15,12 +15,13 @@ from labs.home import Home
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 6006  # TensorBoard's own
+NO_SUCH_NAME = (socket.EAI_NONAME, socket.EAI_AGAIN)  # what asking for a host's name answers
 OURS = "tensorboard"  # a folder of this name in each run's
 
 
-def serve(port: str) -> NoReturn:
-    """Write what is missing and become TensorBoard, on this machine alone. Raises UsageError for a port that cannot be had."""
-    number = _free(port)
+def serve(port: str, host: str = LOOPBACK) -> NoReturn:
+    """Write what is missing and become TensorBoard, at an address of this machine. Raises UsageError for a port that cannot be had."""
+    number = _free(port, host)
     written = sum(map(write, sorted(Home.from_environment().runs.glob("lab*/*"))))
     print(f"{written} runs are new to TensorBoard; it will be at http://{LOOPBACK}:{number}", file=sys.stderr)
     if "SSH_CONNECTION" in os.environ or "SLURM_JOB_ID" in os.environ:
@@ -33,7 +34,7 @@ def serve(port: str) -> NoReturn:
         "--logdir",
         str(Home.from_environment().runs),
         "--host",
-        LOOPBACK,
+        host,
         "--port",
         str(number),
         "--load_fast",
@@ -99,15 +100,19 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
-def _free(port: str) -> int:
+def _free(port: str, host: str) -> int:
     number = int(port) if port.isdecimal() else 0
     if not 0 < number < 2**16:
         raise UsageError(
             f"PORT={port} is not possible; give a number from 1 to 65535, such as PORT={DEFAULT_PORT}"
         )
     try:
-        socket.create_server((LOOPBACK, number)).close()
+        socket.create_server((host, number)).close()
     except OSError as error:
+        if error.errno in (errno.EADDRNOTAVAIL, *NO_SUCH_NAME):
+            raise UsageError(
+                f"--host {host} is no address of this machine\ngive one that is, such as {LOOPBACK}"
+            ) from None
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
         raise UsageError(
             f"PORT={number} {why} on this machine\nname another, such as PORT={number + 1}"

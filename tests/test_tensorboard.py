@@ -105,6 +105,12 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
         tensorboard.serve(port)
 
 
+@pytest.mark.parametrize("host", ["198.18.255.1", "no such host"])
+def test_an_address_of_another_machine_is_refused(labs_home: Path, host: str) -> None:
+    with pytest.raises(UsageError, match=f"--host {host} is no address of this machine\ngive one that is"):
+        tensorboard.serve("6006", host)
+
+
 def test_a_port_in_use_is_named(labs_home: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,

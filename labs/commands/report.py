@@ -38,14 +38,15 @@ def report(
 
 @app.command()
 def tensorboard(
-    port: Annotated[
-        str, typer.Option(help="where it listens, on this machine alone; PORT= with make")
-    ] = "6006",
+    port: Annotated[str, typer.Option(help="where it listens; PORT= with make")] = "6006",
+    host: Annotated[
+        str, typer.Option(help="the address it listens at; 0.0.0.0 shows your runs to the whole network")
+    ] = "127.0.0.1",
 ) -> None:
     """Show all runs in TensorBoard: the series of their figures, and their claims."""
     from labs.tensorboard import serve
 
-    serve(port)
+    serve(port, host)
 
 
 def _page(home: Home, which: str) -> Path:
