@@ -57,6 +57,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 import labs.m6_production._lab44_helpers as helpers
+import labs.m6_production._lab44_pictures as pictures
 import labs.m6_production._lab44_tools as tools
 from labs.kit import Lab, Tolerance, exercise, main, needs
 from labs.kit.distributed.checkpoints import Checkpoints, ShardedState
@@ -103,9 +104,8 @@ class Config:
     "`room = -(-rows // ranks)`; before this rank stand `rank * room` rows; it holds what is left, but at "
     "most `room` and at least 0.",
     contract="""
-        `rows` is how many rows a parameter has, at least 1, and `rank` is one of 0 … `ranks` − 1. Return two
-        ints: how many of the rows this rank holds, and for how many it makes room. All ranks make room for
-        equally many.
+        A parameter's `rows`, at least 1, are cut over `ranks` ranks. Return two ints for the rank of number
+        `rank`, from 0 on: how many rows it holds, and for how many it, like all others, makes room.
 
         >>> rows_of(27, 4, 3), rows_of(5, 4, 3)
         ((6, 7), (0, 2))
@@ -139,7 +139,7 @@ def cut(cfg: Config, lab: Lab) -> None:
     """
     lab.predict("44.chunks", *helpers.ASKED_OF_CHUNKS, answer="0")
     five = [lab.step(rows_of, 5, 4, rank) for rank in range(4)]
-    lab.diagram("A bias of five numbers on four ranks", tools.cut_rows(5, five))
+    lab.diagram("A bias of five numbers on four ranks", pictures.cut_rows(5, five))
     cases = [(rows, ranks) for rows in (1, 2, 5, 10, 27) for ranks in (1, 2, 3, 4, 8)]
     lab.equal(
         "44.chunks",
@@ -333,8 +333,8 @@ def come_and_go(cfg: Config, lab: Lab) -> None:
     n, device = cfg.blocks, lab.world.device
     plain, kept = lab.step(watched_step, cfg, device), lab.step(watched_step, cfg, device, "keep")
     rooted, half = lab.step(watched_step, cfg, device, "entry"), lab.step(watched_step, cfg, device, "half")
-    lab.diagram("A step: what is sent, what computes, what is whole", tools.timeline_of(plain, n))
-    lab.plot(*tools.whole_weights(plain, kept), x_label="turn of computing", y_label="KiB")
+    lab.diagram("A step: what is sent, what computes, what is whole", pictures.timeline_of(plain, n))
+    lab.plot(*pictures.whole_weights(plain, kept), x_label="turn of computing", y_label="KiB")
     lab.equal(
         "44.calls",
         "A step over n blocks calls `all_gather` 2n times, once forward and once backward, and "
@@ -437,7 +437,7 @@ def stages(cfg: Config, lab: Lab) -> None:
         within=Tolerance(STAGE_STEPS * 1e-11, ADAM),
     )
     held = {name: run.held for name, run in runs.items()}
-    lab.diagram("Bytes on rank 0 after a step", tools.bars_of(held))
+    lab.diagram("Bytes on rank 0 after a step", pictures.bars_of(held))
     cuts = [tools.rows_by_chunk(len(weight), size)[rank] for weight in cfg.model().parameters()]
     rule = [helpers.predicted_held(cfg.model(), cuts, stage) for stage in range(4)]
     theirs, their_rule = helpers.by_deepspeed(lab, cfg.deepspeed)
@@ -460,8 +460,8 @@ def stages(cfg: Config, lab: Lab) -> None:
         unit="stages",
         because="gathers and reduce-scatters send R−1 rooms of ⌈rows/R⌉ rows, an all-reduce both",
     )
-    lab.table("Bytes that rank 0 sends in a step, padding included", *tools.sent_table(runs, sent, whole))
-    lab.say(tools.told_of_sockets(runs["ZeRO-3"].wire, sent[-1]))
+    lab.table("Bytes that rank 0 sends in a step, padding included", *pictures.sent_table(runs, sent, whole))
+    lab.say(pictures.told_of_sockets(runs["ZeRO-3"].wire, sent[-1]))
 
 
 def peak_of_training(width: int, device: torch.device, *, cut: bool, steps: int = 2) -> int:

@@ -13,11 +13,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils import cpp_extension
 
 from labs.kit.distributed.world import World
+from labs.kit.runner import needs
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.mutants import load
 from labs.kit.runner.session import rehearse
 from labs.kit.topics import compiling
-from labs.kit.topics.compiling import missing_compiler
 from labs.m5_training import _lab33_changes as changes
 from labs.m5_training import _lab33_helpers as helpers
 from labs.m5_training import _lab33_inductor as inductor
@@ -152,7 +152,7 @@ def test_without_a_compiler_the_same_claims_are_made_and_break_even_is_judged(
     assert reasons == {"33.break-even": "held", **dict.fromkeys(missing, "needs a C++ compiler")}
 
 
-@pytest.mark.skipif(bool(missing_compiler(torch.device("cpu"))), reason="inductor needs a C++ compiler")
+@pytest.mark.skipif(not needs.met("a C++ compiler", World()), reason="inductor needs a C++ compiler")
 def test_a_new_process_with_an_empty_cache_compiles(tmp_path: Path) -> None:
     (call,) = inductor.calls_in_new_process("lab33.chain", str(tmp_path), torch.device("cpu"), vectors=False)
     assert (call.hits, call.misses) == (0, 1)

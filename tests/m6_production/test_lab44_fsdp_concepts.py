@@ -20,7 +20,8 @@ from labs.kit.runner.session import rehearse
 from labs.kit.topics.tasks import Stack
 from labs.m6_production import lab44_fsdp_concepts as lab
 from labs.m6_production._lab44_helpers import predicted_held
-from labs.m6_production._lab44_tools import predicted_columns, told_of_sockets
+from labs.m6_production._lab44_pictures import told_of_sockets
+from labs.m6_production._lab44_tools import predicted_columns
 
 rows = st.integers(1, 200)
 ranks = st.integers(1, 17)

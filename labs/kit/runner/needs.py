@@ -1,11 +1,14 @@
 """What a claim or a part may need of a machine: the one list of names, and how each is looked up."""
 
+import os
 import re
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 
+import torch
+
 from labs.kit.distributed.world import World
-from labs.kit.topics.compiling import missing_compiler
 
 Check = Callable[[World, str], bool]
 
@@ -15,7 +18,7 @@ NEEDS: dict[str, Check] = {
     "N processes or fewer": lambda world, count: world.size <= int(count),
     "N nodes": lambda world, count: world.nodes >= int(count),
     "cuda": lambda world, _: world.device.type == "cuda",
-    "a C++ compiler": lambda world, _: not missing_compiler(world.device),
+    "a C++ compiler": lambda world, _: _has_compiler(world.device),
     "the package NAME": lambda _, name: _installed(name),
 }
 
@@ -37,3 +40,11 @@ def _installed(name: str) -> bool:
         return find_spec(name) is not None
     except ModuleNotFoundError:  # the package that `name` would be a part of
         return False
+
+
+def _has_compiler(device: torch.device) -> bool:
+    """Tell whether inductor finds what it compiles with: C++ for a processor, C for what starts a GPU's kernels."""
+    variable, *names = (
+        ("CXX", "g++", "c++", "clang++") if device.type == "cpu" else ("CC", "gcc", "cc", "clang")
+    )
+    return any(shutil.which(name) for name in (os.environ.get(variable), *names) if name)

@@ -1,28 +1,10 @@
-"""What inductor, the compiler behind `torch.compile`, needs of a machine."""
+"""A compiler of its own for every measurement of `torch.compile`."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-import torch
-
 from labs.kit.topics.quiet_libraries import quiet_libraries
-
-
-def missing_compiler(device: torch.device) -> str:
-    """Say what inductor lacks here, or return an empty string."""
-    names = (
-        (os.environ.get("CXX"), "g++", "c++", "clang++")
-        if device.type == "cpu"
-        else (os.environ.get("CC"), "gcc", "cc", "clang")
-    )
-    return (
-        ""
-        if any(shutil.which(name) for name in names if name)
-        else f"no {'C++' if device.type == 'cpu' else 'C'} compiler"
-    )
 
 
 @contextmanager

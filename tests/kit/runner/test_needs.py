@@ -1,5 +1,7 @@
 """What a claim or a part may need, and whether it is there."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -33,10 +35,37 @@ def test_packages_are_found_without_importing_them(package: str, met: bool) -> N
     assert needs.met(f"the package {package}", World()) is met
 
 
-def test_a_compiler_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    for found, met in (("", True), ("no C++ compiler", False)):
-        monkeypatch.setattr(needs, "missing_compiler", lambda device, found=found: found)
-        assert needs.met("a C++ compiler", World()) is met
+@pytest.fixture
+def bare_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all of PATH, with nothing in it."""
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def program(folder: Path, name: str) -> Path:
+    file = folder / name
+    file.write_text("#!/bin/sh\n", encoding="utf-8")
+    file.chmod(0o755)
+    return file
+
+
+def test_a_compiler_for_processors_is_none_for_gpus(bare_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def met(gpus: int) -> bool:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        return needs.met("a C++ compiler", World())
+
+    assert (met(gpus=0), met(gpus=1)) == (False, False)
+    program(bare_path, "g++")
+    assert (met(gpus=0), met(gpus=1)) == (True, False)
+    program(bare_path, "cc")
+    assert (met(gpus=0), met(gpus=1)) == (True, True)
+
+
+def test_a_compiler_that_a_variable_names_will_do(bare_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", str(program(bare_path, "icpx")))
+    assert needs.met("a C++ compiler", World())
 
 
 def test_cuda_is_what_this_process_computes_on(monkeypatch: pytest.MonkeyPatch) -> None:
