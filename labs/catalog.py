@@ -56,6 +56,11 @@ class Entry:
         return " or more" in self.needs.partition(",")[0]
 
     @property
+    def processes_to_judge(self) -> int:
+        """Return on how many processes mistakes are tried: those of a run, but two where the lab also runs on more than one."""
+        return max(self.processes, 2) if self.distributed else 1
+
+    @property
     def memory_gib(self) -> int:
         """Return how much memory the lab's needs name, in GiB; 0 where they name none."""
         found = re.search(r"(\d+) GiB", self.needs)

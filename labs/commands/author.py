@@ -8,8 +8,6 @@ from labs import catalog, launch
 from labs.commands.output import end_with, near
 from labs.commands.systematic import surveyed
 
-MUTANT_PROCESSES = 3  # the fewest on which a ring of processes is more than a plain exchange
-
 app = typer.Typer()
 
 
@@ -40,7 +38,7 @@ def mutants(
         [catalog.find_ready(lab)] if lab else [entry for entry in catalog.all_labs().values() if entry.ready]
     )
     if systematic:
-        end_with(max(surveyed(entry, MUTANT_PROCESSES) for entry in entries))
+        end_with(max(surveyed(entry) for entry in entries))
     status = 0
     for entry in (entry for entry in entries if entry.distributed):
         spec = launch.RunSpec(
@@ -48,7 +46,7 @@ def mutants(
             "labs.kit.runner.matrix",
             "local",
             None,
-            procs=MUTANT_PROCESSES,
+            procs=entry.processes_to_judge,
             flags=(entry.import_name,),
         )
         status = launch.LAUNCHERS["local"].submit(spec) or status

@@ -73,12 +73,12 @@ def test_a_new_process_goes_on_where_an_edit_ended_one_as_long_as_that_leads_on(
 ) -> None:
     left = list(launches)
 
-    def run(entry: catalog.Entry, journal: Path, processes: int) -> int:
+    def run(entry: catalog.Entry, journal: Path) -> int:
         ended, lines = left.pop(0)
         with journal.open("a", encoding="utf-8") as file:
             file.writelines(f"{json.dumps(line)}\n" for line in lines)
         return ended
 
     monkeypatch.setattr(systematic, "_run", run)
-    assert systematic.surveyed(next(iter(catalog.all_labs().values())), 3) == status
+    assert systematic.surveyed(next(iter(catalog.all_labs().values()))) == status
     assert left == []

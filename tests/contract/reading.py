@@ -13,7 +13,6 @@ from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.mutants import load
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
-PROCESSES = 3  # the fewest on which a ring of processes is more than a plain exchange
 
 
 def name_of(entry: Entry) -> str:
@@ -21,11 +20,14 @@ def name_of(entry: Entry) -> str:
 
 
 every_lab = pytest.mark.parametrize("entry", READY, ids=name_of)
-every_lab_of_one_process = pytest.mark.parametrize(
+every_lab_without_ranks = pytest.mark.parametrize(
     "entry", [entry for entry in READY if not entry.distributed], ids=name_of
 )
 every_distributed_lab = pytest.mark.parametrize(
     "entry", [entry for entry in READY if entry.distributed], ids=name_of
+)
+every_lab_of_several_processes = pytest.mark.parametrize(
+    "entry", [entry for entry in READY if entry.processes > 1], ids=name_of
 )
 
 

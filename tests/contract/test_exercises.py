@@ -10,10 +10,9 @@ from labs.kit.attempt.work_file import WorkFile
 from labs.kit.distributed.world import World
 from labs.kit.runner.session import blank
 from tests.contract.reading import (
-    PROCESSES,
     every_distributed_lab,
     every_lab,
-    every_lab_of_one_process,
+    every_lab_without_ranks,
     lesson_of,
     name_of,
 )
@@ -46,7 +45,7 @@ def test_untouched_stubs_are_not_written_yet(entry: Entry, tmp_path: Path) -> No
     assert WorkFile(lesson_of(entry.number), file).written == {}
 
 
-@every_lab_of_one_process
+@every_lab_without_ranks
 def test_the_labs_own_steps_pass_as_a_solution(entry: Entry, tmp_path: Path) -> None:
     lesson = lesson_of(entry.number)
     file = tmp_path / f"{name_of(entry)}.py"
@@ -59,11 +58,11 @@ def test_the_labs_own_steps_pass_as_a_solution(entry: Entry, tmp_path: Path) -> 
 
 
 @every_distributed_lab
-def test_so_they_do_on_several_processes(entry: Entry, tmp_path: Path) -> None:
+def test_so_they_do_where_ranks_judge_together(entry: Entry, tmp_path: Path) -> None:
     work = tmp_path / "home" / "work" / f"{name_of(entry)}.py"
     work.parent.mkdir(parents=True)
     work.write_text(solved(entry.number), encoding="utf-8")
-    command = ["labs", "check", str(entry.number), "--smoke", "--procs", str(PROCESSES)]
-    ended = to_its_end([sys.executable, "-m", *command], tmp_path)
+    command = [sys.executable, "-m", "labs", "check", str(entry.number), "--smoke"]
+    ended = to_its_end(command, tmp_path)
     assert ended.status == 0, ended.stdout + ended.stderr
     assert ended.stdout.count(" passed") == len(Source(entry).exercises)

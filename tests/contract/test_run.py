@@ -13,6 +13,7 @@ from tests.contract.reading import (
     called_steps_of,
     every_distributed_lab,
     every_lab,
+    every_lab_of_several_processes,
     file_of,
     functions_in,
     lesson_of,
@@ -70,7 +71,7 @@ def test_a_smoke_run_holds_in_little_memory_without_a_warning(
     assert [part.name for part in notes.parts if not part.content] == []
 
 
-@every_distributed_lab
+@every_lab_of_several_processes
 def test_with_one_process_talk_between_ranks_is_not_measured_and_nothing_fails(
     entry: Entry, tmp_path: Path
 ) -> None:
