@@ -63,6 +63,7 @@ from labs.kit.topics.onnx_files import (
     bytes_of,
     input_shape,
     profiled,
+    quiet_exporter,
     raised,
     session_of,
     weights_in,
@@ -143,7 +144,7 @@ def exported(
     work: nn.Module | Callable[[Tensor], Tensor], draw: Draw, example: Size, dims: Dims | None
 ) -> bytes:
     """Export a network, or a function, to ONNX: a protocol buffer, here as bytes in memory."""
-    with quiet_libraries():
+    with quiet_exporter():
         program = torch.onnx.export(
             as_module(work), (draw(*example),), dynamo=True, dynamic_shapes=dims, **NAMES
         )
@@ -306,7 +307,7 @@ def bins_by_counting(x_BT: Tensor, edges_K: Tensor) -> Tensor:
 def refused(work: Callable[[Tensor], Tensor], dims: Dims) -> tuple[BaseException | None, str]:
     """Export what cannot be exported, with `report=True`; return the error's cause and the report."""
     cause, options = None, {"dynamic_shapes": dims, "report": True, **NAMES}
-    with tempfile.TemporaryDirectory() as folder, quiet_libraries():
+    with tempfile.TemporaryDirectory() as folder, quiet_exporter():
         try:
             torch.onnx.export(as_module(work), (signals(*EXAMPLE),), artifacts_dir=folder, **options)
         except torch.onnx.OnnxExporterError as error:
@@ -330,7 +331,7 @@ def cured() -> dict[str, bytes]:
 
     rewritten = exported(lambda x_BT: counting(x_BT, torch.tensor(EDGES)), signals, EXAMPLE, FREE)
     captured = captured_program(as_module(binned_by_search), signals, EXAMPLE, FREE)
-    with quiet_libraries():
+    with quiet_exporter():
         plain = captured.run_decompositions({SEARCHSORTED: in_torch})
         decomposed = torch.onnx.export(plain, dynamo=True, **NAMES)
         translated = torch.onnx.export(

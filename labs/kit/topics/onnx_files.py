@@ -1,10 +1,14 @@
 """ONNX models as bytes: what goes into an export, and what onnxruntime makes of it."""
 
+import importlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +25,25 @@ class _Applied(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.function(x)
+
+
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Keep off the screen what exporters say, and have them read their table of operators once, not for every export.
+
+    The table is made of the sources of a thousand functions, takes a second or two, and never changes.
+    """
+    with quiet_libraries(), mock.patch.object(_apis(), "get_torchlib_ops", _operators, create=True):
+        yield
+
+
+def _apis() -> Any:
+    return importlib.import_module("torch.onnx._internal._lazy_import").onnxscript_apis
+
+
+@cache
+def _operators() -> tuple[Any, ...]:
+    return tuple(importlib.import_module(_apis()._name).get_torchlib_ops())
 
 
 def as_module(work: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:

@@ -1,5 +1,7 @@
 """A tiny model, made by hand with onnx, opened and read; no exporter takes part."""
 
+import importlib
+
 import numpy as np
 import onnx
 import pytest
@@ -53,3 +55,17 @@ def test_an_error_is_raised_later_and_none_is_no_error() -> None:
     onnx_files.raised(None)
     with pytest.raises(ValueError, match="kept"):
         onnx_files.raised(ValueError("kept"))
+
+
+def test_exporters_read_their_operators_once_and_are_as_they_were_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apis = onnx_files._apis()
+    asked = iter([["an operator"], ["an operator, read again"]])
+    monkeypatch.setattr(importlib.import_module(apis._name), "get_torchlib_ops", lambda: next(asked))
+    onnx_files._operators.cache_clear()
+    for _ in range(2):
+        with onnx_files.quiet_exporter():
+            assert apis.get_torchlib_ops() == ("an operator",)
+    assert apis.get_torchlib_ops() == ["an operator, read again"]
+    onnx_files._operators.cache_clear()
