@@ -326,9 +326,9 @@ def memory(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "14.flat",
         "A push peaks as high in two layers as in 32, by torch and by hand.",
-        [by_torch, by_hand],
-        [[6] * len(DEPTHS), by_hand[:1] * len(DEPTHS)],
-        unit="ways",
+        [*by_torch, *by_hand],
+        [6, 6, 6, 6, 6, *by_hand[:1] * len(DEPTHS)],
+        unit="peaks",
         because="by torch 6: value and tangent that come in, the new value, and two products with their sum",
     )
     lab.equal(
@@ -336,7 +336,7 @@ def memory(cfg: Config, lab: Lab) -> None:
         "A pull peaks one tensor higher for each layer more.",
         back,
         [depth + 2 for depth in DEPTHS],
-        unit="depths",
+        unit="peaks",
         because="the value of each layer, and on the way back a gradient before and behind an operation",
     )
 
@@ -372,9 +372,9 @@ def recording(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "14.recorded",
         "A push that is recorded keeps three tensors for each layer; one in `no_grad` peaks at six in all.",
-        list(peaks.values()),
-        [[3 * depth + 1 for depth in DEPTHS], [6] * len(DEPTHS)],
-        unit="ways",
+        [*peaks[True], *peaks[False]],
+        [*(3 * depth + 1 for depth in DEPTHS), 6, 6, 6, 6, 6],
+        unit="peaks",
         because="each layer's value, and its tangent before and behind tanh, with one product under way",
     )
     lab.predict("14.no-grad", *tools.KEPT)
@@ -399,7 +399,7 @@ def recording(cfg: Config, lab: Lab) -> None:
 
 
 def price(cfg: Config, lab: Lab) -> None:
-    """What does a push cost, and whom does it pay?
+    """What does a push cost, and when does it pay?
 
     A layer's value is one matrix product. The tangent goes through the same weights, so by hand a push makes
     two. torch makes three, because the product rule has two terms: x′·Wᵀ + x·W′ᵀ. The weights do not change,
