@@ -398,11 +398,12 @@ def silent(cfg: Config, lab: Lab) -> None:
     text*, where a reader can find it.
 
     The next mistake does not even stand there. Image files keep the channels of a pixel side by side, so what
-    you load has the shape (B, H, W, C). Give it to the pattern `"b c h w -> b (c h w)"`, and its rows are
-    called c. A name lives as long as the pattern. The tensor does not carry it, so nobody can compare.
+    you load has the shape (B, H, W, C). It goes to a function that was written for (B, C, H, W), and whose
+    pattern begins with `b c h w`. A name lives as long as its pattern, and the tensor does not carry it. Who
+    is to notice, and by what?
 
-    What can be compared is a size. You know that there are three channels, so say it: `c=3`. That turns the
-    name from a comment into a test, and it fails unless the image happens to have three rows.
+    A size can be compared. If you know that there are three channels, say it: `c=3`. That turns the name from
+    a comment into a test, which fails unless the image happens to have three rows.
 
     Both mistakes write a table row by row that should be written column by column, as `view` did. So the
     formula of the first part counts them, too: the table has heads by D entries in each token, and H · W by C
@@ -492,13 +493,13 @@ def copies(cfg: Config, lab: Lab) -> None:
     dims may need a copy. einops calls `reshape` for it, so a sentence says *what* you get and not *where* it
     lies: it is a view where one exists, and a copy where none does.
 
-    This surprises most in `repeat`. A repeat along a new dim is an `expand`: the stride is 0, all repeats lie
-    on the same numbers, and it takes no memory at all. Write into it, and you write into all repeats and into
-    the original. Merge the new dim into an old one, as in `(c h) w`, and no stride can express that any more,
-    so the repeats are written out.
+    With `repeat` this matters most. Lab 01 shows an `expand`, whose stride of 0 leads to the same number once
+    more. Which of two repeats can be written in that way: one along a new dim, `c h w`, or one that is
+    merged into an old dim, `(c h) w`? The answer says how much memory each takes.
 
-    So `clone` what einops returned before you write into it. Do not count on merging to do it for you: a
-    single repeat is a view, and so are all repeats of a single number.
+    What shares its numbers shares its writes as well. So `clone` what einops returned before you write into
+    it. Do not count on merging to do it for you: a single repeat is a view, and so are all repeats of a
+    single number.
     """
     question = 'y is a matrix, and `r = repeat(y, "h w -> c h w", c=5)`. How many bytes does that allocate?'
     lab.predict("06.repeat", question, REPEATS, answer="0")
