@@ -1,6 +1,6 @@
 """The known mistakes of lab 41."""
 
-from labs.kit import Mutant
+from labs.kit import Equivalent, Mutant
 from labs.m6_production.lab41_onnx_advanced_export import (
     answers,
     average_at_once,
@@ -19,7 +19,7 @@ from labs.m6_production.lab41_onnx_advanced_export import (
 )
 
 BOTH = '{0: Dim("batch"), 1: Dim("length")}'
-OUTPUT = 'binding.bind_output("output", device, 0, np.float32, tuple(scores_BC.shape), scores_BC.data_ptr())'
+OUTPUT = 'binding.bind_output("output", device, 0, np.float32, scores_BC.shape, scores_BC.data_ptr())'
 
 MUTANTS = (
     Mutant("frees the batch alone", free_dims, ', 1: Dim("length")', ""),
@@ -76,5 +76,19 @@ MUTANTS = (
         bound,
         "session.run_with_iobinding(binding)",
         'scores_BC = type(scores_BC)(session.run(None, {"input": tokens_BT.numpy()})[0])',
+    ),
+)
+
+NAMED = "torch.onnx.export takes a bare name for a free dim of that name, and the file is the same"
+NUMBERLESS = "the memory of a CPU has no number, and onnxruntime reads it for GPUs alone"
+TOKENS = "binding.bind_input('input', device, {}, np.int64, tokens_BT.shape, tokens_BT.data_ptr())"
+SCORES = "binding.bind_output('output', device, {}, np.float32, scores_BC.shape, scores_BC.data_ptr())"
+
+EQUIVALENT = (
+    *(Equivalent(free_dims, f"Dim('{name}')", f"'{name}'", NAMED) for name in ("batch", "length")),
+    *(
+        Equivalent(bound, call.format(0), call.format(number), NUMBERLESS)
+        for call in (TOKENS, SCORES)
+        for number in (-1, 1)
     ),
 )

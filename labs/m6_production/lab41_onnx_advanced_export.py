@@ -503,8 +503,8 @@ def bound(session: Any, tokens_BT: Tensor, scores_BC: Tensor) -> Tensor:
     import numpy as np
 
     binding, device = session.io_binding(), tokens_BT.device.type
-    binding.bind_input("input", device, 0, np.int64, tuple(tokens_BT.shape), tokens_BT.data_ptr())
-    binding.bind_output("output", device, 0, np.float32, tuple(scores_BC.shape), scores_BC.data_ptr())
+    binding.bind_input("input", device, 0, np.int64, tokens_BT.shape, tokens_BT.data_ptr())
+    binding.bind_output("output", device, 0, np.float32, scores_BC.shape, scores_BC.data_ptr())
     session.run_with_iobinding(binding)
     return scores_BC
 

@@ -59,7 +59,7 @@ def equal(got: Any, want: Any, cases: int | None = None, unit: str = "") -> Outc
     if unlike:
         return Outcome(False, None, unlike, unit=unit, reason=unlike)
     got_items, want_items = _items(got), _items(want)
-    cases = len(got_items) if cases is None else cases
+    cases = (len(got_items) if _elements(got) else 0) if cases is None else cases
     if cases == 0:
         return Outcome(False, None, "over 0 cases", unit=unit, reason="nothing was compared", cases=0)
     bound = Bound(want=cases)
@@ -231,6 +231,13 @@ def _items(thing: Any) -> Tensor | list[Any]:
     return list(thing) if _is_row(thing) else [thing]
 
 
+def _elements(thing: Any) -> int:
+    """Count what can be compared: the numbers of tensors, at any depth, and other things as one each."""
+    if isinstance(thing, Tensor):
+        return thing.numel()
+    return sum(map(_elements, thing)) if _is_row(thing) else 1
+
+
 def _differences(ours: Tensor | list[Any], theirs: Tensor | list[Any]) -> list[int]:
     """Return the places at which two rows of equal length differ."""
     if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
@@ -239,8 +246,11 @@ def _differences(ours: Tensor | list[Any], theirs: Tensor | list[Any]) -> list[i
 
 
 def _same(ours: Any, theirs: Any) -> bool:
-    if isinstance(ours, Tensor) or isinstance(theirs, Tensor):
-        return equal(ours, theirs).held is True
+    """Tell whether two items are equal at any depth: tensors, of no elements too, by shape, dtype and every element."""
+    if _unlike(ours, theirs):
+        return False
+    if isinstance(ours, Tensor) or _is_row(ours):
+        return not _differences(_items(ours), _items(theirs))
     return bool(ours == theirs)
 
 

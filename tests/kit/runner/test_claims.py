@@ -38,6 +38,8 @@ class TestEqual:
             (torch.tensor([1 + 2j]), torch.tensor([1 + 2j])),
             (torch.tensor([math.inf, -math.inf]), torch.tensor([math.inf, -math.inf])),
             ([torch.ones(2), torch.zeros(3)], [torch.ones(2), torch.zeros(3)]),
+            ([torch.ones(2), torch.empty(0, 3)], [torch.ones(2), torch.empty(0, 3)]),
+            ([("a", [torch.ones(2)]), None], [("a", (torch.ones(2),)), None]),
         ],
     )
     def test_the_same_is_equal(self, got: Any, want: Any) -> None:
@@ -67,6 +69,14 @@ class TestEqual:
                 "1 of 2 values differ, the first at 1",
             ),
             ([torch.ones(2)], [1], "want 1"),
+            ([1, torch.empty(0, 3)], [1, torch.empty(3, 0)], "1 of 2 values differ, the first at 1"),
+            ([1, torch.empty(0)], [1, torch.empty(0).long()], "1 of 2 values differ, the first at 1"),
+            ([("a", torch.ones(2))], [("a", torch.zeros(2))], "got ('a', tensor([1., 1.]))"),
+            (
+                [("a", [torch.tensor([math.nan])])],
+                [("a", [torch.tensor([math.nan])])],
+                "got ('a', [tensor([nan])])",
+            ),
         ],
     )
     def test_another_thing_is_not_and_the_reason_says_where(self, got: Any, want: Any, reason: str) -> None:
@@ -87,7 +97,7 @@ class TestEqual:
     def test_nan_equals_nothing(self, nan: Any) -> None:
         assert claims.equal(nan, nan).held is False
 
-    @pytest.mark.parametrize("nothing", [[], (), torch.empty(0), torch.empty(3, 0)])
+    @pytest.mark.parametrize("nothing", [[], (), torch.empty(0), torch.empty(3, 0), [torch.empty(0), ()]])
     def test_over_no_cases_nothing_is_shown(self, nothing: Any) -> None:
         outcome = claims.equal(nothing, nothing)
         assert outcome.held is False
