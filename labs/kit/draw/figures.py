@@ -37,6 +37,15 @@ STYLE: Any = {
 }
 
 
+def finite(x: Sequence[float], series: dict[str, list[float]]) -> tuple[list[float], dict[str, list[float]]]:
+    """Return x and the series without those places at which any of them is NaN or infinite."""
+    columns = list(zip(x, *series.values(), strict=True))
+    kept = [column for column in columns if all(map(math.isfinite, column))]
+    return [place for place, *_ in kept], {
+        name: [values[index] for _, *values in kept] for index, name in enumerate(series)
+    }
+
+
 def draw(figure: Figure, folder: Path, *, log_x: bool, log_y: bool) -> None:
     """Draw the figure's series over x as lines with markers, in a file of its own under `folder`."""
     from matplotlib import rc_context

@@ -129,7 +129,10 @@ class Lab(Judging):
 
     def _seed(self, place: str) -> None:
         seed = zlib.crc32(place.encode()) + int(self.notes.config.get("seed", 0))
-        torch.manual_seed(seed)
+        if torch.cuda.is_available():
+            torch.manual_seed(seed)
+        else:  # torch.manual_seed writes a stack trace down for each device that is not there: most of a small step's time
+            torch.default_generator.manual_seed(seed)
         random.seed(seed)
 
     def step_on_first(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

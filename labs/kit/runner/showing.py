@@ -71,7 +71,18 @@ class Showing:
         log_x: bool = False,
         log_y: bool = False,
     ) -> None:
-        """Draw one or more series over x: bars on the screen, an SVG file in the run folder."""
+        """Draw one or more series over x: bars on the screen, an SVG file in the run folder.
+
+        A place of x at which a series has no finite number is left out, and that is said.
+        """
+        whole = len(x)
+        x, series = figures.finite(x, series)
+        if len(x) < whole:
+            self.say(
+                f"{title}: {whole - len(x)} of {whole} places are left out, where a value is no finite number."
+            )
+        if not x:
+            return
         path = figures.file_name(title)
         figure = record.Figure(
             title=title, path=path, x_label=x_label, y_label=y_label, x=list(x), series=series

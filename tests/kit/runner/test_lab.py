@@ -1,6 +1,7 @@
 """What a lab's parts talk to."""
 
 import io
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,22 @@ def test_what_a_lab_shows_before_its_first_part_is_its_opening(
     assert isinstance(figure, record.Figure)
     assert (tmp_path / figure.path).read_text(encoding="utf-8").rstrip().endswith("</svg>")
     assert notes.claims[0].part == 0
+
+
+def test_a_value_that_is_no_number_is_left_out_of_a_plot_and_said(
+    tiny: Lesson, notes: record.Run, tmp_path: Path
+) -> None:
+    lab = Lab(tiny, notes, RunContext(folder=tmp_path))
+    series = {"near": [1.0, math.nan, 3.0, 4.0], "far": [math.inf, 2.0, 3.0, 4.0]}
+    lab.plot("Growth", [1, 2, 4, 8], series, x_label="x", y_label="y")
+    lab.plot("Nothing", [1], {"near": [math.nan]}, x_label="x", y_label="y")
+    said, figure, nothing = notes.opening
+    assert isinstance(figure, record.Figure)
+    assert (figure.x, figure.series) == ([4, 8], {"near": [3.0, 4.0], "far": [3.0, 4.0]})
+    assert isinstance(said, record.Paragraph)
+    assert said.text == "Growth: 2 of 4 places are left out, where a value is no finite number."
+    assert isinstance(nothing, record.Paragraph)
+    assert record.Run.model_validate_json(notes.model_dump_json()).opening == notes.opening
 
 
 def test_pictures_and_listings_are_kept_and_shown(tiny: Lesson, notes: record.Run, tmp_path: Path) -> None:
