@@ -377,9 +377,9 @@ def by_differences(x_ND: Tensor, y_MD: Tensor) -> Tensor:
         squared distance of every x to every y, of shape (N, M), none below 0. Hold at no time more than four
         numbers for a pair, beside a few copies of x and y. Far away from the origin be as exact as near it.
 
-        >>> squared_distances(torch.tensor([[0.0], [3.0]]), torch.tensor([[4.0]]))
-        tensor([[16.],
-                [ 1.]])
+        >>> squared_distances(torch.tensor([[0.0], [3.0]]), torch.tensor([[6.0]]))
+        tensor([[36.],
+                [ 9.]])
         """,
     insight="`cdist` takes the same short cut, without centring and without a word, from 26 points on.",
 )
