@@ -279,10 +279,10 @@ def what_a_node_keeps(cfg: Config, lab: Lab) -> None:
     fit ten times. What fills the memory are tensors that nodes put aside for later. You need no profiler to
     say which: each node computes one derivative, and keeps what stands in it.
 
-    Let g be the gradient that comes in for the result y. For `y = x * c` the gradient of x is g · c, so the
-    node keeps c. If c requires a gradient too, that is g · x, and x is kept as well. For a sum the gradient
-    is g itself, and nothing is kept. The derivative of exp is exp, so its node keeps its own result. `sin`
-    has to keep x: its derivative is cos x, and a sine does not tell the sign of the cosine.
+    Let g be the gradient that comes in for the result y. For `y = x.sin()` the gradient of x is g · cos x, so
+    the node keeps x: the sine alone does not tell the sign of the cosine. The derivative of exp is exp, so
+    its node keeps its own result and can forget x. For a sum the gradient is g itself, and nothing is kept.
+    Products you can work out for yourself.
 
     What is kept is a reference and no copy. The result of `exp` may be kept twice, by its own node and by
     that of the product that it goes into, and takes its room once. So count storages, and not tensors.
