@@ -34,6 +34,8 @@ Sources:
       https://doi.org/10.1162/neco.1994.6.1.147
     - PyTorch tutorial, Jacobians, Hessians, hvp, vhp:
       https://docs.pytorch.org/tutorials/intermediate/jacobians_hessians.html
+    - PyTorch documentation, torch.func.hessian:
+      https://docs.pytorch.org/docs/stable/generated/torch.func.hessian.html
     - C. Finn, P. Abbeel, S. Levine, "Model-Agnostic Meta-Learning", 2017, section 2.2:
       https://arxiv.org/abs/1703.03400
 
@@ -205,11 +207,10 @@ def cheaper_walk(cfg: Config, lab: Lab) -> None:
     Jacobian is tall: push its few columns. With many inputs and few outputs it is wide: pull its few rows. A
     loss has a single output, and that is why training pulls.
 
-    Neither `jacfwd` nor `jacrev` loops. `vmap` takes all walks at once, which is much faster, and has a price
-    of its own. To pull M rows at once, `jacrev` starts from all M vectors eₘ, and together these are an
-    identity matrix of M × M. For 1000 outputs in float64 it takes 8 MB, even where the Jacobian has 12
-    columns and takes 96 KB. `chunk_size` says how many rows are pulled at a time, and the
-    identity then has no more rows than that.
+    Neither `jacfwd` nor `jacrev` loops. `vmap` takes all walks at once, in a few large products, and that has
+    a price. To pull M rows at once, `jacrev` starts from all M vectors eₘ, and together these are an identity
+    matrix of M × M. For 1000 outputs in float64 it takes 8 MB, even where the Jacobian has 12 columns and
+    takes 96 KB. `chunk_size` says how many rows are pulled at a time, and so how many the identity has.
     """
     tall = net_and_place(cfg.few, cfg.hidden, cfg.many)
     wide = net_and_place(cfg.many, cfg.hidden, cfg.few)
@@ -359,8 +360,7 @@ def second_derivatives(cfg: Config, lab: Lab) -> None:
 
     Rosenbrock's function is a good place to check this, because its Hessian can be written by hand. Every
     xᵢ meets only its two neighbours, so the matrix is a band of three diagonals, and in the picture 13 of its
-    25 entries are not zero. It was drawn at (1, 2, −1, 3, 0). Check one entry beside the diagonal: −400·x₀ is
-    −400.
+    25 entries are not zero. It is drawn at (1, 2, −1, 3, 0). Check one beside the diagonal: −400·x₀ is −400.
     """
     places = [drawn(0), drawn(1), drawn(2), drawn(7), drawn(5, dtype=torch.float32)]
     matrices = [lab.step(rosenbrock_hessian, x_N) for x_N in places]
@@ -419,8 +419,9 @@ def price(cfg: Config, lab: Lab) -> None:
     To pull v through the gradient, autograd walks back through all of that, and for each of the four products
     it multiplies by one transpose more. That makes 8, and N does not occur in it.
 
-    Textbooks recommend the other order: *push* v through the gradient. That needs no second backward pass and
-    keeps nothing for it, and on paper it takes 8 products as well. Count before you believe it.
+    The documentation of `torch.func.hessian` recommends the other order: *push* v through the gradient. That
+    needs no second backward pass and keeps nothing for it, and on paper it takes 8 products as well. Count
+    before you believe it.
     """
     lab.predict("11.products", "A gradient costs 4 products here. What does H·v cost?", PRICE, "8")
     lab.predict("11.pushed", "And if v is pushed through the gradient, by `jvp(grad(f))`?", PUSHED, "12")
