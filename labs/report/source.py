@@ -164,10 +164,9 @@ def _signature(function: Function, text: _Text) -> Iterator[_Edit]:
     edits = [*_parameters(function.args, text), *_returns(function, text)]
     if head.strip().count(b"\n") and b"#" not in head:
         kept = _without(text, first, last, edits)
-        joined = re.sub(r",\s*\)", ")", re.sub(r"\(\s+", "(", " ".join(kept.split())))
+        joined = re.sub(r",?\s*\)", ")", re.sub(r"\(\s+", "(", " ".join(kept.split())))
         if len(joined) + function.col_offset <= JOINED_WIDTH and joined.endswith(":"):
-            space = head[len(head.rstrip()) :]
-            yield _Edit(first, last, joined.encode() + space)
+            yield _Edit(first, first + len(head.rstrip()), joined.encode())
             return
     yield from edits
 

@@ -82,6 +82,10 @@ def test_a_signature_is_joined_where_it_fits_and_has_no_comments() -> None:
         "def f(\n    x: int,  # why\n) -> int:\n    return x\n",
     )
     assert bare(one) == "def f(x, y):\n    return x"
+    with_default = (
+        'def f(\n    x: int, look: Look = id\n) -> int:\n    """Do it.\n\n    Why.\n    """\n    return x\n'
+    )
+    assert bare(with_default) == "def f(x, look=id):\n    return x"
     assert bare(other) == "def f(\n    x,  # why\n):\n    return x"
     assert bare(f"def f(\n    {'x' * 60},\n    {'y' * 60},\n):\n    return 1").count("\n") == 4
 

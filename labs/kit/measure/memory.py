@@ -97,7 +97,8 @@ class _Live(TorchDispatchMode):
 
 def allocations(action: Callable[[], Any]) -> list[int]:
     """Return every allocation (bytes > 0) and release (bytes < 0) that `action` made on the CPU, in order."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+    # There is one cycle, so nothing is accumulated; without `acc_events` torch 2.11 and 2.12 warn that it is not.
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as record:
         result = action()
     del result
     assert record.profiler is not None
