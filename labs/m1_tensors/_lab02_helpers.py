@@ -101,11 +101,6 @@ def note_of(view: Tensor) -> tuple[list[int], int]:
     return strides, view.untyped_storage().data_ptr()
 
 
-def written(tensor: Tensor) -> tuple[Shape, torch.dtype, Any]:
-    """Write down a tensor's shape, dtype and numbers, so that tensors without any can be compared as well."""
-    return tuple(tensor.shape), tensor.dtype, tensor.tolist()
-
-
 def kept_and_peak(action: Callable[[], Any]) -> tuple[int, int]:
     """Return the bytes that an action leaves allocated with its result, and the most that it held."""
     levels = list(accumulate(allocations(action), initial=0))

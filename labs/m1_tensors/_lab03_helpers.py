@@ -68,11 +68,6 @@ def operands_of(spec: str) -> list[Tensor]:
     return whole_numbers([tuple(SMALL[letter] for letter in word) for word in words], torch.int64)
 
 
-def written(tensor: Tensor) -> tuple[Shape, torch.dtype, Any]:
-    """Write down a tensor's shape, dtype and numbers, so that tensors without any can be compared as well."""
-    return tuple(tensor.shape), tensor.dtype, tensor.tolist()
-
-
 class _Log(TorchDispatchMode):
     """Notes the names of the operators that torch runs."""
 

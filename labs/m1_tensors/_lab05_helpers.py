@@ -299,14 +299,6 @@ def autograd_after_data_write(x: Tensor, factor: float, grad: Tensor) -> Tensor:
     return slope
 
 
-def written(*things: Any) -> list[Any]:
-    """Write tensors out with shape and dtype, so that two that are empty can be compared too."""
-    return [
-        (tuple(thing.shape), thing.dtype, thing.detach().tolist()) if isinstance(thing, Tensor) else thing
-        for thing in things
-    ]
-
-
 # What is kept in the end ------------------------------------------------------------------------------------
 
 

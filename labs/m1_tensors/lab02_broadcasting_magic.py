@@ -73,7 +73,6 @@ from labs.m1_tensors._lab02_helpers import (
     shape_of_sum,
     slopes_of_products,
     told,
-    written,
 )
 
 # Shape letters: R rows and C columns of a table; N points, or samples, of D numbers each; M other points.
@@ -212,8 +211,8 @@ def no_copy(cfg: Config, lab: Lab) -> None:
         "02.stride-0",
         "A stretched dim has the stride 0 over the old storage, every other dim keeps its stride, and two "
         "operands read so have the sum that broadcasting gives.",
-        [(note_of(x), note_of(y), written(x + y)) for x, y in by_hand],
-        [(*map(note_of, views), written(x + y)) for views, (x, y, _) in zip(by_torch, drawn, strict=True)],
+        [(note_of(x), note_of(y), x + y) for x, y in by_hand],
+        [(*map(note_of, views), x + y) for views, (x, y, _) in zip(by_torch, drawn, strict=True)],
         unit="pairs of operands",
     )
     x_RC, v_C = torch.rand(cfg.rows, cfg.cols), torch.rand(cfg.cols)
@@ -331,14 +330,14 @@ def backward(cfg: Config, lab: Lab) -> None:
     small = [(shape, lab.step(unbroadcast, grad_RC, shape).tolist()) for shape in ((4,), (3, 1), ())]
     lab.table("1 2 3 4 | 10 20 30 40 | 100 200 300 400 comes in", ["operand", "its gradient"], small)
     arrived = lab.step(slopes_of_products, fitting(lab.step(random_pairs, cfg.pairs)))
-    before = [written(product) for product, _ in arrived]
+    before = [product.clone() for product, _ in arrived]
     by_hand = [lab.step(unbroadcast, product, tuple(slope.shape)) for product, slope in arrived]
     lab.equal(
         "02.gradient",
         "The gradient of a broadcast factor is the incoming gradient times the other factor, summed over all "
         "that was stretched.",
-        [*map(written, by_hand), *(written(product) for product, _ in arrived)],
-        [*(written(slope) for _, slope in arrived), *before],
+        [*by_hand, *(product for product, _ in arrived)],
+        [*(slope for _, slope in arrived), *before],
         cases=len(arrived),
         unit="gradients",
         because="half of them float64, half int64; sums of whole numbers below 2⁵³ are exact in any order",

@@ -91,7 +91,6 @@ from labs.m1_tensors._lab04_helpers import (
     updated_one_by_one,
     value_iteration,
     writes_drawn,
-    written,
 )
 
 # Shape letters: N samples, C classes, E writes or edges, V places, nodes or rows of a table, D numbers in a
@@ -173,8 +172,8 @@ def picking(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "04.gather",
         "`gather` has a result for each place of its index, and exchanges the coordinate of one dim.",
-        [written(picked, x, index) for picked, (x, _, index) in zip(read, cases, strict=True)],
-        [written(x.gather(dim, index), x, index) for x, dim, index in again],
+        [(picked, x, index) for picked, (x, _, index) in zip(read, cases, strict=True)],
+        [(x.gather(dim, index), x, index) for x, dim, index in again],
         unit="inputs",
         because="x has none to four dims, and the index is shorter, longer in its dim, a single row or empty",
     )
@@ -357,9 +356,9 @@ def way_back(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "04.gradient",
         "The gradient of `gather` is `scatter_add` along its index, and that of `scatter_add` is `gather`.",
-        [written(*lab.step(there_and_back, *read)) for read in reads],
+        [lab.step(there_and_back, *read) for read in reads],
         [
-            written(torch.zeros_like(x).scatter_add(dim, index, grad), x.gather(dim, index))
+            (torch.zeros_like(x).scatter_add(dim, index, grad), x.gather(dim, index))
             for x, dim, index, grad in reads
         ],
         unit="inputs",
@@ -453,8 +452,8 @@ def message_passing(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "04.messages",
         "Reading and adding by an index, and a loop over the edges, give the product with the dense matrix.",
-        [written(lab.step(messages_added, *graph), messages_by_loop(*graph), *graph) for graph in graphs],
-        [written(dense_sum(*graph), dense_sum(*graph), *graph) for graph in again],
+        [(lab.step(messages_added, *graph), messages_by_loop(*graph), *graph) for graph in graphs],
+        [(dense_sum(*graph), dense_sum(*graph), *graph) for graph in again],
         unit="graphs",
         because="the nodes know whole numbers, so their sums are exact in any order",
     )
