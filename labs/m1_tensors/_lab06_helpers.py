@@ -9,6 +9,7 @@ import torch
 from einops import EinopsError, rearrange, repeat
 from torch import Tensor, fx
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from labs.kit.measure.memory import peak_bytes
 from labs.kit.topics.compiling import fresh_compiler
@@ -133,14 +134,31 @@ def bytes_of_repeats(y_HW: Tensor) -> tuple[int, int]:
 # Cost -------------------------------------------------------------------------------------------------------
 
 
+class Recording(TorchFunctionMode):
+    """Notes which operators of torch return a tensor within its `with` block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operators: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.operators += [func.__name__] * isinstance(result, Tensor)
+        return result
+
+
 def graphs_of(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> list[list[str]]:
-    """Compile a function with a backend that notes which operators stand in each graph, and run it."""
+    """Compile a function with a backend that generates no code, and note what each graph runs."""
     graphs: list[list[str]] = []
 
     def noting(graph: fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
-        called = [node.target for node in graph.graph.nodes if "call" in node.op]
-        graphs.append([str(getattr(target, "__name__", target)) for target in called])
-        return graph.forward
+        def run(*tensors: Tensor) -> Any:
+            with Recording() as seen:
+                result = graph(*tensors)
+            graphs.append(seen.operators)
+            return result
+
+        return run
 
     with fresh_compiler():
         torch.compile(function, backend=noting)(*inputs)

@@ -182,7 +182,7 @@ def packed(x_BNE: Tensor, y_BE: Tensor) -> list[Tensor]:
 
 
 def compiled_calls() -> dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]]:
-    """List calls of einops, their inputs, and the operators of torch that ought to be left of each."""
+    """List calls of einops, their inputs, and the operators of torch that each stands for."""
     x_BNE, y_BE = torch.rand(2, 3, 4), torch.rand(2, 4)
     split, merge = "b n (heads d) -> b heads n d", "b n e -> n (b e)"
     layer: nn.Module = EinMix("b n e -> b n f", weight_shape="e f", e=4, f=5)
@@ -199,7 +199,7 @@ def compiled_calls() -> dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], 
         "pack, unpack": (
             packed,
             (x_BNE, y_BE),
-            ["reshape", "reshape", "cat", "getitem", "reshape", "getitem", "reshape"],
+            ["reshape", "reshape", "cat", "__getitem__", "reshape", "__getitem__", "reshape"],
         ),
         "Rearrange, a layer": (Rearrange(split, heads=2), (x_BNE,), ["reshape", "permute"]),
         "EinMix, a layer": (layer, (x_BNE,), ["einsum"]),

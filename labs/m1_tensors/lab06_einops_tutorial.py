@@ -138,9 +138,10 @@ def wrong_view(cfg: Config, lab: Lab) -> None:
     are misplaced.
     """
     question = (
-        "`x` has the shape (2, 3, 4), and `x.view(2, 2, 3, 2)` is to be its two heads. How many of its "
+        "`x` has the shape (2, 3, 4), and `x.view(2, 2, 3, 2)` is to be its two heads. How many of its 24 "
+        "numbers are in the wrong place?"
     )
-    lab.predict("06.misplaced", question + "24 numbers are in the wrong place?", MISPLACED, answer="16")
+    lab.predict("06.misplaced", question, MISPLACED, answer="16")
     x_BNE = torch.arange(12).view(1, 3, 4)
     right, viewed_BAND = by_head("right", read_heads(x_BNE, 2)), lab.step(split_by_view, x_BNE, 2)
     owner = [number // 2 % 2 for number in range(12)]
@@ -552,7 +553,7 @@ def cost(cfg: Config, lab: Lab) -> None:
     Under `torch.compile` it is gone. The compiler follows the Python code once, at the first call, and keeps
     only the operators of torch that it meets on the way. If it met something that it cannot follow, the
     *graph* of these operators would *break* there, and Python would run again in each call. We compile eight
-    calls with a backend that generates no code, and only notes which operators stand in each graph.
+    calls with a backend that generates no code, and only notes which operators of torch each graph runs.
     """
     x_BNE = torch.rand(2, 3, 4)
     sentence = partial(rearrange, x_BNE, "b n (heads d) -> b heads n d", heads=2)
@@ -580,7 +581,7 @@ def cost(cfg: Config, lab: Lab) -> None:
     lab.table("Compiled", ["call", "graphs", "operators"], rows)
     lab.equal(
         "06.graph",
-        "Compiled, each of eight calls becomes one graph, in which only operators of torch are left.",
+        "Each of eight compiled calls becomes one graph, which runs just the operators that it stands for.",
         graphs,
         [[operators] for _, _, operators in compiled.values()],
         unit="calls",
