@@ -41,6 +41,7 @@ Notebook:
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -464,6 +465,7 @@ PEAK = {
     "3": "That is out of place and without grad: x, the old and the new.",
     "22": "**Yes.** Each sine needs its input, so torch clones twenty times. Out of place it keeps twenty.",
 }
+PEAK_AXES: Any = {"x_label": "operations", "y_label": "tensors"}
 
 
 def kept(cfg: Config, lab: Lab) -> None:
@@ -488,13 +490,7 @@ def kept(cfg: Config, lab: Lab) -> None:
         for name, grad in product(CHAINS, (True, False))
     }
     lines = by_place({" + grad": peaks["sin", True], "": peaks["sin", False]})
-    lab.plot(
-        "The peak of a chain of sines, with and without grad",
-        lengths,
-        lines,
-        x_label="operations",
-        y_label="tensors",
-    )
+    lab.plot("The peak of a chain of sines, with and without grad", lengths, lines, **PEAK_AXES)
     lab.equal(
         "05.cheap",
         "A chain whose inputs nobody needs peaks at two tensors in place and at three out of place.",
