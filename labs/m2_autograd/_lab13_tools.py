@@ -13,7 +13,6 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from labs.kit import Tolerance
-from labs.kit.distributed.world import World
 from labs.kit.draw.diagrams import Span, Timeline
 from labs.kit.measure.memory import allocations
 
@@ -27,11 +26,6 @@ DIGITS = Tolerance(
 UNITS = Tolerance(
     82, "in units of the dtype's precision: at most 82 labels, each rounding a sum of up to 2 by half a unit"
 )
-
-
-def together(world: World) -> None:
-    """Wait until all ranks are there: one that fails at once tears connections that others still make."""
-    world.gather("a part's beginning", None)
 
 
 # Networks and batches ---------------------------------------------------------------------------------------

@@ -129,7 +129,6 @@ def in_pieces(cfg: Config, lab: Lab) -> None:
     they like: 5, 0 and 2 samples, or one alone. N is the number of labels that count. In text, padding has
     the label −100, which `cross_entropy` passes by.
     """
-    tools.together(lab.world)
     errors = []
     for place, batches in enumerate(tools.awkward()):
         model = tools.learner(batches)
@@ -173,7 +172,6 @@ def at_once(cfg: Config, lab: Lab) -> None:
     The picture shows it for four micro-batches: a bar begins with the forward pass and ends when the last
     thing that autograd kept of it is freed. Below it is what the allocator says.
     """
-    tools.together(lab.world)
     ways = {"at once": accumulate, "summed first": summed_first}
     four = tools.micro_batches((7, 7, 7, 7))
     drawn = [tools.lives(name, way, tools.classifier(), four) for name, way in ways.items()]
@@ -225,7 +223,6 @@ def averages(cfg: Config, lab: Lab) -> None:
     It is not noise, but a definite gradient of another loss. We predict it from these weights, by one pass
     over the whole batch.
     """
-    tools.together(lab.world)
     lab.predict("13.ignored", *tools.IGNORED_GUESSES)
     cases = {"12 · 8 and 4": (8,) * 12 + (4,), "3, 50, 7, 20": (3, 50, 7, 20), "four of 20": (20,) * 4}
     found, predicted, rows = [], [], []
@@ -269,7 +266,6 @@ def forgotten(cfg: Config, lab: Lab) -> None:
     Adam does something else with a gradient. It keeps a running mean of it and one of its square, and divides
     the first by the root of the second. What does a factor of 16 do there?
     """
-    tools.together(lab.world)
     lab.predict("13.forgotten", *tools.ADAM_GUESSES)
     lengths = {
         name: (
@@ -305,7 +301,6 @@ def layers(cfg: Config, lab: Lab) -> None:
     what they see. Sixteen micro-batches are sixteen passes, and 0.9¹⁶ = 0.19 of the old is left, where one
     pass would leave 0.9. LayerNorm and GroupNorm look at each sample alone, and cannot notice.
     """
-    tools.together(lab.world)
     sizes, count = (2,) * 16, 32
     whole = {name: lab.step(helpers.normed, name, (count,), accumulate) for name in helpers.NORMS}
     cut = {name: lab.step(helpers.normed, name, sizes, accumulate) for name in helpers.NORMS}
@@ -387,7 +382,6 @@ def after_the_last(cfg: Config, lab: Lab) -> None:
     Autocast leaves weights in float32, and so their gradients; a model converted by `.to(torch.bfloat16)` has
     no such protection.
     """
-    tools.together(lab.world)
     batches, limit = tools.micro_batches((5, 9, 2, 6)), 0.05
     true = tools.true_gradient(batches)
     once, often = (lab.step(clipped, batches, limit, each=each) for each in (False, True))
@@ -491,7 +485,6 @@ def on_ranks(cfg: Config, lab: Lab) -> None:
     So all ranks divide by the same number, that of all labels. It has to be sent round once, and then the R
     of DDP has to be multiplied away.
     """
-    tools.together(lab.world)
     lab.predict("13.no-sync", *tools.NO_SYNC_GUESSES)
     counts, gradients = zip(*(lab.step(helpers.reductions, quiet) for quiet in helpers.SILENT), strict=True)
     lab.table("All-reduces of four micro-batches, with no_sync around …", list(helpers.SILENT), [counts])

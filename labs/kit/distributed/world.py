@@ -159,6 +159,8 @@ class World:
             timeout=timedelta(seconds=self.collective_s),
         )
         try:
+            # A rank that fails and goes before a slower one has connected would leave that one a broken group, and no reason.
+            self.gather("the group's beginning", None)
             yield
         finally:
             if dist.is_initialized():
