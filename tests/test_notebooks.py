@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,8 @@ def test_a_notebook_has_every_step_once_with_its_prose_above_it(
             if [argument.arg for argument in node.args.args] == ["cfg", "lab"]:
                 assert sum(source.startswith(f"## {told}") for source in sources) == 1, node.name
                 continue
-            places = [place for place, source in enumerate(sources) if f"def {node.name}(" in source]
+            step = re.compile(rf"^def {node.name}\(", re.MULTILINE)
+            places = [place for place, source in enumerate(sources) if step.search(source)]
             assert len(places) == 1, node.name
             assert not told or sources[places[0] - 1].startswith(f"**{told}**"), node.name
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
