@@ -424,7 +424,7 @@ def price(cfg: Config, lab: Lab) -> None:
     before you believe it.
     """
     lab.predict("11.products", "A gradient costs 4 products here. What does H·v cost?", PRICE, "8")
-    lab.predict("11.pushed", "And if v is pushed through the gradient, by `jvp(grad(f))`?", PUSHED, "12")
+    lab.predict("11.pushed", "What does H·v cost where v is pushed, by `jvp(grad(f))`?", PUSHED, "12")
     with quiet_libraries():
         found = {n: lab.step(counted, hvp, n) for n in COUNTED}
         times = in_gradients({way: ways_of(hvp, cfg.hidden)[way] for way in PLOTTED})

@@ -122,7 +122,7 @@ def second_walk(cfg: Config, lab: Lab) -> None:
     A walk need not visit every node. `y.backward(inputs=[a])` goes only where the way leads to a: in
     y = sin(exp(a)·w) + exp(b) it never comes to exp(b). Does the rest of the graph live on?
     """
-    lab.predict("12.twice", "Which of these can go backward twice?", TWICE, "`x.cumsum(0).sum()`")
+    lab.predict("12.twice", "Which result can go backward twice, with no flag?", TWICE, "`x.cumsum(0).sum()`")
     x = drawn(3, 4)
     lab.raises(
         "12.error",

@@ -62,7 +62,7 @@ def test_so_they_do_where_ranks_judge_together(entry: Entry, tmp_path: Path) -> 
     work = tmp_path / "home" / "work" / f"{name_of(entry)}.py"
     work.parent.mkdir(parents=True)
     work.write_text(solved(entry.number), encoding="utf-8")
-    command = [sys.executable, "-m", "labs", "check", str(entry.number), "--smoke"]
-    ended = to_its_end(command, tmp_path)
+    command = ["labs", "check", str(entry.number), "--smoke", "--procs", str(entry.processes_to_judge)]
+    ended = to_its_end([sys.executable, "-m", *command], tmp_path)
     assert ended.status == 0, ended.stdout + ended.stderr
     assert ended.stdout.count(" passed") == len(Source(entry).exercises)
