@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
+import torch.distributed as dist
 
 from labs.kit.distributed.world import PeerLost, World
 from labs.kit.runner import claims
@@ -94,3 +96,19 @@ def test_who_leaves_has_said_all_and_tidied_up(rank: dict[str, str]) -> None:
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "said\ntidied\n", "")
+
+
+def test_a_group_begins_when_all_ranks_are_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def joined(*arguments: object, rank: int, **options: object) -> None:
+        time.sleep(0.3 * rank)  # the last rank connects long after the first
+        seen.append("in")
+
+    def within(world: World) -> None:
+        with world.group():
+            seen.append("begun")
+
+    monkeypatch.setattr(dist, "init_process_group", joined)
+    assert together(3, within) == [None, None, None]
+    assert seen == ["in"] * 3 + ["begun"] * 3
