@@ -7,6 +7,10 @@ class UsageError(Exception):
     exit_status = 2
 
 
+class OutOfReach(UsageError):
+    """The place where a run is to go cannot be asked from here."""
+
+
 def no_space(error: OSError) -> bool:
     """Tell whether a write failed because the disk, or the user's quota on it, is full."""
     import errno

@@ -136,3 +136,15 @@ def test_the_copy_of_a_lab_in_another_folder_is_a_lab_of_that_module(tmp_path: P
         Path(__file__).parent / "kit" / "tiny_lab.py", tmp_path / "m3_data" / "lab99_tiny_things.py"
     )
     assert catalog.read_header(Path(copy)).module == "m3_data"
+
+
+@pytest.mark.parametrize(("processes", "gib"), [(1, 2), (3, 2), (4, 3), (8, 6), (30, 20)])
+def test_memory_grows_with_the_processes_of_a_node(processes: int, gib: int) -> None:
+    entry = catalog.Entry(43, "m", "t", "t", "n", "3 processes or more, no GPU, 2 GiB of memory, 1 minute")
+    assert entry.memory_of_node(processes) == gib
+
+
+def test_a_lab_uses_a_gpu_where_its_needs_name_one() -> None:
+    needs = {"1 process, no GPU, 1 GiB of memory": False, "1 process, a GPU for one of the claims": True}
+    found = {text: catalog.Entry(1, "m", "t", "t", "n", text).uses_gpu for text in needs}
+    assert found == needs

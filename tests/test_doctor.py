@@ -6,10 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import venv
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from labs import home
-from labs.doctor import machine, packages, report
+from labs import cgroups, home
+from labs.doctor import conditions, examine, machine, packages, places, report
 from labs.doctor import programs as programs_module
 from labs.doctor.check import Check
 from labs.home import Home
@@ -27,8 +29,8 @@ ROOT = Path(__file__).parents[1]
 BASE = ("annotated_types", "annotated_doc", "markdown_it", "mdurl", "psutil", "pydantic", "pydantic_core", "pygments", "rich",
         "shellingham", "typer", "typing_extensions", "typing_inspection")  # fmt: skip
 ANSWERS = {
-    "docker": "echo 28.2.2",
-    "podman": "echo 5.0",
+    "docker": """echo '{"Name": "", "ServerVersion": "28.2.2"}'""",
+    "podman": """echo '{"host": {}, "version": {"Version": "5.0"}}'""",
     "sbatch": "exit 1",
     "scontrol": 'echo "Slurmctld(primary) at node0 is UP"',
     "kubectl": 'case $1 in config) echo kind ;; *) printf \'{\\n"gitVersion": "v1.32.4"\\n}\' ;; esac',
@@ -36,7 +38,7 @@ ANSWERS = {
     "bwrap": "echo bubblewrap 0.8",
     "dot": "echo dot - graphviz version 2.43 >&2",
     "git": "echo git version 2.39",
-    "g++": "echo g++ 12.2",
+    "g++": '[ $1 = --version ] && echo g++ 12.2 || PATH=/usr/bin:/bin exec g++ "$@"',
 }
 FAILS = "echo it is not well today >&2; exit 1"
 HANGS = "/bin/sleep 60"
@@ -93,8 +95,10 @@ def test_programs_that_answer(programs: Programs, login_node: Path, tmp_path: Pa
         for name, check in found.items()
         if check["group"] not in ("Python", "Machine")
     }
+    verdict, said = seen.pop("C++ compiler")  # it compiles, for which a busy machine may not have the time
+    assert verdict in ("ok", "slow")
+    assert said.startswith("g++ 12.2")
     assert seen == {
-        "C++ compiler": ("ok", "g++ 12.2"),
         "git": ("ok", "git version 2.39"),
         "graphviz": ("ok", "dot - graphviz version 2.43"),
         "docker": ("ok", "28.2.2"),
@@ -131,7 +135,7 @@ def test_where_nothing_answers_it_ends_in_time_and_leaves_nothing_running(
     found = verdicts(doctor(login_node, programs(slow), tmp_path, "--json"))
     assert time.monotonic() - begun < 10
     for name in ("docker", "podman", "Slurm", "Kubernetes", "GPU", "git"):
-        assert found[name]["verdict"] == "broken"
+        assert found[name]["verdict"] == "slow", "what takes its time is not broken"
         assert found[name]["found"].endswith("no answer within 3 s")
     assert not [pid for pid in (tmp_path / "pids").read_text().split() if is_running(int(pid))]
 
@@ -152,8 +156,8 @@ def test_a_bare_machine_without_torch(programs: Programs, login_node: Path, tmp_
         == "labs cannot run here: torch is missing, matplotlib is missing · next: make setup"
     )
     assert "\x1b" not in done.stdout
-    assert "  – git            no git\n" in done.stdout
-    assert "for labs with LAUNCHER=slurm" in done.stdout
+    assert "– git            no git; for the revision in every run's record:" in done.stdout
+    assert "– Slurm          no sbatch; for LAUNCHER=slurm: log in to a cluster\n" in done.stdout
     assert done.stderr == ""
 
 
@@ -175,7 +179,12 @@ def test_a_torch_that_does_not_import(
     (tmp_path / "torch" / "__init__.py").write_text(body)
     (tmp_path / "torch-2.13.0.dist-info").mkdir()
     (tmp_path / "torch-2.13.0.dist-info" / "METADATA").write_text("Name: torch\nVersion: 2.13.0\n")
-    done = doctor(login_node, programs({}), tmp_path, "--json", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    installed = next((login_node.parents[1] / "lib").glob("python*/site-packages")) / "torch.pth"
+    installed.write_text(f"{tmp_path}\n")
+    try:
+        done = doctor(login_node, programs({}), tmp_path, "--json")
+    finally:
+        installed.unlink()
     torch = verdicts(done)["torch"]
     assert done.returncode == 1
     assert (torch["verdict"], torch["found"]) == ("broken", f"2.13.0; {found}")
@@ -190,12 +199,92 @@ def test_the_form_of_the_json_and_this_very_environment(tmp_path: Path) -> None:
     assert list(said) == ["checks", "ready"]
     for check in said["checks"]:
         assert list(check) == ["name", "group", "verdict", "found", "allows", "get"]
-        assert check["verdict"] in ("ok", "missing", "broken")
+        assert check["verdict"] in ("ok", "missing", "slow", "broken", "noted")
         assert check["found"]
-        assert (check["verdict"] == "ok") == (not check["allows"]) == (not check["get"])
+        assert (check["verdict"] in ("ok", "noted")) == (not check["allows"]) == (not check["get"])
     torch = next(check for check in said["checks"] if check["name"] == "torch")
-    assert torch["verdict"] == "ok"
+    assert torch["verdict"] in ("ok", "slow")  # the latter on a machine that is busy with other tests
     assert torch["found"].startswith(metadata.version("torch"))
+
+
+def test_what_is_well_fits_one_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the usual terminal of 24 lines and 80 columns, with the next command in sight."""
+    monkeypatch.setattr(
+        packages,
+        "ask_child",
+        lambda _: {name: {"version": "1.0", "gpus": ["GPU"]} for name in packages.PACKAGES},
+    )
+    monkeypatch.setattr(packages, "_version", lambda _: "2.13.0+cpu.of.a.very.long.name" * 4)
+    fine = Check("fine", "x", "ok", "well " * 40)
+    for name in ("compiler", "tool", "engine", "slurm", "kubernetes"):
+        monkeypatch.setattr(places, name, lambda *_, name=name: replace(fine, name=name))
+    monkeypatch.setattr(conditions, "all_looks", lambda _: [])
+    assert report(as_json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].startswith("labs can run here")
+
+
+def test_what_is_not_as_everywhere_is_noted_above_the_last_line(
+    programs: Programs, login_node: Path, tmp_path: Path
+) -> None:
+    strange = {"RANK": "0", "TIME": "%E", "TMPDIR": str(tmp_path / ("x" * 90)), "GLOO_SOCKET_IFNAME": "ib0",
+               "SLURM_CONF": "/my/slurm.conf", "TORCHDYNAMO_DISABLE": "1", "PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0",
+               "PIP_TARGET": "/tmp/t", "PYTHONOPTIMIZE": "1", "SLURM_JOB_ID": "7"}  # fmt: skip
+    (tmp_path / ("x" * 90)).mkdir()
+    shown = doctor(login_node, programs({}), tmp_path, **strange).stdout.splitlines()
+    names = [line[2:].partition(":")[0] for line in shown if line.startswith("! ")]
+    assert names[:2] == ["other launcher", "Python's own"]
+    assert {
+        "Slurm's own",
+        "Slurm job",
+        "interfaces",
+        "torch's switches",
+        "TMPDIR",
+        "exported",
+        "terminal",
+    } <= set(names)
+    assert shown[-1].startswith("labs cannot run here")
+
+
+def test_a_home_that_leads_nowhere_is_a_finding(programs: Programs, login_node: Path, tmp_path: Path) -> None:
+    found = verdicts(doctor(login_node, programs({}), tmp_path, "--json", LABS_HOME="~no_such_person/x"))
+    assert found["disk"]["verdict"] == "broken"
+    assert "LABS_HOME=~no_such_person/x leads nowhere" in found["disk"]["found"]
+
+
+def test_a_compiler_that_cannot_do_it_is_broken(programs: Programs, login_node: Path, tmp_path: Path) -> None:
+    path = programs({"g++": '[ $1 = --version ] && echo g++ 12.2 || { echo "error: no" >&2; exit 1; }'})
+    found = verdicts(doctor(login_node, path, tmp_path, "--json"))["C++ compiler"]
+    assert (found["verdict"], found["found"]) == ("broken", "g++ 12.2 is there: g++ fails: error: no")
+
+
+@pytest.mark.parametrize(
+    ("info", "verdict", "found"),
+    [
+        (
+            '{"Name": "far", "ServerVersion": "28"}',
+            "ok",
+            "28, it runs on far, and must see the files of this machine",
+        ),
+        ('{"ServerVersion": "28", "SecurityOptions": ["name=rootless"]}', "ok", "28, root inside is you"),
+        ('{"ServerVersion": "28", "SecurityOptions": ["name=userns"]}', "ok", "28, it maps users"),
+        (
+            '{"ServerErrors": ["Cannot connect"]}',
+            "broken",
+            "the client docker is there, its engine does not answer: start it",
+        ),
+    ],
+)
+def test_an_engine_says_what_it_is(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch, info: str, verdict: str, found: str
+) -> None:
+    monkeypatch.setenv("PATH", str(programs({"docker": f"echo '{info}'"})))
+    check = places.engine(programs_module.Programs(), "docker")
+    assert (check.verdict, check.found) == (verdict, found)
 
 
 def test_ctrl_c_ends_it_at_once(programs: Programs, login_node: Path, tmp_path: Path) -> None:
@@ -211,10 +300,44 @@ def test_ctrl_c_ends_it_at_once(programs: Programs, login_node: Path, tmp_path: 
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             time.sleep(0.01)
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=2)
+        out, err = child.communicate(timeout=30)  # git alone would take 60 s
     assert (child.returncode, out) == (130, "")
     assert "Traceback" not in err
     assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_what_runs_ends_when_all_are_ended_and_not_when_its_patience_does() -> None:
+    asked = programs_module.Programs()
+    threading.Timer(0.2, asked.stop).start()
+    assert asked.ask("/bin/sleep", "60", seconds=30).status == -signal.SIGKILL
+    assert asked.ask("/bin/echo", "late").status is None, "and nothing is started any more"
+
+
+def test_ctrl_c_ends_all_that_the_doctor_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would wait for the patience with each of them, which no bound on a busy machine could tell."""
+    stopped: list[bool] = []
+
+    def interrupted() -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packages, "python", interrupted)
+    monkeypatch.setattr(programs_module.Programs, "stop", lambda _: stopped.append(True))
+    with pytest.raises(KeyboardInterrupt):
+        examine()
+    assert stopped == [True]
+
+
+def test_what_was_being_started_as_all_were_ended_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a program takes a while to start, and is not yet among those that run."""
+    asked = programs_module.Programs()
+    start = subprocess.Popen
+
+    def meanwhile(*command: Any, **options: Any) -> Any:
+        asked.stop()
+        return start(*command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", meanwhile)
+    assert asked.ask("/bin/sleep", "60", seconds=30).status == -signal.SIGKILL
 
 
 def known(facts: packages.Facts) -> "Future[packages.Facts]":
@@ -230,8 +353,30 @@ def test_packages_for_which_there_was_no_time() -> None:
 
     facts = packages.ask_child(Slow())  # type: ignore[arg-type]
     assert packages.package("torch", known(facts)).verdict == "ok"
-    assert packages.package("matplotlib", known(facts)).found.endswith("; 8.5 s were not enough to import it")
+    assert packages.package("matplotlib", known(facts)).found.endswith(
+        "; slow, not broken: 8.5 s were not enough to import it this time"
+    )
     assert packages.package("lightning", known(facts)).found.endswith("; there was no time to import it")
+
+
+def test_a_torch_that_takes_its_time_keeps_no_lab_from_running(
+    monkeypatch: pytest.MonkeyPatch, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a cold start from a slow disk. Whether it sees a GPU is not known then, and nothing else is said of that."""
+
+    class Slow:
+        def ask(self, *_: object, **__: object) -> Any:
+            return SimpleNamespace(status=None, out="", err="")
+
+    facts = known(packages.ask_child(Slow()))  # type: ignore[arg-type]
+    torch = packages.package("torch", facts)
+    assert (torch.verdict, torch.get) == ("slow", "labs doctor, once more: what was read once comes faster")
+    assert "slow, not broken" in torch.found
+    monkeypatch.setenv("PATH", str(programs({"nvidia-smi": 'echo "NVIDIA H200, 580.1"'})))
+    assert machine.gpu(programs_module.Programs(), facts).verdict == "slow"
+    monkeypatch.setattr("labs.doctor.examine", lambda: [torch])
+    assert report(as_json=False) == 0
+    assert "labs can run here" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -257,55 +402,24 @@ def test_gpus(
     assert (check.verdict, check.found) == (verdict, found)
 
 
-def test_limits_of_cgroup_v2_also_those_above(tmp_path: Path) -> None:
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    for place, cpu, memory in (
-        ("", "", ""),
-        ("a", "150000 100000", "2147483648"),
-        ("a/b", "max 100000", "max"),
-    ):
-        if cpu:
-            (tmp_path / place / "cpu.max").write_text(f"{cpu}\n")
-            (tmp_path / place / "memory.max").write_text(f"{memory}\n")
-    (tmp_path / "proc").write_text("0::/a/b\n")
-    folders = machine.cgroup_folders("cpu", tmp_path / "proc", tmp_path)
-    assert folders == [tmp_path / "a" / "b", tmp_path / "a", tmp_path]
-    assert machine.cgroup_cores(folders) == 1.5
-    assert machine.cgroup_bytes(folders) == 2 * 2**30
-
-
-def test_limits_of_cgroup_v1_in_the_tree_of_each_controller(tmp_path: Path) -> None:
-    for tree, files in {
-        "cpu,cpuacct/job": {"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000"},
-        "cpu,cpuacct": {"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"},
-        "memory": {"memory.limit_in_bytes": "9223372036854771712"},
-        "memory/job": {"memory.limit_in_bytes": "1073741824"},
-    }.items():
-        (tmp_path / tree).mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (tmp_path / tree / name).write_text(f"{text}\n")
-    (tmp_path / "proc").write_text("5:cpu,cpuacct:/job\n4:memory:/job\n1:name=systemd:/\n0::/\n")
-    assert machine.cgroup_cores(machine.cgroup_folders("cpu", tmp_path / "proc", tmp_path)) == 0.5
-    assert machine.cgroup_bytes(machine.cgroup_folders("memory", tmp_path / "proc", tmp_path)) == 2**30
-
-
-def test_no_cgroups_no_limits(tmp_path: Path) -> None:
-    assert machine.cgroup_folders("cpu", tmp_path / "none", tmp_path) == []
-    assert machine.cgroup_cores([tmp_path]) is None
-    assert machine.cgroup_bytes([tmp_path]) is None
-
-
 def test_little_memory_and_little_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(machine, "cgroup_bytes", lambda _: 2**30)
+    monkeypatch.setattr(cgroups, "memory", lambda: cgroups.Memory(24 * 2**30, 2**30, 2**29))
     assert machine.memory().verdict == "missing"
-    assert machine.memory().found.endswith("its cgroup allows 1.0")
+    assert machine.memory().found == "24.0 GiB, its cgroup allows 1.0, 0.5 of it free"
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20, total=2**26))
     assert (machine.disk(Home(tmp_path / "not" / "yet")).verdict, machine.shared_memory(tmp_path).found) == (
         "missing",
-        f"64 MiB in {tmp_path}",
+        f"64 MiB in {tmp_path}, a part of the memory that its cgroup allows",
     )
     assert machine.shared_memory(tmp_path).get == "in a container: --shm-size=1g"
     assert not (tmp_path / "not").exists()
+
+
+def test_shared_memory_is_no_more_than_the_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cgroups, "memory", lambda: cgroups.Memory(24 * 2**30, 2**30, 2**29))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=12 * 2**30))
+    found = machine.shared_memory(tmp_path).found
+    assert found == f"1.0 GiB in {tmp_path}, a part of the memory that its cgroup allows"
 
 
 def test_a_file_in_the_place_of_the_home(tmp_path: Path) -> None:

@@ -133,9 +133,8 @@ def test_a_labs_own_steps_keep_what_its_contracts_show(entry: catalog.Entry, tmp
     if not any(">>>" in exercise.contract for exercise in Source(entry).exercises):
         pytest.skip("its exercises have no contract yet")
     file = solved_file(entry, tmp_path / "work.py")
-    ended = subprocess.run(
-        [sys.executable, str(file)], capture_output=True, text=True, timeout=120, check=True
-    )
+    ended = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "TestResults(failed=0, " in ended.stdout, ended.stdout
 
 
@@ -244,6 +243,13 @@ def test_a_lab_without_exercises_says_so(tiny_file: Path) -> None:
         select(Source(catalog.read_header(tiny_file)), "99")
 
 
+def judged_in(folder: Path, exercise: str, judgement: str) -> None:
+    """Leave the record of a run that judged an exercise."""
+    folder.mkdir(parents=True)
+    found = {"status": "held", "exercises": [{"id": exercise, "judgement": judgement}]}
+    (folder / "run.json").write_text(json.dumps(found, indent=2))
+
+
 class TestProgress:
     def test_of_a_newcomer_nothing_is_known(self, labs_home: Path) -> None:
         done = Progress()
@@ -251,20 +257,43 @@ class TestProgress:
         assert done.of("1.1") == {"hints": 0, "asked": 0}
         assert not labs_home.exists()
 
-    def test_it_is_remembered(self) -> None:
+    def test_what_was_asked_for_is_remembered(self) -> None:
         done = Progress()
         done.of("1.1")["hints"] = 2
-        done.note_pass("1.2")
         done.save()
-        again = Progress()
-        assert again.of("1.1")["hints"] == 2
-        assert [again.passed(id_) for id_ in ("1.1", "1.2", "1.3")] == [False, True, False]
+        assert Progress().of("1.1") == {"hints": 2, "asked": 0}
+        assert not Progress().passed("1.1")
 
-    def test_the_first_pass_counts(self) -> None:
+    def test_a_pass_counts_wherever_it_was_judged(self, labs_home: Path) -> None:
+        judged_in(labs_home / "runs" / "lab01" / "then-slurm", "1.1", "failed")
+        judged_in(labs_home / "runs" / "lab01" / "then-docker", "1.2", "passed")
+        judged_in(labs_home / "runs" / "lab43" / "then-slurm", "43.1", "passed")
+        judged_in(labs_home / "runs" / "lab01" / "later-local", "1.2", "failed")
+        assert Progress().passed_ones == {"1.2", "43.1"}
+        assert Progress(1).passed_ones == {"1.2"}
+        assert not (labs_home / "work").exists()
+
+    def test_what_older_versions_noted_counts_and_is_kept(self, labs_home: Path) -> None:
+        path = labs_home / "work" / "progress.json"
+        path.parent.mkdir(parents=True)
+        path.write_text('{"1.1": {"hints": 1, "asked": 0, "passed": "2026-01-02 12:00"}}')
         done = Progress()
-        done.of("1.1")["passed"] = "long ago"
-        done.note_pass("1.1")
-        assert done.of("1.1")["passed"] == "long ago"
+        assert done.passed("1.1")
+        done.of("1.2")["hints"] = 1
+        done.save()
+        assert json.loads(path.read_text())["1.1"]["passed"] == "2026-01-02 12:00"
+        assert Progress().passed("1.1")
+
+    @pytest.mark.parametrize(
+        "content", ["{", "[]", '{"exercises": 3}', '{"exercises": [3, {}]}', '{"exercises": {}}']
+    )
+    def test_a_damaged_record_proves_no_pass(self, labs_home: Path, content: str) -> None:
+        folder = labs_home / "runs" / "lab01" / "then-local"
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(content + ' "judgement": "passed"')
+        assert Progress().passed_ones == set()
+        (folder / "run.json").write_text(content)
+        assert Progress().passed_ones == set()
 
     @pytest.mark.parametrize(
         "content",
@@ -284,7 +313,7 @@ class TestProgress:
 
     def test_it_is_json_that_a_person_can_read(self, labs_home: Path) -> None:
         done = Progress()
-        done.note_pass("1.1")
+        done.of("1.1")["hints"] = 1
         done.save()
         text = (labs_home / "work" / "progress.json").read_text(encoding="utf-8")
         assert json.loads(text) == done.entries

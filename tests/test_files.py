@@ -90,6 +90,19 @@ class TestWritable:
             assert writable(tmp_path) == tmp_path
 
 
+class TestMadeAnew:
+    def test_a_name_that_is_taken_gets_the_next_number(self, tmp_path: Path) -> None:
+        made = [files.made_anew(tmp_path / "runs" / "then") for _ in range(3)]
+        assert [folder.name for folder in made] == ["then", "then-2", "then-3"]
+        assert {folder.stat().st_mode & 0o777 for folder in made} == {0o700}
+
+    def test_one_that_cannot_be_made_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            UsageError, match=r"cannot make the folder .*: File name too long\nchoose another"
+        ):
+            files.made_anew(tmp_path / ("x" * 300))
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"

@@ -9,7 +9,7 @@ import pytest
 
 from labs import home
 from labs.errors import UsageError
-from labs.files import check_place, writable
+from labs.files import check_place, made_anew, writable
 from labs.home import Home
 
 
@@ -77,6 +77,19 @@ def test_a_run_is_found_by_its_lab_its_name_or_its_folder(labs_home: Path) -> No
             mine.find_run(wrong)
 
 
+def test_a_run_is_found_by_its_jobs_number_where_that_is_no_labs(labs_home: Path) -> None:
+    mine = Home(labs_home)
+    folders = {}
+    for lab, job in ((7, "12"), (43, "7"), (43, "4711")):
+        folders[job] = writable(labs_home / "runs" / f"lab{lab:02d}" / f"job{job}")
+        (folders[job] / "job.json").write_text(f'{{"id": "{job}"}}')
+    assert mine.find_run("4711") == mine.find_run("job4711") == folders["4711"]
+    assert mine.find_run("12") == mine.find_run("7") == folders["12"], "7 is a lab's number first"
+    assert mine.find_run("job7") == folders["7"]
+    with pytest.raises(UsageError, match="there is no run 4712"):
+        mine.find_run("4712")
+
+
 def test_runs_of_one_second_get_different_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Noon(datetime):
         @classmethod
@@ -86,7 +99,7 @@ def test_runs_of_one_second_get_different_folders(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(home, "datetime", Noon)
     names = []
     for _ in range(3):
-        folder = writable(Home(tmp_path).run_folder(1, "local"))
+        folder = made_anew(Home(tmp_path).run_folder(1, "local"))
         names.append(folder.name)
     assert names == [
         "2030-01-02T12-00-00-local",
@@ -95,6 +108,21 @@ def test_runs_of_one_second_get_different_folders(monkeypatch: pytest.MonkeyPatc
     ]
     assert Home(tmp_path).run_folder(1, "slurm").name == "2030-01-02T12-00-00-slurm"
     assert Home(tmp_path).run_folder(2, "local").name == "2030-01-02T12-00-00-local"
+
+
+def test_all_runs_are_what_has_a_record_or_a_job(labs_home: Path) -> None:
+    for name in (
+        "lab07/b/run.json",
+        "lab07/b/job.json",
+        "lab07/a/job.json",
+        "lab100/c/run.json",
+        "lab1x/d/run.json",
+    ):
+        writable((labs_home / "runs" / name).parent)
+        (labs_home / "runs" / name).touch()
+    writable(labs_home / "runs" / "lab07" / "empty")
+    runs = labs_home / "runs"
+    assert Home(labs_home).all_runs() == [runs / "lab07" / "a", runs / "lab07" / "b", runs / "lab100" / "c"]
 
 
 def test_naming_a_folder_does_not_make_it(labs_home: Path) -> None:
@@ -131,6 +159,31 @@ def test_outside_a_repository_there_is_no_revision(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(home, "CHECKOUT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert home.revision() == ""
+
+
+def test_who_is_in_another_checkout_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "copy" / "labs" / "m1_tensors").mkdir(parents=True)
+    for name in home.OF_A_CHECKOUT:
+        (tmp_path / "copy" / name).touch()
+    (tmp_path / "same").symlink_to(home.CHECKOUT)
+    for place, other in {
+        tmp_path: None,
+        tmp_path / "copy": tmp_path / "copy",
+        tmp_path / "copy" / "labs" / "m1_tensors": tmp_path / "copy",
+        home.CHECKOUT / "labs": None,
+        tmp_path / "same": None,
+    }.items():
+        monkeypatch.chdir(place)
+        assert home.other_checkout() == other, place
+
+
+def test_in_a_folder_that_is_gone_there_is_nothing_to_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert home.other_checkout() is None
 
 
 def test_a_container_is_told_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,13 @@ import pytest
 from tests.conftest import ROOT
 
 LABS, TESTS = ROOT / "labs", ROOT / "tests"
-# Tests of the whole: of every lab and its page, on real clusters and engines; and of scripts, which are not shipped.
-OF_THE_WHOLE = {"cluster", "contract", "images", "pages", "scripts"}
+# Tests of the whole: of every lab and its page, on real clusters, recorded ones and engines; and of scripts and manifests, which are
+# not in the package.
+OF_THE_WHOLE = {"ansible", "cluster", "contract", "images", "k8s", "pages", "scripts", "slurm"}
 
 # Where the tests of a module, or of a whole folder, stand that has none of its own name, and why.
 STAND_IN = {
-    "doctor/": "test_doctor.py: the parts are seen through the doctor, over made-up programs and trees of cgroups",
+    "doctor/": "test_doctor.py: the parts are seen through the doctor, over made-up programs",
     "fetch/assets": "fetch/test_get.py: an asset is what is fetched",
     "kit/distributed/subgroup": "kit/distributed/test_shards.py, whose ranks are started by it and note what they see",
     "kit/runner/judging": "kit/runner/test_lab.py, whose part it is; what it asks stands in test_claims.py",
@@ -21,6 +22,15 @@ STAND_IN = {
     "kit/runner/edit_rules": "kit/runner/test_edits.py: a rule is seen by the edits that it makes",
     "kit/topics/tasks": "contract/test_run.py: only what labs compute with it can tell whether a task is learnt",
     "launch/devices": "launch/test_docker.py: which GPUs a container gets is seen in its command",
+    "launch/kubernetes/api": "k8s/test_submission.py, with a server that answers and the official client",
+    "launch/kubernetes/contact": "k8s/test_faults.py, with a server that is away, for a while or for good",
+    "launch/kubernetes/gang": "k8s/test_recordings.py: what is seen of pods shows in what is told",
+    "launch/kubernetes/live": "k8s/test_faults.py: it is what stays alive there",
+    "launch/kubernetes/log": "k8s/test_faults.py, with logs that are cut",
+    "launch/kubernetes/standing": "k8s/test_later.py: how runs stand that nobody followed",
+    "launch/kubernetes/submission": "k8s/test_submission.py, with a server that answers",
+    "launch/kubernetes/told": "k8s/test_recordings.py: each sentence comes from a recording",
+    "launch/kubernetes/watcher": "k8s/test_faults.py, with watches that are cut",
     "launch/orphan_guard": "launch/test_node.py, with real processes that lose their parent",
     "launch/output": "launch/test_node.py, with ranks that really speak",
     "launch/slurm/task": "launch/slurm/test_script.py: the task is what the script starts",

@@ -1,6 +1,7 @@
 """Labs as notebooks: made from the source, run as they are."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,8 @@ from nbclient import NotebookClient
 
 from labs import catalog, home, notebooks, record
 from labs.errors import UsageError
+from scripts.environment.install import install_kernel, read_project
+from tests.conftest import ROOT
 
 READY = [entry for entry in catalog.all_labs().values() if entry.ready]
 ALONE = [entry for entry in READY if not entry.distributed]
@@ -161,6 +164,18 @@ def test_only_labs_that_are_there_become_notebooks(labs_home: Path) -> None:
         notebooks.write_all("77")
 
 
+def test_notebooks_name_the_kernel_that_set_up_makes(tmp_path: Path) -> None:
+    """Of the usual name, python3, a person may have a kernel of another project."""
+    project = read_project(ROOT)["project"]["name"]
+    install_kernel(tmp_path, project)
+    kernel = json.loads((tmp_path / "share/jupyter/kernels" / notebooks.KERNEL / "kernel.json").read_text())
+    assert kernel["argv"][0] == "python", "which Jupyter takes for its own Python"
+    book = nbformat.read(notebooks.write(catalog.find_ready("1")), as_version=4)
+    assert book.metadata.kernelspec == {
+        key: kernel.get(key, notebooks.KERNEL) for key in ("name", "display_name", "language")
+    }
+
+
 def executed(entry: catalog.Entry, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Run a lab's notebook from top to bottom on its smoke Config, and return its cells."""
     monkeypatch.setenv("PYTHONPATH", str(checkout))
@@ -169,7 +184,7 @@ def executed(entry: catalog.Entry, checkout: Path, monkeypatch: pytest.MonkeyPat
     for cell in book.cells:
         cell.source = cell.source.replace("smoke=False", "smoke=True")
     places = {"metadata": {"path": str(folder)}}
-    NotebookClient(book, timeout=120, kernel_name="python3", resources=places).execute()
+    NotebookClient(book, timeout=120, resources=places).execute()
     cells: list[Any] = book.cells
     return cells
 

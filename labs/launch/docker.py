@@ -9,19 +9,20 @@ import secrets
 import shlex
 import signal
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from labs import home
 from labs.errors import UsageError
 from labs.files import writable
-from labs.launch import devices, image, local
-from labs.launch.engine import CLIENTS, Engine
-from labs.launch.file_follower import FileFollower, pump
+from labs.interfaces import OF_THIS_MACHINE
+from labs.launch import devices, image, local, mounts
+from labs.launch.engine import CLIENTS, NEVER_PULLED, Engine
+from labs.launch.keeper import kept
 from labs.launch.process_group import GRACE_S, ProcessGroup
-from labs.launch.spec import RunSpec, State, node_starter, note_job, noted_job, whole_number
+from labs.launch.spec import RunSpec, State, node_starter, note_job, whole_number
+from labs.launch.states import attended, end_with
 
 PORT = "29500"  # each run has a network of its own
 SIZE = re.compile(r"\d+[kmg]", re.IGNORECASE)
@@ -41,7 +42,6 @@ PASSED_ON = (
     "GLOO_",
     "TORCH_",
 )  # beginnings of variables that mean something to the ranks
-LOOK_S = 0.5
 
 
 class Docker:
@@ -49,7 +49,7 @@ class Docker:
 
     name = "docker"
     takes = frozenset({"image", "memory", "cpus", "shm"})
-    shares_nodes = False
+    shares_folder = True
 
     def why(self) -> str:
         return "never by itself; say LAUNCHER=docker"
@@ -72,7 +72,9 @@ class Docker:
     def render(self, spec: RunSpec) -> str:
         run, client = "labs-run", CLIENTS[0]
         lines = [shlex.join([client, *words]) for words in _network(spec, client, run)]
-        nodes = [shlex.join([client, *_container(spec, client, run, node)]) for node in range(spec.nodes)]
+        nodes = [
+            shlex.join([client, *_container(spec, Engine(client), run, node)]) for node in range(spec.nodes)
+        ]
         return "\n".join([*lines, *(f"{line} &" for line in nodes[1:]), nodes[0]]) + "\n"
 
     def submit(self, spec: RunSpec) -> int:
@@ -81,19 +83,16 @@ class Docker:
         engine, run = Engine.find(), f"labs-{secrets.token_hex(4)}"
         image.check(engine, image_of(spec))
         writable(spec.folder)
+        mounts.require_written(engine, image_of(spec), spec.folder)
         note_job(spec, run)
-        with _made(engine, spec, run), ProcessGroup(BY_ITSELF, CONTAINERS_GRACE_S) as group:
-            for node in reversed(range(spec.nodes)):
-                command = [engine.client, *_container(spec, engine.name, run, node)]
-                group.start(f"the container of node{node}", command, os.environ, leash=True)
-            return _explained(engine, spec, run, group.wait())
+        with kept(spec.folder), _made(engine, spec, run):
+            status = _run(engine, spec, run)
+        end_with(spec.folder, status)
+        return status
 
-    def state(self, folder: Path) -> State:
-        """Return what the run's own record says, unless its containers went without a word."""
-        state, run = local.Local().state(folder), str(noted_job(folder).get("id", ""))
-        if state.ended or (run and _containers(Engine.find(), folder)):
-            return State(run, "running" if state.word == "unknown" else state.word, state.detail, state.ended)
-        return State(run, "gone", "its containers ended before it could say how", ended=True)
+    def states(self, folders: Sequence[Path]) -> dict[Path, State]:
+        """Return what became of runs. Their containers end when the command does that started them."""
+        return {folder: attended(folder) for folder in folders}
 
     def cancel(self, folder: Path) -> None:
         """End the containers of a run. The command that started them tidies up."""
@@ -102,11 +101,15 @@ class Docker:
 
     def follow(self, folder: Path) -> int:
         """Show what the run prints, until it ends."""
-        follower, ended = FileFollower(folder / "log.txt", local.STDOUT), False
-        while pump([follower]) or not ended:
-            ended = self.state(folder).ended
-            time.sleep(0 if ended else LOOK_S)
-        return 0
+        return local.follow(folder)
+
+
+def _run(engine: Engine, spec: RunSpec, run: str) -> int:
+    with ProcessGroup(BY_ITSELF, CONTAINERS_GRACE_S) as group:
+        for node in reversed(range(spec.nodes)):
+            command = [engine.client, *_container(spec, engine, run, node)]
+            group.start(f"the container of node{node}", command, os.environ, leash=True)
+        return _explained(engine, spec, run, group.wait())
 
 
 def image_of(spec: RunSpec) -> str:
@@ -121,28 +124,28 @@ def _network(spec: RunSpec, client: str, run: str) -> list[list[str]]:
     return [["network", "create", "--internal", *hidden, "--label", LABEL, run]] if spec.nodes > 1 else []
 
 
-def _container(spec: RunSpec, client: str, run: str, node: int) -> list[str]:
+def _container(spec: RunSpec, engine: Engine, run: str, node: int) -> list[str]:
     name = f"node{node}"
     # Names that only the world outside knows are looked up in vain: a second is enough to find that out, not ten.
     hasty = ["--dns-option", "timeout:1", "--dns-option", "attempts:1"]
     network = ["--network", run, "--network-alias", name, *hasty] if spec.nodes > 1 else ["--network", "none"]
     environment = {**image.surroundings(), "OMP_NUM_THREADS": str(_threads(spec)), **_passed_on()}
     starter = node_starter(
-        spec, image.PYTHON, str(node), "node0" if spec.nodes > 1 else local.LOOPBACK, PORT, "--leash"
+        spec,
+        image.PYTHON,
+        str(node),
+        "node0" if spec.nodes > 1 else local.LOOPBACK,
+        "--port",
+        PORT,
+        "--leash",
     )
     return [
-        "run", "--interactive", "--name", f"{run}-{name}", "--hostname", name, "--label", f"{LABEL}={spec.folder}",
-        *network, *_user(client), *_limits(spec), *devices.options(spec, client, node),
-        "--read-only", "--tmpfs", "/tmp:exec,mode=1777", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", *_mounts(spec),
+        "run", "--interactive", *NEVER_PULLED, "--name", f"{run}-{name}", "--hostname", name, "--label", f"{LABEL}={spec.folder}",
+        *network, *mounts.user(engine), *_limits(spec), *devices.options(spec, engine.name, node), "--read-only", "--tmpfs",
+        "/tmp:exec,mode=1777", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", *_mounts(engine, spec),
         *(word for pair in environment.items() for word in ("--env", "=".join(pair))), "--workdir", str(home.CHECKOUT),
         image_of(spec), *starter,
     ]  # fmt: skip
-
-
-def _user(client: str) -> list[str]:
-    """Files belong to the person who runs it. podman without root maps that person to root inside, unless told otherwise."""
-    mapped = ["--userns", "keep-id"] if Path(client).name == "podman" and os.getuid() else []
-    return ["--user", f"{os.getuid()}:{os.getgid()}", *mapped]
 
 
 def _limits(spec: RunSpec) -> list[str]:
@@ -154,21 +157,38 @@ def _limits(spec: RunSpec) -> list[str]:
     return [*memory, *cpus, "--shm-size", spec.request.shm or USUAL_SHM]
 
 
-def _mounts(spec: RunSpec) -> list[str]:
+def _mounts(engine: Engine, spec: RunSpec) -> list[str]:
     """The run's folder to write to; the labs, a learner's file and fetched weights to read. All stand where they stand outside."""
     read = [home.CHECKOUT / "labs", spec.attempt, Path(_passed_on().get("TORCH_HOME", "/"))]
-    mounts = [f"type=bind,source={spec.folder},target={spec.folder}"]
-    mounts += [
-        f"type=bind,source={path},target={path},readonly" for path in read if path and path != Path("/")
-    ]
+    seen = [word for path in read if path and path != Path("/") for word in mounts.mount(engine, path)]
     # Labels of SELinux would have to be changed for a container to read a person's files: leave them.
-    return [*(word for mount in mounts for word in ("--mount", mount)), "--security-opt", "label=disable"]
+    return [
+        *mounts.mount(engine, Path(spec.folder or ""), writable=True),
+        *seen,
+        "--security-opt",
+        "label=disable",
+    ]
 
 
 def _passed_on() -> dict[str, str]:
     usual = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
     fetched = {"TORCH_HOME": str(usual)} if os.access(usual, os.R_OK | os.X_OK) else {}
-    return fetched | {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    return fetched | set_by_the_person()
+
+
+def set_by_the_person() -> dict[str, str]:
+    """Return what in this environment means something to the ranks. What the labs set by themselves, they set in there, too.
+
+    Names of this machine's interfaces and cards are not handed on: inside there are others.
+    """
+    wanted = {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(PASSED_ON) and name not in OF_THIS_MACHINE
+    }
+    return {
+        name: value for name, value in wanted.items() if (name, value) != ("TORCH_CPP_LOG_LEVEL", "ERROR")
+    }
 
 
 def _threads(spec: RunSpec) -> int:

@@ -1,6 +1,7 @@
 """The labs' images: their names, and whether one holds the versions that a checkout asks for."""
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -17,6 +18,12 @@ PINS_LABEL = "labs.pins"
 def name_of(target: str) -> str:
     """Return the name under which `make image` keeps a target."""
     return f"labs:{target}"
+
+
+def is_ours(name: str) -> bool:
+    """Tell whether this is a name that `make image` gives. Of that name a public registry has somebody else's image, or could."""
+    repository = re.sub(r"(@[^/]*|:[^/:]*)$", "", name.removeprefix("docker://"))
+    return repository.removeprefix("docker.io/").removeprefix("library/") == name_of("").rstrip(":")
 
 
 def pins(checkout: Path) -> str:

@@ -3,20 +3,26 @@
 import os
 import runpy
 import signal
-import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from labs.errors import UsageError
-from labs.files import read_json
 from labs.launch.file_follower import FileFollower, pump
+from labs.launch.keeper import kept
 from labs.launch.process_group import GRACE_S, ProcessGroup
-from labs.launch.spec import RunSpec, State, Variable, node_starter, shell_line
+from labs.launch.slurm import cluster
+from labs.launch.spec import PROCESSES_PER_CORE, RunSpec, State, Variable, node_starter, shell_line
+from labs.launch.states import attended, end_with
+from labs.presence import LOG
+from labs.rank_variables import without_rank_variables
 
 LOOPBACK = "127.0.0.1"
 STDOUT = 1
-PROCESSES_PER_CORE = 8
+LOOK_S = 0.5
 STARTERS_GRACE_S = GRACE_S + 2  # a starter needs its own grace first, to end its ranks
 BY_ITSELF = range(256)  # a starter that ends with a status has named the rank that broke
 
@@ -26,10 +32,13 @@ class Local:
 
     name = "local"
     takes: frozenset[str] = frozenset()
-    shares_nodes = False
+    shares_folder = True
 
     def why(self) -> str:
-        return "no cluster was asked for, and no Slurm answers here"
+        job = cluster.outer_job()
+        return (
+            f"inside job {job}, on its node" if job else "no cluster was asked for, and no Slurm answers here"
+        )
 
     def check(self, spec: RunSpec) -> None:
         """Refuse what would only bring the machine to its knees."""
@@ -39,19 +48,24 @@ class Local:
         hidden = "CUDA_VISIBLE_DEVICES= " if spec.gpus == "0" else ""
         if spec.nodes * spec.procs == 1:
             return f"{hidden}{shell_line([sys.executable, '-m', spec.module, *spec.arguments])}\n"
-        port = Variable("$PORT")
-        nodes = [hidden + shell_line(_starter(spec, node, port)) for node in _order(spec)]
-        return "PORT=29500  # or any that is free: each run looks for one\n" + " &\n".join(nodes) + "\n"
+        nodes = [hidden + shell_line(_starter(spec, node, Variable("$MEET"))) for node in _order(spec)]
+        return (
+            "MEET=$(mktemp -d)/port  # where node0 says on which port all meet\n" + " &\n".join(nodes) + "\n"
+        )
 
     def submit(self, spec: RunSpec) -> int:
         if spec.gpus == "0":
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        return _here(spec) if spec.nodes * spec.procs == 1 else _beside(spec)
+        run = _here if spec.nodes * spec.procs == 1 else _beside
+        if not spec.folder:
+            return run(spec)
+        with kept(spec.folder):
+            status = run(spec)
+        end_with(spec.folder, status)
+        return status
 
-    def state(self, folder: Path) -> State:
-        noted = read_json(folder / "run.json")
-        word = str(noted.get("status", "unknown"))
-        return State("", word, str(noted.get("error", "")), ended=word != "running")
+    def states(self, folders: Sequence[Path]) -> dict[Path, State]:
+        return {folder: attended(folder) for folder in folders}
 
     def cancel(self, folder: Path) -> None:
         raise UsageError(
@@ -59,8 +73,19 @@ class Local:
         )
 
     def follow(self, folder: Path) -> int:
-        pump([FileFollower(folder / "log.txt", STDOUT)])
-        return 0
+        return follow(folder)
+
+
+def follow(folder: Path) -> int:
+    """Show what a run prints that lives with its command, until it ends, and return its exit status."""
+    follower, state = FileFollower(folder / LOG, STDOUT), attended(folder)
+    while pump([follower]) or not state.ended:
+        if not state.ended:
+            time.sleep(LOOK_S)
+            state = attended(folder)
+    if state.word != "held":
+        print(": ".join(filter(None, (state.word, state.detail))), file=sys.stderr)
+    return state.status
 
 
 def check_size(spec: RunSpec) -> None:
@@ -76,6 +101,9 @@ def _here(spec: RunSpec) -> int:
         signal.SIGINT, signal.SIG_DFL
     )  # while torch is imported; the lab takes over when it has done so
     sys.argv = [spec.module, *spec.arguments]
+    alone = without_rank_variables(os.environ)
+    for name in os.environ.keys() - alone.keys():
+        del os.environ[name]
     try:
         runpy.run_module(spec.module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
@@ -84,11 +112,22 @@ def _here(spec: RunSpec) -> int:
 
 
 def _beside(spec: RunSpec) -> int:
-    port = str(_free_port())
-    with ProcessGroup(BY_ITSELF, STARTERS_GRACE_S) as group:
+    with _meeting(spec) as meet, ProcessGroup(BY_ITSELF, STARTERS_GRACE_S) as group:
         for node in _order(spec):
-            group.start(f"the starter of node{node}", _starter(spec, node, port), os.environ)
+            group.start(f"the starter of node{node}", _starter(spec, node, str(meet)), os.environ)
         return group.wait()
+
+
+@contextmanager
+def _meeting(spec: RunSpec) -> Iterator[Path]:
+    """Yield a file in which node 0 can say its port: in the run's own folder, so that nothing is left elsewhere."""
+    with nullcontext(spec.folder) if spec.folder else TemporaryDirectory(prefix="labs-") as place:
+        meet = Path(place, ".port")
+        meet.unlink(missing_ok=True)  # of a run in the same folder that was killed
+        try:
+            yield meet
+        finally:
+            meet.unlink(missing_ok=True)
 
 
 def _order(spec: RunSpec) -> Iterator[int]:
@@ -96,11 +135,5 @@ def _order(spec: RunSpec) -> Iterator[int]:
     return reversed(range(spec.nodes))
 
 
-def _starter(spec: RunSpec, node: int, port: str) -> list[str]:
-    return node_starter(spec, sys.executable, str(node), LOOPBACK, port, "--one-machine")
-
-
-def _free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+def _starter(spec: RunSpec, node: int, meet: str) -> list[str]:
+    return node_starter(spec, sys.executable, str(node), LOOPBACK, "--meet", meet, "--one-machine")

@@ -1,6 +1,8 @@
 """Start the ranks of one node. Every launcher runs this once on each node:
 
-python -m labs.launch.node --nodes 2 --node 0 --procs 2 --master node0 --port 29512 -- MODULE ARG…
+python -m labs.launch.node --nodes 2 --node 0 --procs 2 --master node0 --meet FILE -- MODULE ARG…
+
+Rank 0 listens on a port that is free on node 0, whose starter writes it into a file that the other nodes see; or on --port.
 """
 
 import argparse
@@ -11,19 +13,24 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 from typing import NoReturn
 
+from labs import interfaces
 from labs.errors import UsageError
 from labs.files import writable
+from labs.launch.closing import close
+from labs.launch.meeting import announced_port, port_from
 from labs.launch.output import Output
 from labs.launch.process_group import ENDING, ORDINARY, ProcessGroup
+from labs.rank_variables import without_rank_variables
 
-USAGE = "python -m labs.launch.node --nodes N --node K --procs P --master NAME --port PORT [options] -- MODULE [ARG…]"
+USAGE = "python -m labs.launch.node --nodes N --node K --procs P --master NAME (--meet FILE | --port PORT) [options] -- MODULE [ARG…]"
 RETRY_S = 0.5
 
 
@@ -35,9 +42,11 @@ class Node:
     node: int
     procs: int
     master: str
-    port: int
+    port: int | None
+    meet: Path | None
     timeout: float
     logs: Path | None
+    secret: Path | None
     one_machine: bool
     leash: bool
     command: tuple[str, ...]
@@ -59,12 +68,15 @@ class Node:
             "LABS_NODE": self.node,
             "MASTER_ADDR": self.master,
             "MASTER_PORT": self.port,
+            **({"LABS_MEETING": place} if (place := self.logs or (self.meet and self.meet.parent)) else {}),
+            **({"LABS_SECRET_FILE": self.secret} if self.secret else {}),
             "PYTHONUNBUFFERED": 1,
         }
+        around = without_rank_variables(os.environ)
         threads = _cores() // (self.procs * (self.nodes if self.one_machine else 1))
         return {
             "OMP_NUM_THREADS": str(max(1, threads)),
-            **os.environ,
+            **(interfaces.on_one_machine(around) if self.one_machine else around),
             **{name: str(value) for name, value in own.items()},
         }
 
@@ -78,12 +90,21 @@ def parse(words: Sequence[str]) -> Node:
     parser.add_argument("--node", type=int, required=True, help="which of them this is, from 0 up")
     parser.add_argument("--procs", type=int, required=True, help="ranks on each node")
     parser.add_argument("--master", required=True, help="name or address of node 0")
-    parser.add_argument("--port", type=int, required=True, help="a port that is free on node 0")
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument(
+        "--meet", type=Path, help="a file that all nodes see, not there yet: node 0 writes its port"
+    )
+    way.add_argument("--port", type=int, help="a port that is free on node 0")
     parser.add_argument(
-        "--timeout", type=float, default=60.0, help="seconds to wait for the master's name to resolve"
+        "--timeout", type=float, default=60.0, help="seconds to wait for the master's name and port"
     )
     parser.add_argument(
         "--logs", type=Path, help="a folder that gets rank3.log and so on; rank 0 speaks on the terminal"
+    )
+    parser.add_argument(
+        "--secret",
+        type=Path,
+        help="a file with 32 random bytes, the same for all nodes, where they share no folder to leave one in",
     )
     parser.add_argument(
         "--one-machine",
@@ -99,15 +120,18 @@ def parse(words: Sequence[str]) -> Node:
     node = Node(**vars(parser.parse_args(words[:end])), command=tuple(words[end + 1 :]))
     if not node.command:
         parser.error("behind -- comes the module that each rank runs")
-    if not (0 <= node.node < node.nodes and node.procs > 0 and 0 < node.port < 2**16):
+    if not (0 <= node.node < node.nodes and node.procs > 0 and (node.port is None or 0 < node.port < 2**16)):
         parser.error("--node counts from 0 to NODES - 1, --procs from 1 up, and --port from 1 to 65535")
     return node
 
 
 def check_port(node: Node) -> None:
     """Raise UsageError where rank 0 could not listen on its port."""
+    assert node.port is not None
+    both = socket.has_dualstack_ipv6()  # rank 0 listens for both families of addresses where there are two
+    family = socket.AF_INET6 if both else socket.AF_INET
     try:
-        socket.create_server(("", node.port)).close()
+        socket.create_server(("", node.port), family=family, dualstack_ipv6=both).close()
     except OSError as error:
         why = (
             "is in use by another program"
@@ -130,6 +154,23 @@ def check_master(node: Node) -> None:
             "name node 0 by its address on the network, or mend /etc/hosts here (Debian writes 127.0.1.1 there)\n"
             "where all nodes are meant to be on one machine, say --one-machine"
         )
+
+
+@contextmanager
+def settled(node: Node) -> Iterator[Node]:
+    """Yield the node with the port at which all meet. Raises UsageError where they cannot."""
+    if node.meet is None:
+        if node.node == 0:
+            check_port(node)
+        check_master(node)
+        yield node
+    elif node.node == 0:
+        with announced_port(node.meet) as port:
+            check_master(node)
+            yield replace(node, port=port)
+    else:
+        check_master(node)
+        yield replace(node, port=port_from(node.meet, node.timeout, str(node)))
 
 
 def run(node: Node) -> int:
@@ -158,12 +199,12 @@ def main() -> NoReturn:
         node = parse(sys.argv[1:])
         if node.leash:
             Thread(target=_end_with_stdin, daemon=True).start()
-        if node.node == 0:
-            check_port(node)
-        check_master(node)
         if node.logs:
             writable(node.logs)
-        status = run(node)
+        with settled(node) as node:
+            status = run(node)
+        if node.node == 0 and node.logs:
+            close(node.logs, status)  # for rank 0, where that was killed
     except UsageError as error:
         print(error, file=sys.stderr)
         status = error.exit_status

@@ -17,7 +17,7 @@ from labs.errors import UsageError
 from labs.launch.orphan_guard import OrphanGuard
 from labs.launch.output import Output, say
 
-PATIENCE_S = 2.0  # once one has failed, the others may end by themselves and say why
+PATIENCE_S = 5.0  # once one has failed, the others may end by themselves and say why
 GRACE_S = 5.0  # between the wish to end and SIGKILL
 ENDING = (signal.SIGINT, signal.SIGTERM)
 ORDINARY = range(3)  # all is well, a claim failed, bad usage: what ends with these has told its story itself

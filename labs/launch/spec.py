@@ -1,7 +1,10 @@
 """What is to be run, said once and handed to any launcher. Nothing here knows labs or torch."""
 
 import json
+import os
+import re
 import shlex
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,7 +13,10 @@ from typing import Any, Protocol
 from labs.errors import UsageError
 from labs.files import read_json, write_whole
 
+# Of Slurm, of our containers, and of Kubernetes.
+JOB_ID = re.compile(r"\d+|labs-[0-9a-f]{8}|(lab\d\d|preflight)-[0-9a-z]{4,6}")
 LONGEST_NUMBER = 6  # digits
+PROCESSES_PER_CORE = 8  # more would only bring a machine to its knees
 
 
 def _asks(help_: str) -> str:
@@ -32,13 +38,39 @@ class Request:
     qos: str = _asks("Slurm QOS")
     reservation: str = _asks("Slurm reservation")
     constraint: str = _asks("features that Slurm nodes must have")
+    sbatch_args: str = _asks("further options of sbatch, such as '--mail-type=END --exclude=node7'")
     shm: str = _asks("size of /dev/shm in a container, such as 1G")
+    namespace: str = _asks("Kubernetes namespace, by default the context's")
+    kubecontext: str = _asks("context of the kubeconfig, by default its current one")
+    queue: str = _asks("queue that lets a Kubernetes job start (Kueue), such as students")
+    pull: str = _asks("when Kubernetes pulls the image: Always, IfNotPresent or Never")
+    pullsecret: str = _asks("Secret by which Kubernetes pulls the image")
+    selector: str = _asks("labels that Kubernetes nodes must have, such as gpu=h100,zone=a")
+    tolerations: str = _asks("taints of Kubernetes nodes that are borne, such as gpu=yes:NoSchedule")
+    serviceaccount: str = _asks("Kubernetes service account of the pods")
+    runtimeclass: str = _asks("Kubernetes runtime class, such as nvidia")
+    resource: str = _asks("what Kubernetes calls a GPU, by default nvidia.com/gpu")
+    claim: str = _asks(
+        "Kubernetes volume claim, shared by all nodes, that keeps run folders with their checkpoints"
+    )
+    retries: str = _asks("how often Kubernetes runs that broke begin anew, from the checkpoints in CLAIM=")
     detach: str = _asks("1: return as soon as it is submitted; labs status, logs and cancel go on from there")
 
+    @property
+    def detached(self) -> bool:
+        """Tell whether the command is to return as soon as the run is submitted."""
+        return self.detach not in ("", "0", "no", "false")
+
     def check(self, launcher: str, takes: frozenset[str]) -> None:
-        """Raise UsageError for a wish that means nothing to the launcher."""
+        """Raise UsageError for a wish that means nothing to the launcher, unless it was not typed: TIME= is GNU time's, too."""
+        strange = [name.lower() for name in os.environ.get("LABS_FROM_ENVIRONMENT", "").split()]
         vain = next(
-            (wish.name for wish in fields(self) if getattr(self, wish.name) and wish.name not in takes), None
+            (
+                wish.name
+                for wish in fields(self)
+                if getattr(self, wish.name) and wish.name not in takes and wish.name not in strange
+            ),
+            None,
         )
         if vain:
             understood = ", ".join(f"{name.upper()}=" for name in sorted(takes)) or "none of this kind"
@@ -62,6 +94,8 @@ class RunSpec:
     flags: tuple[str, ...] = ()  # of the lab's own Config
     attempt: Path | None = None  # a learner's file, whose functions take the place of the lab's
     request: Request = Request()
+    memory: str = ""  # on each node, such as 2G: what the lab needs, where nobody asks for more
+    uses_gpu: bool = True  # takes GPUs where there are any; a lab that needs none leaves them to others
 
     @property
     def arguments(self) -> list[str]:
@@ -70,13 +104,19 @@ class RunSpec:
         record = ["--launcher", self.launcher, "--folder", str(self.folder)] if self.folder else []
         return [*(["--smoke"] if self.smoke else []), *attempt, *record, *self.flags]
 
+    @property
+    def later_commands(self) -> str:
+        """Return in one line the commands that go on with the run once it is submitted."""
+        which = self.lab or "preflight"
+        return f"labs status {which} · labs logs {which} · labs cancel {which}"
+
 
 class Launcher(Protocol):
     """A place where labs run."""
 
     name: str
     takes: frozenset[str]  # names of the fields of Request that mean something here
-    shares_nodes: bool  # with other people's jobs, so that a run must say how much memory it needs
+    shares_folder: bool  # all nodes of a run see its folder; else each has its own of that name
 
     def why(self) -> str:
         """Return in a few words why this launcher is the natural choice here."""
@@ -90,8 +130,8 @@ class Launcher(Protocol):
     def submit(self, spec: RunSpec) -> int:
         """Run the lab to its end and return its exit status."""
 
-    def state(self, folder: Path) -> "State":
-        """Return what became of a run that this launcher started."""
+    def states(self, folders: Sequence[Path]) -> "dict[Path, State]":
+        """Return what became of runs that this launcher started, by as few questions as can be. Waits for a bounded time."""
 
     def cancel(self, folder: Path) -> None:
         """End a run. Raises UsageError where that is not possible from here."""
@@ -109,22 +149,14 @@ def shell_line(words: Sequence[str]) -> str:
     return " ".join(word if isinstance(word, Variable) else shlex.quote(word) for word in words)
 
 
-def node_starter(spec: RunSpec, python: str, node: str, master: str, port: str, *more: str) -> list[str]:
-    """Return the command that starts one node's ranks. It is the same everywhere; see labs.launch.node."""
-    size = [
-        "--nodes",
-        str(spec.nodes),
-        "--node",
-        node,
-        "--procs",
-        str(spec.procs),
-        "--master",
-        master,
-        "--port",
-        port,
-    ]
+def node_starter(spec: RunSpec, python: str, node: str, master: str, *where: str) -> list[str]:
+    """Return the command that starts one node's ranks. It is the same everywhere; see labs.launch.node.
+
+    `where` says how they meet, such as `--port 29500`, and what else that place needs.
+    """
+    size = ["--nodes", str(spec.nodes), "--node", node, "--procs", str(spec.procs), "--master", master]
     logs = ["--logs", str(spec.folder)] if spec.folder else []
-    return [python, "-m", "labs.launch.node", *size, *more, *logs, "--", spec.module, *spec.arguments]
+    return [python, "-m", "labs.launch.node", *size, *where, *logs, "--", spec.module, *spec.arguments]
 
 
 def whole_number(name: str, text: str) -> int:
@@ -160,6 +192,7 @@ class State:
     word: str
     detail: str = ""
     ended: bool = False
+    status: int = 0  # its exit status, where it has ended
 
 
 def note_job(spec: RunSpec, id_: str) -> None:
@@ -172,10 +205,13 @@ def note_job(spec: RunSpec, id_: str) -> None:
         "nodes": spec.nodes,
         "procs": spec.procs,
         "smoke": spec.smoke,
+        "host": socket.gethostname(),
     }
     write_whole(spec.folder / "job.json", json.dumps(noted, indent=2) + "\n")
 
 
 def noted_job(folder: Path) -> dict[str, Any]:
-    """Return what `note_job` noted, or an empty dict."""
-    return read_json(folder / "job.json")
+    """Return what `note_job` noted, or an empty dict. An id that no launcher gives is none: it will stand in a command."""
+    noted = read_json(folder / "job.json")
+    known = not noted or JOB_ID.fullmatch(str(noted.get("id", "")))
+    return noted if known else noted | {"id": ""}

@@ -37,12 +37,7 @@ class Stage:
         self, *words: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE, **environment: str
     ) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-        everything = {
-            **kept,
-            "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}",
-            "STAND_IN_NOTES": str(self.notes),
-            **environment,
-        }
+        everything = {**kept, "STAND_IN_NOTES": str(self.notes), **environment}
         process = subprocess.Popen(
             [sys.executable, *words],
             stdout=stdout,
@@ -66,11 +61,10 @@ class Stage:
             str(node),
             "--procs",
             str(procs),
-            "--port",
-            str(port or free_port()),
+            *([] if "--meet" in options else ["--port", str(port or free_port())]),
         ]
         where = [] if "--master" in options else ["--master", "127.0.0.1"]
-        command = ["-m", "labs.launch.node", *size, *where, *options, "--", "stand_in", verb]
+        command = ["-m", "labs.launch.node", *size, *where, *options, "--", "tests.launch.stand_in", verb]
         return self.start(*command, stdout=stdout, stderr=stderr, **(kept or {}))
 
     def local(

@@ -14,6 +14,10 @@ NOTES = Path(os.environ.get("STAND_IN_NOTES", "."))
 RANK = int(os.environ.get("RANK", "0"))
 HELPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 LINES = 3000
+RECORD = {
+    "lab": 99, "title": "Stand-in", "module": "tests.launch.stand_in", "launcher": "slurm", "nodes": 2, "procs": 1,
+    "status": "running", "smoke": True, "started": "2030-01-02T12:00:00+01:00", "config": {},
+}  # fmt: skip
 
 
 def note(**facts: object) -> None:
@@ -120,6 +124,15 @@ def follow() -> None:
     sys.exit(1)
 
 
+def late(seconds: str) -> None:
+    """Break in all ranks, of which rank 0 takes its time to say why."""
+    note()
+    if RANK == 0:
+        time.sleep(float(seconds))
+    print(f"the reason of rank {RANK}", flush=True)
+    sys.exit(1)
+
+
 def early() -> None:
     time.sleep(0.5 * RANK)
     note()
@@ -149,7 +162,15 @@ def eat(which: str) -> None:
     time.sleep(60)
 
 
-KNOWN = (note, stay, listen, linger, shout, odd, end, follow, early, wait, eat, tick)
+def record() -> None:
+    """Stay, as a lab does whose record says that it runs."""
+    if RANK == 0:
+        folder = Path(sys.argv[sys.argv.index("--folder") + 1])
+        (folder / "run.json").write_text(json.dumps(RECORD, indent=2))
+    stay()
+
+
+KNOWN = (note, record, stay, listen, linger, shout, odd, end, follow, late, early, wait, eat, tick)
 VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in KNOWN} | {
     "deaf": partial(stay, deaf=True)
 }

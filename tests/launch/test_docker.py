@@ -128,3 +128,13 @@ def test_no_gpu_where_none_is_wanted(place: Launcher) -> None:
         match="GPUS=3 on 2 nodes is more than the 4 that this machine has\nleave GPUS out, or say GPUS=0",
     ):
         place.check(spec(nodes=2, gpus="3"))
+
+
+def test_no_container_is_made_from_what_has_our_name_elsewhere(place: Launcher) -> None:
+    for words in containers(place.render(spec(nodes=2))):
+        assert after(words, "--pull") == ["never"]
+
+
+def test_a_folder_may_have_a_comma_in_its_name(place: Launcher) -> None:
+    (words,) = containers(place.render(replace(spec(), folder=Path("/my runs, all/x"))))
+    assert after(words, "--mount")[0] == 'type=bind,"source=/my runs, all/x","target=/my runs, all/x"'

@@ -44,3 +44,24 @@ def test_an_image_of_other_versions_is_used_and_that_is_said(
         assert (
             "labs:cpu was made from other versions than this checkout names" in capsys.readouterr().err
         ) is said
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("labs:cpu", True),
+        ("labs", True),
+        ("docker.io/library/labs:gpu", True),
+        ("library/labs:cpu", True),
+        ("docker://labs:cpu", True),
+        (f"labs@sha256:{'0' * 64}", True),
+        ("registry.example.org/course/labs:cpu", False),
+        ("registry.example.org:5000/labs", False),
+        ("localhost/labs:cpu", False),
+        ("ada/labs:cpu", False),
+        ("mylabs:cpu", False),
+        ("/scratch/labs", False),
+    ],
+)
+def test_a_name_of_ours_has_no_registry(name: str, ours: bool) -> None:
+    assert image.is_ours(name) is ours

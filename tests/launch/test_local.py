@@ -30,7 +30,7 @@ def starters(command: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def spec(nodes: int, procs: int, folder: Path, gpus: str = "auto") -> RunSpec:
-    return RunSpec(99, "stand_in", "local", folder, nodes, procs, gpus, flags=("stay",))
+    return RunSpec(99, "tests.launch.stand_in", "local", folder, nodes, procs, gpus, flags=("stay",))
 
 
 def test_two_nodes_of_two_are_four_ranks(stage: Stage) -> None:
@@ -64,23 +64,50 @@ def test_what_is_rendered_is_what_runs(stage: Stage) -> None:
     command = stage.local("stay", nodes=2, procs=1)
     stage.ranks(2)
     running = [starter.cmdline() for starter in starters(command)]
-    port = running[0][running[0].index("--port") + 1]
+    meet = running[0][running[0].index("--meet") + 1]
     first, *rendered = LOCAL.render(spec(2, 1, stage.run_folder)).splitlines()
-    assert first.startswith("PORT=")
+    assert first.startswith("MEET=")
     assert [
-        shlex.split(line.removesuffix(" &").replace("$PORT", port)) for line in reversed(rendered)
+        shlex.split(line.removesuffix(" &").replace("$MEET", meet)) for line in reversed(rendered)
     ] == running
 
 
 def test_what_is_rendered_is_a_script(stage: Stage) -> None:
-    place = {"STAND_IN_NOTES": str(stage.notes), "PYTHONPATH": str(Path(__file__).parent)}
+    place = {"STAND_IN_NOTES": str(stage.notes)}
     script = LOCAL.render(spec(2, 1, stage.run_folder, gpus="0")).replace("stay", "note")
     subprocess.run(["sh", "-c", script + "wait"], env={**os.environ, **place}, check=True, timeout=20)
     assert [note["environment"]["CUDA_VISIBLE_DEVICES"] for note in stage.ranks(2)] == ["", ""]
 
 
+@pytest.mark.parametrize(("nodes", "procs"), [(1, 1), (2, 1)])
+def test_another_launchers_state_is_not_taken_for_ours(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, nodes: int, procs: int
+) -> None:
+    strange = {
+        "WORLD_SIZE": "8",
+        "RANK": "3",
+        "MASTER_ADDR": "elsewhere",
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }
+    for name, value in strange.items():
+        monkeypatch.setenv(name, value)
+    assert ended(stage.local("note", nodes=nodes, procs=procs)).status == 0
+    for note in stage.ranks(nodes * procs):
+        assert "TORCHELASTIC_USE_AGENT_STORE" not in note["environment"]
+        assert note["environment"].get("WORLD_SIZE") in ({None} if nodes == 1 else {"2"})
+
+
 def test_one_process_is_rendered_without_a_starter(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "stand_in", "--launcher", "local", "--folder", str(tmp_path), "stay"]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.launch.stand_in",
+        "--launcher",
+        "local",
+        "--folder",
+        str(tmp_path),
+        "stay",
+    ]
     assert LOCAL.render(spec(1, 1, tmp_path)) == shlex.join(words) + "\n"
 
 
@@ -128,10 +155,10 @@ def test_a_killed_command_leaves_nothing(stage: Stage) -> None:
     stage.ranks(4)
     everybody = [process.pid for process in family(command)]
     assert (
-        len(everybody) == 13
-    )  # per node a starter, its guard, two ranks with a helper each; and the command's own guard
+        len(everybody) == 14
+    )  # per node a starter, its guard, two ranks with a helper each; and the command's own guard and keeper
     command.kill()
-    all_gone(everybody)
+    all_gone(everybody, 10.0)  # the keeper first notes the end
 
 
 def test_a_killed_starter_is_named_and_ends_everything(stage: Stage) -> None:

@@ -247,6 +247,14 @@ def test_a_port_in_use_is_said_in_one_sentence(stage: Stage) -> None:
     assert not list(stage.notes.iterdir())
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no IPv6")
+def test_a_port_that_is_taken_of_ipv6_alone_is_seen_too(stage: Stage) -> None:
+    """Rank 0 listens for both families of addresses."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        done = ended(stage.node("note", port=taken.getsockname()[1]))
+    assert (done.status, "is in use by another program" in done.err) == (2, True)
+
+
 def test_a_name_that_never_resolves_is_named_in_time(stage: Stage) -> None:
     begun = time.monotonic()
     done = ended(
@@ -293,3 +301,22 @@ def test_the_starter_imports_no_torch() -> None:
         subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
         == "[]\n"
     )
+
+
+def test_nodes_meet_at_a_port_that_node_0_finds(stage: Stage, tmp_path: Path) -> None:
+    options = ["--one-machine", "--meet", str(tmp_path / "port")]
+    starters = [stage.node("note", nodes=2, node=k, options=options) for k in (1, 0)]
+    assert [ended(starter).status for starter in starters] == [0, 0]
+    assert {note["environment"]["MASTER_PORT"] for note in stage.ranks(4)} == {
+        (tmp_path / "port").read_text().strip()
+    }
+
+
+def test_a_node_that_hears_of_no_port_says_so(stage: Stage, tmp_path: Path) -> None:
+    options = ["--one-machine", "--meet", str(tmp_path / "port"), "--timeout", "0.2"]
+    done = ended(stage.node("note", nodes=2, node=1, options=options))
+    assert done.status == 2
+    assert done.err.startswith(
+        f"node1 (host {HOST}) found no port of node0 in {tmp_path}/port within 0.2 s: "
+    )
+    assert len(done.err.splitlines()) <= 3

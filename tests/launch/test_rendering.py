@@ -1,5 +1,6 @@
 """One run, rendered by every launcher: what each would do is the same run. A launcher that is added is tested here too."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -10,18 +11,19 @@ import pytest
 import yaml
 
 from labs.launch import LAUNCHERS, Request, RunSpec
+from labs.launch.kubernetes import wishes
 from labs.launch.node import Node, parse
 from labs.launch.slurm import cluster
 from labs.launch.slurm.cluster import Partition
 
 STARTER = "labs.launch.node"
 # What a launcher leaves to the shell of a node, filled in as on node 0.
-OPEN = {"SLURM_NODEID": "0", "FIRST_NODE": "first", "PORT": "29500"}
+OPEN = {"SLURM_NODEID": "0", "FIRST_NODE": "first", "MEET": "/shared/port"}
 ODD = (
     "--title=it's",
     "--note",
     'a "b" c',
-    "$PORT",
+    "$MEET",
     "'$HOME'",
     "`id`",
     "a;b&c|d",
@@ -45,6 +47,7 @@ SPEC = RunSpec(
     attempt=Path("/shared/ada's work/lab43.py"),
 )
 WISHES = {"time": "7", "memory": "5G", "cpus": "3"}
+AS_WRITTEN = {"k8s": {"time": "420", "memory": "5Gi", "cpus": "'3'"}}  # seconds, GiB, text
 BASH = shutil.which("bash") or pytest.skip("there is no bash here", allow_module_level=True)
 
 
@@ -53,6 +56,7 @@ def a_cluster_and_a_secret(monkeypatch: pytest.MonkeyPatch) -> str:
     """A cluster that needs not be asked, and a person with something to hide."""
     lab = Partition("lab", 4, None, None, default=True, gpus_of_node=0, cores_of_node=8, memory_of_node=16000)
     monkeypatch.setattr(cluster, "partitions", lambda: {"lab": lab})
+    monkeypatch.setattr(wishes, "steps_text", lambda path: f"# steps of {path.name}\n")
     for name in ("LABS_SECRET", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "PASSWORD"):
         monkeypatch.setenv(name, "nobody-may-see-this")
     return "nobody-may-see-this"
@@ -66,7 +70,8 @@ def spec_for(name: str, **other: Any) -> RunSpec:
 def commands(artefact: str) -> list[list[str]]:
     """Return the commands that an artefact starts, as a shell or Kubernetes would read their words."""
     if artefact.startswith("apiVersion:"):
-        return _containers(list(yaml.safe_load_all(artefact)))
+        found = _containers(list(yaml.safe_load_all(artefact)))
+        return [words for words in found if STARTER in words or SPEC.module in words]
     lines = [line.removeprefix("# ").removesuffix(" &") for line in artefact.splitlines()]
     return [
         _read_by_a_shell(line) for line in lines if f" -m {STARTER} " in line or f" -m {SPEC.module} " in line
@@ -82,10 +87,15 @@ def _read_by_a_shell(line: str) -> list[str]:
 
 
 def _containers(node: Any) -> list[list[str]]:
-    if isinstance(node, dict) and "command" in node:
-        return [[*node["command"], *node.get("args", [])]]
+    if isinstance(node, dict) and ("command" in node or "args" in node):
+        return [[_filled_in(word) for word in (*node.get("command", []), *node.get("args", []))]]
     inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
     return [command for child in inner for command in _containers(child)]
+
+
+def _filled_in(word: str) -> str:
+    """Return a word as the kubelet of node 0 hands it on: it knows the pod's index, and takes $$ for $."""
+    return re.sub(r"\$\$|\$\(JOB_COMPLETION_INDEX\)", lambda found: "$" if found[0] == "$$" else "0", word)
 
 
 def started(name: str, spec: RunSpec) -> list[Node]:
@@ -117,7 +127,8 @@ def test_one_process_runs_the_same_too(name: str) -> None:
 def test_what_was_asked_for_is_named(name: str) -> None:
     spec = spec_for(name)
     words = LAUNCHERS[name].render(spec).replace("=", " ").split()
-    assert {WISHES[wish] for wish in LAUNCHERS[name].takes & set(WISHES)} <= set(words)
+    written = WISHES | AS_WRITTEN.get(name, {})
+    assert {written[wish] for wish in LAUNCHERS[name].takes & set(WISHES)} <= set(words)
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)
@@ -133,8 +144,11 @@ def test_it_is_only_text(name: str, labs_home: Path) -> None:
 
 
 def test_a_manifest_is_read_as_kubernetes_does() -> None:
-    manifest = "apiVersion: v1\nspec:\n  containers:\n  - command: [python, -m]\n    args: ['it''s', '']\n"
-    assert commands(manifest) == [["python", "-m", "it's", ""]]
+    manifest = (
+        f"apiVersion: v1\nspec:\n  containers:\n  - command: [python, -m]\n    args: [{STARTER}, 'it''s', '', $$HOME, '$$(id)']\n"
+        "  - args: [$(JOB_COMPLETION_INDEX), labs.m6_production.lab43_ddp_concepts]\n  - args: [sleep]\n"
+    )
+    assert commands(manifest) == [["python", "-m", STARTER, "it's", "", "$HOME", "$(id)"], ["0", SPEC.module]]
 
 
 def test_what_stands_below_a_batch_script_is_a_comment_to_its_last_line() -> None:

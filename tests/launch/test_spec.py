@@ -10,7 +10,8 @@ import pytest
 
 from labs import launch
 from labs.errors import UsageError
-from labs.launch import Request, RunSpec, gpu_count, one_of, whole_number
+from labs.launch import Request, RunSpec, gpu_count, noted_job, one_of, whole_number
+from labs.launch.spec import note_job
 
 FOLDER = Path("/runs/lab01/now-local")
 KEPT = ["--launcher", "local", "--folder", "/runs/lab01/now-local"]
@@ -69,6 +70,13 @@ def test_a_wish_that_a_launcher_does_not_know_is_refused_by_its_name() -> None:
     Request(image="x").check("docker", frozenset({"shm", "image"}))
 
 
+def test_one_that_was_not_typed_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABS_FROM_ENVIRONMENT", "TORCH TIME")
+    Request(time="%E").check("local", frozenset())
+    with pytest.raises(UsageError, match="QOS=high means nothing"):
+        Request(time="%E", qos="high").check("local", frozenset())
+
+
 def test_every_launcher_takes_wishes_that_exist() -> None:
     for launcher in launch.LAUNCHERS.values():
         assert launcher.takes <= {wish.name for wish in dataclasses.fields(Request)}
@@ -87,3 +95,12 @@ def test_neither_torch_nor_the_kit_is_imported() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert ended.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("id_", "known"), [("7", "7"), ("labs-0123abcd", "labs-0123abcd"), ("7; rm -rf /", ""), ("--all", "")]
+)
+def test_an_id_that_no_launcher_gives_is_none(tmp_path: Path, id_: str, known: str) -> None:
+    assert noted_job(tmp_path) == {}
+    note_job(RunSpec(1, "m", "slurm", tmp_path), id_)
+    assert (noted_job(tmp_path)["id"], noted_job(tmp_path)["launcher"]) == (known, "slurm")

@@ -1,21 +1,28 @@
 """All the processes of a run: who am I, how do we agree, and the process group that a distributed lab works in."""
 
 import atexit
+import gc
 import os
-import pickle
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
 
+from labs import interfaces
 from labs.errors import UsageError
+from labs.files import writable
+from labs.home import Home
+from labs.kit.distributed import devices
+from labs.kit.distributed.seal import Seal, find_secret, forget_secret, leave_secret
+from labs.kit.distributed.wire import packed, unpacked
 
 COLLECTIVE_S = 60.0  # how long a collective may hang before it fails; LABS_TIMEOUT= says otherwise
 AGREE_S = (
@@ -30,7 +37,10 @@ class PeerLost(RuntimeError):
 
 @dataclass
 class World:
-    """The processes of this run. With one process there is nobody to agree with, and `store` is None."""
+    """The processes of this run. With one process there is nobody to agree with, and `store` is None.
+
+    What they say passes the store as JSON, sealed: anybody who reaches it may write there, and nothing of theirs is read.
+    """
 
     rank: int = 0
     size: int = 1
@@ -40,27 +50,71 @@ class World:
     store: dist.Store | None = None
     agree_s: float = AGREE_S
     collective_s: float = COLLECTIVE_S
+    seal: Seal = field(default_factory=Seal)
+    prefix: str = ""  # of the names under which these processes talk, such as check/3/
     place: str = ""  # the part or step that this process has reached
+    by_itself: bool = False  # it does something while the others wait for what comes of it
+    _gpus: list[list[str]] | None = None
     _rounds: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def from_environment(cls) -> "World":
-        """Read what the node starter, or torchrun, says of this process, and meet the others."""
-        size = int(os.environ.get("WORLD_SIZE", "1"))
+        """Read what the node starter, or torchrun, says of this process, and meet the others.
+
+        Raises UsageError where only a part of it is there.
+        """
+        size = _size_said()
         if size == 1:
             return cls()
         rank, local_size = int(os.environ["RANK"]), int(os.environ.get("LOCAL_WORLD_SIZE", size))
         patience = _patience(os.environ.get("LABS_TIMEOUT", ""))
-        store, _, _ = next(iter(dist.rendezvous("env://", rank, size, timeout=timedelta(seconds=patience))))
+        store = _store_of_rank_0(rank, size, patience)
+        attempt = os.environ.get(
+            "TORCHELASTIC_RESTART_COUNT", "0"
+        )  # torchrun restarts its ranks on the same store
         own = int(os.environ.get("LOCAL_RANK", rank)), rank // local_size, size // local_size
-        return cls(
+        world = cls(
             rank,
             size,
             *own,
-            dist.PrefixStore("labs", store),
+            dist.PrefixStore(f"labs-{attempt}", store),
             agree_s=AGREE_S / COLLECTIVE_S * patience,
             collective_s=patience,
         )
+        given = os.environ.get("LABS_SECRET_FILE")
+        if given:
+            world.seal = Seal(Path(given).read_bytes())
+        else:
+            world._share_secret(_meeting_folder())
+        world.seal.guard_objects()
+        return world
+
+    def _share_secret(self, folder: Path) -> None:
+        """Let all ranks know what only this run's owner can read: a file that rank 0 leaves in a folder that all of them see."""
+        assert self.store is not None
+        if self.first:
+            name, secret = leave_secret(folder)
+            self.store.set("secret", name)
+        else:
+            self._await("the start", ["secret"])
+            name = self.store.get("secret").decode(errors="replace")
+            secret = find_secret(folder, name)
+        self.seal = Seal(secret)
+        try:
+            self.gather("secret", None)
+        finally:
+            if self.first:
+                forget_secret(folder, name)
+
+    def require_interfaces(self) -> None:
+        """Raise UsageError, on all ranks alike, where one's host has not the network interface that its environment names."""
+        if self.nodes > 1:
+            troubles = dict.fromkeys(filter(None, self.gather("interfaces", interfaces.trouble())))
+            if troubles:
+                self.part_ways()
+                raise UsageError(
+                    "\n".join([*[*troubles][:2], "name one that every host has, or unset the variable"])
+                )
 
     @property
     def first(self) -> bool:
@@ -68,42 +122,79 @@ class World:
         return self.rank == 0
 
     @property
+    def gpus(self) -> list[list[str]]:
+        """Return the GPUs that each rank sees. All ranks must ask for the first time together, for this or for `device`."""
+        if self._gpus is None:
+            self._gpus = self.gather("GPUs", devices.visible(self.size))
+        return self._gpus
+
+    @property
     def device(self) -> torch.device:
-        """Return this process's own GPU where each has one, else the CPU."""
-        return (
-            torch.device("cuda", self.local_rank)
-            if self.local_rank < torch.cuda.device_count()
-            else torch.device("cpu")
-        )
+        """Return this process's own GPU where every rank has one, else the CPU."""
+        return devices.chosen(self.gpus, self.rank)
 
     def with_prefix(self, name: str, *, agree_s: float, collective_s: float) -> "World":
         """Return the same processes under a name of their own, so that a run that breaks leaves the next one untouched."""
-        store = self.store and dist.PrefixStore(name, self.store)
         return replace(
-            self, store=store, agree_s=agree_s, collective_s=collective_s, place="", _rounds=Counter()
+            self,
+            prefix=f"{self.prefix}{name}/",
+            agree_s=agree_s,
+            collective_s=collective_s,
+            place="",
+            _rounds=Counter(),
         )
 
-    def gather(self, topic: str, value: Any) -> list[Any]:
-        """Return what every rank says on a topic, in rank order. All ranks must call it, equally often.
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let this rank do something by itself: nothing is gathered meanwhile, since nobody else takes part."""
+        before, self.by_itself = self.by_itself, True
+        try:
+            yield
+        finally:
+            self.by_itself = before
 
-        Raises PeerLost as soon as another rank has ended, or when one has not arrived in time.
+    def gather(self, topic: str, value: Any) -> list[Any]:
+        """Return what every rank says on a topic, in rank order: data, as wire.py knows it. All ranks must call it, equally often.
+
+        Raises PeerLost as soon as another rank has ended, or when one has not arrived in time, ForeignValue where
+        something stands there that no rank of this run wrote.
         """
-        if self.store is None:
+        if self.store is None or self.by_itself:
             return [value]
         self._rounds[topic] += 1
         keys = [f"{topic}/{self._rounds[topic]}/{rank}" for rank in range(self.size)]
-        self.store.set(keys[self.rank], pickle.dumps(value).hex())
+        self._say(keys[self.rank], packed(value))
         self._await(topic, keys)
-        return [pickle.loads(bytes.fromhex(self.store.get(key).decode())) for key in keys]
+        return [unpacked(self._heard(key)) for key in keys]
+
+    def _say(self, key: str, text: str) -> None:
+        assert self.store is not None
+        key = self.prefix + key
+        self.store.set(key, self.seal.closed(key, text))
+
+    def _heard(self, key: str) -> str:
+        assert self.store is not None
+        key = self.prefix + key
+        return self.seal.opened(key, self.store.get(key))
+
+    def _is_said(self, keys: list[str]) -> bool:
+        assert self.store is not None
+        return self.store.check([self.prefix + key for key in keys])
+
+    def _from_others(self, topic: str) -> dict[int, str]:
+        """Return what other ranks have said on a topic so far."""
+        if self.store is None:
+            return {}
+        keys = {rank: f"{topic}/{rank}" for rank in range(self.size) if rank != self.rank}
+        return {rank: self._heard(key) for rank, key in keys.items() if self._is_said([key])}
 
     def _await(self, topic: str, keys: list[str]) -> None:
-        assert self.store is not None
         deadline, nap = time.monotonic() + self.agree_s, 0.0005
-        while not self.store.check(keys):
+        while not self._is_said(keys):
             if words := self.last_words():
                 raise PeerLost("; ".join(f"rank {rank}: {word}" for rank, word in words.items()))
             if time.monotonic() > deadline:
-                late = [str(rank) for rank, key in enumerate(keys) if not self.store.check([key])]
+                late = [str(rank) for rank, key in enumerate(keys) if not self._is_said([key])]
                 raise PeerLost(f"rank {', '.join(late)} did not reach {topic!r} within {self.agree_s:.0f} s")
             time.sleep(nap)
             nap = min(2 * nap, LONGEST_NAP_S)
@@ -112,27 +203,20 @@ class World:
         """Note where this rank is, so that others who wait for it in vain can say so."""
         self.place = place
         if self.store is not None:
-            self.store.set(f"place/{self.rank}", place)
+            self._say(f"place/{self.rank}", place)
 
     def ranks_not_at(self, place: str) -> dict[int, str]:
         """Return which ranks were last seen at another place than this, and where."""
-        if self.store is None:
-            return {}
-        keys = {rank: f"place/{rank}" for rank in range(self.size) if rank != self.rank}
-        seen = {rank: self.store.get(key).decode() for rank, key in keys.items() if self.store.check([key])}
-        return {rank: other for rank, other in seen.items() if other != place}
+        return {rank: other for rank, other in self._from_others("place").items() if other != place}
 
     def leave_word(self, error: str) -> None:
         """Say, for those who still run, why this rank ends."""
         if self.store is not None:
-            self.store.set(f"last-words/{self.rank}", error)
+            self._say(f"last-words/{self.rank}", error)
 
     def last_words(self) -> dict[int, str]:
         """Return why other ranks ended, as far as they could say."""
-        if self.store is None:
-            return {}
-        keys = {rank: f"last-words/{rank}" for rank in range(self.size) if rank != self.rank}
-        return {rank: self.store.get(key).decode() for rank, key in keys.items() if self.store.check([key])}
+        return self._from_others("last-words")
 
     def agreed(self, seconds: float) -> float:
         """Return the longest of all ranks' durations, so that all decide alike how often to repeat."""
@@ -142,29 +226,37 @@ class World:
         """Let rank 0, which may keep the store, be the last to go: the others say that they have read all that they need."""
         if self.store is not None:
             keys = [f"parted/{rank}" for rank in range(self.size)]
-            self.store.set(keys[self.rank], "")
+            self._say(keys[self.rank], "")
             if self.first:
                 self._await("the end", keys)
 
     @contextmanager
     def group(self) -> Iterator[None]:
         """Open torch's default process group for the length of a run: NCCL for GPUs where there are any, gloo for the CPU."""
-        backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
-        store = dist.HashStore() if self.store is None else dist.PrefixStore("group", self.store)
+        devices.enter(self.device)
+        with interfaces.on_this_machine_alone() if self.nodes == 1 else nullcontext():
+            self._open_group()
+            try:
+                # A rank that fails and goes before a slower one has connected would leave that one a broken group, and no reason.
+                self.gather("the group's beginning", None)
+                yield
+            finally:
+                # A model under DDP that outlives its group waits for gloo's threads, at times for ever; many lie in cycles.
+                gc.collect()
+                if dist.is_initialized():
+                    dist.destroy_process_group()
+
+    def _open_group(self) -> None:
+        store = (
+            dist.HashStore() if self.store is None else dist.PrefixStore(f"{self.prefix}group", self.store)
+        )
         dist.init_process_group(
-            backend,
+            "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo",
             store=store,
             rank=self.rank,
             world_size=self.size,
             timeout=timedelta(seconds=self.collective_s),
         )
-        try:
-            # A rank that fails and goes before a slower one has connected would leave that one a broken group, and no reason.
-            self.gather("the group's beginning", None)
-            yield
-        finally:
-            if dist.is_initialized():
-                dist.destroy_process_group()
 
 
 def leave(status: int) -> NoReturn:
@@ -179,6 +271,44 @@ def leave(status: int) -> NoReturn:
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(status)
+
+
+def _store_of_rank_0(rank: int, size: int, patience_s: float) -> dist.Store:
+    store: dist.Store
+    try:
+        store, _, _ = next(iter(dist.rendezvous("env://", rank, size, timeout=timedelta(seconds=patience_s))))
+    except (RuntimeError, ValueError) as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        why = str(error).strip().partition("\n")[0]
+        raise UsageError(
+            f"rank {rank} of {size} does not reach rank 0 at {where} (MASTER_ADDR, MASTER_PORT): {why}\n"
+            "see what rank 0 says, or unset WORLD_SIZE where this is to be one process"
+        ) from None
+    return store
+
+
+def _size_said() -> int:
+    """Return how many processes there are, once all is there that they need to meet."""
+    size = os.environ.get("WORLD_SIZE", "1")
+    numbers = {name: os.environ.get(name, "") for name in ("RANK", "MASTER_PORT")} if size != "1" else {}
+    wrong = [
+        f"{name}={text}" for name, text in {"WORLD_SIZE": size, **numbers}.items() if not text.isdecimal()
+    ]
+    wrong += ["MASTER_ADDR="] if size != "1" and not os.environ.get("MASTER_ADDR") else []
+    if not wrong and int(size) > 1 and int(numbers["RANK"]) >= int(size):
+        wrong = [f"RANK={numbers['RANK']} of WORLD_SIZE={size}"]
+    if wrong or size == "0":
+        raise UsageError(
+            f"{', '.join(wrong) or 'WORLD_SIZE=0'}: the environment names a place in a run, but not a whole one\n"
+            "torchrun and labs run set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; for one process unset them"
+        )
+    return int(size)
+
+
+def _meeting_folder() -> Path:
+    """Return a folder that all ranks see: the run's own, as the node starter says, else one of the person's, under torchrun."""
+    own = os.environ.get("LABS_MEETING")
+    return writable(Path(own) if own else Home.from_environment().meetings)
 
 
 def _patience(text: str) -> float:

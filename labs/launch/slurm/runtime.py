@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from labs import home
 from labs.errors import UsageError
 from labs.home import Home
-from labs.launch.image import PYTHON, surroundings
+from labs.launch.image import PYTHON, is_ours, surroundings
 from labs.launch.spec import RunSpec, one_of
 
 Wrap = Callable[[RunSpec, list[str]], list[str]]
@@ -19,6 +20,7 @@ def _none(spec: RunSpec, command: list[str]) -> list[str]:
 
 def _bwrap(spec: RunSpec, command: list[str]) -> list[str]:
     """An unpacked image, with no daemon and no root: its files read-only, the node's devices, and the folders of the run."""
+    made = [word for folder in _on_the_way(spec.request.image, _shared()) for word in ("--tmpfs", folder)]
     binds = [word for folder in _shared() for word in ("--bind", folder, folder)]
     system = ["--dev-bind", "/dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys", "--tmpfs", "/tmp"]
     files = ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf", "--ro-bind", "/etc/hosts", "/etc/hosts"]
@@ -30,6 +32,7 @@ def _bwrap(spec: RunSpec, command: list[str]) -> list[str]:
         "/",
         *system,
         *files,
+        *made,
         *binds,
         "--chdir",
         str(home.CHECKOUT),
@@ -37,6 +40,21 @@ def _bwrap(spec: RunSpec, command: list[str]) -> list[str]:
         "--",
         *command,
     ]
+
+
+def _on_the_way(image: str, folders: list[str]) -> list[str]:
+    """Return what of an image is no more than a way to these folders, such as /home: in memory, bwrap can make the rest of the way."""
+    ways = []
+    for folder in folders:
+        inside = Path(image + folder)
+        nearest = next(place for place in (inside, *inside.parents) if place.is_dir())
+        if nearest not in (inside, Path(image)) and not _has_files(nearest):
+            ways.append(f"/{nearest.relative_to(image)}")
+    return list(dict.fromkeys(ways))
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_symlink() or any(files for _, _, files in os.walk(folder))
 
 
 def _apptainer(spec: RunSpec, command: list[str]) -> list[str]:
@@ -85,6 +103,11 @@ def check(spec: RunSpec) -> None:
         )
     if name != "none" and not image:
         raise UsageError(f"RUNTIME={name} needs an image\nadd IMAGE=, {_kind_of_image(name)}")
+    if name in ("apptainer", "pyxis") and is_ours(image) and not os.path.exists(image):
+        raise UsageError(
+            f"IMAGE={image} is what an image is called here; of that name a public registry may have somebody else's\n"
+            f"give {_kind_of_image(name)}, with the registry in its name"
+        )
     if name == "bwrap" and not os.path.lexists(
         f"{image}{PYTHON}"
     ):  # a link, which leads somewhere only inside

@@ -6,19 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import submitit
 
+from labs.errors import UsageError
 from labs.files import write_whole
+from labs.launch.closing import close
 from labs.launch.slurm import runtime
 from labs.launch.slurm.script import job_folder
-from labs.launch.spec import RunSpec, node_starter
+from labs.launch.spec import RunSpec, node_starter, note_job
 
-FIRST_PORT, PORTS = 20000, 10000  # below what Linux gives out by itself (32768 up)
-AFTER_FAILURE_S = 3.0  # a task's failure ends the others at once: time for their ranks to say what they saw
+LOOK_S = 2.0  # how often a task looks whether it still has a parent
+AFTER_FAILURE_S = 6.0  # a task's failure ends the others at once: time for their ranks to say what they saw
 
 
 @dataclass
@@ -33,16 +36,25 @@ class NodeTask:
         folder = job_folder(self.spec)
         note = folder / f"node{here.node}.json"
         note.unlink(missing_ok=True)  # of an attempt before a requeue
-        command = self.command(str(here.node), here.hostnames[0], port_of(here.job_id))
+        assert self.spec.folder is not None
+        if here.node == 0:
+            # For a command that was killed as it submitted; and an end that was noted before a requeue was none.
+            with suppress(UsageError):  # a full disk is told by what cannot do without it
+                note_job(self.spec, str(here.job_id))
+        command = self.command(str(here.node), here.hostnames[0], meeting_of(folder, here.job_id))
         status = self._run(command, folder / f"node{here.node}")
         write_whole(note, json.dumps({"host": here.hostname, "status": status, "ended": time.time()}))
+        if here.node == 0:
+            close(self.spec.folder, status)  # for a starter that was killed
         if status:
             time.sleep(AFTER_FAILURE_S)
         sys.exit(status)
 
-    def command(self, node: str, master: str, port: str) -> list[str]:
+    def command(self, node: str, master: str, meet: str) -> list[str]:
         """Return what this node starts, in the run's runtime."""
-        return runtime.wrapped(self.spec, lambda python: node_starter(self.spec, python, node, master, port))
+        return runtime.wrapped(
+            self.spec, lambda python: node_starter(self.spec, python, node, master, "--meet", meet)
+        )
 
     def _run(self, command: list[str], files: Path) -> int:
         """Run the starter and return its status. submitit's own handlers are replaced: they would requeue, or give up, on SIGUSR2."""
@@ -58,13 +70,24 @@ class NodeTask:
                 ),
             )
             signal.signal(signal.SIGTERM, lambda *_: starter.terminate())
-            code = starter.wait()
+            code = _end_of(starter)
         return code if code >= 0 else 128 - code
 
 
-def port_of(job_id: str) -> str:
-    """Return the port at which rank 0 waits: another for each job that may share its node."""
-    return str(FIRST_PORT + int(job_id) % PORTS)
+def _end_of(starter: subprocess.Popen[bytes]) -> int:
+    """Return how the starter ends. It is ended with the step's daemon, this task's parent: nobody else would end it any more."""
+    daemon = os.getppid()
+    while True:
+        try:
+            return starter.wait(timeout=LOOK_S)
+        except subprocess.TimeoutExpired:
+            if os.getppid() != daemon:
+                starter.terminate()
+
+
+def meeting_of(folder: Path, job_id: str) -> str:
+    """Return the file in which node 0 says its port: another for each start of the job, since a requeued one keeps its number."""
+    return str(folder / f"port-{job_id}-{os.environ.get('SLURM_RESTART_COUNT', '0')}")
 
 
 def _say(where: int, text: str) -> Any:

@@ -6,16 +6,17 @@ from typing import Any
 
 import torch.distributed as dist
 
+from labs.kit.distributed.seal import Seal
 from labs.kit.distributed.world import World
 
 
 def together(size: int, action: Callable[[World], Any], agree_s: float = 5.0) -> list[Any]:
     """Run an action once for each rank, side by side, and return what each returned or raised."""
-    store, results = dist.HashStore(), [None] * size
+    store, seal, results = dist.HashStore(), Seal(), [None] * size
 
     def rank(place: int) -> None:
         try:
-            results[place] = action(World(rank=place, size=size, store=store, agree_s=agree_s))
+            results[place] = action(World(rank=place, size=size, store=store, seal=seal, agree_s=agree_s))
         except Exception as error:
             results[place] = error  # type: ignore[call-overload]
 

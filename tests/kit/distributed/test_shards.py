@@ -25,11 +25,13 @@ def test_a_tensor_goes_there_and_its_gradient_back() -> None:
     assert x.grad.tolist() == [0.0] * 3
 
 
-def test_two_ranks_hold_their_rows_and_gather_block_after_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.chdir(Path(__file__).parents[3])
+def test_two_ranks_hold_their_rows_and_gather_block_after_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('a module of the person was imported')\n")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    events = events_apart(by_node_starter(2), "two_ranks")
+    events = events_apart(by_node_starter(2), "tests.kit.distributed.two_ranks")
     assert len(events) == 2
     for event in events:
         assert event["own"] == [True] * 8

@@ -4,11 +4,16 @@ import os
 import subprocess
 import sys
 import time
+import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch.distributed as dist
+from torch import nn
 
+from labs import interfaces
+from labs.errors import UsageError
 from labs.kit.distributed.world import PeerLost, World
 from labs.kit.runner import claims
 from tests.kit.distributed.ranks import together
@@ -53,6 +58,43 @@ def test_what_is_said_apart_stays_apart() -> None:
 
 def test_all_take_the_longest_time_for_theirs() -> None:
     assert together(2, lambda world: world.agreed(float(world.rank + 1))) == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"WORLD_SIZE": "2"},
+        {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1"},
+        {"WORLD_SIZE": "2", "RANK": "0", "MASTER_PORT": "29500"},
+        {"WORLD_SIZE": "2", "RANK": "x", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"},
+        {"WORLD_SIZE": "2", "RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"},
+        {"WORLD_SIZE": "many"},
+        {"WORLD_SIZE": "0"},
+        {"WORLD_SIZE": ""},
+    ],
+    ids=str,
+)
+def test_half_a_place_in_a_run_is_refused(monkeypatch: pytest.MonkeyPatch, said: dict[str, str]) -> None:
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="names a place in a run, but not a whole one"):
+        World.from_environment()
+
+
+def test_where_nobody_is_met_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = {
+        "WORLD_SIZE": "2",
+        "RANK": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "9",
+        "LABS_TIMEOUT": "0.5",
+    }
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=r"rank 1 of 2 does not reach rank 0 at 127\.0\.0\.1:9"):
+        World.from_environment()
 
 
 HELD = claims.equal([1], [1])
@@ -112,3 +154,73 @@ def test_a_group_begins_when_all_ranks_are_in_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(dist, "init_process_group", joined)
     assert together(3, within) == [None, None, None]
     assert seen == ["in"] * 3 + ["begun"] * 3
+
+
+@pytest.mark.parametrize(
+    ("imports", "level", "warned"),
+    [("import torch", "", True), ("import labs", "", False), ("import labs", "WARNING", True)],
+)
+def test_what_torchs_cpp_warns_of_is_not_on_the_screen_unless_it_is_asked_for(
+    imports: str, level: str, warned: bool
+) -> None:
+    program = f"""
+{imports}
+from datetime import timedelta
+from torch.distributed import TCPStore
+try:
+    TCPStore("127.0.0.1", 1, is_master=False, timeout=timedelta(seconds=1))  # nobody listens there
+except Exception as error:
+    print(type(error).__name__)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "TORCH_CPP_LOG_LEVEL"}
+    if level:
+        environment["TORCH_CPP_LOG_LEVEL"] = level
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert ended.stdout == "DistNetworkError\n"
+    assert ("[W" in ended.stderr) is warned, ended.stderr
+
+
+def test_an_interface_that_one_host_has_not_is_said_by_all_ranks_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rank 0 alone speaks, and its own host may have it."""
+    told = iter([None, "GLOO_SOCKET_IFNAME=ib0 names no …"])
+    monkeypatch.setattr(interfaces, "trouble", lambda: next(told))
+    errors = together(2, lambda world: replace(world, nodes=2).require_interfaces())
+    assert [type(error) for error in errors] == [UsageError] * 2
+    assert {str(error) for error in errors} == {
+        "GLOO_SOCKET_IFNAME=ib0 names no …\nname one that every host has, or unset the variable"
+    }
+
+
+def test_ranks_of_one_node_need_no_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "ib0")
+    World().require_interfaces()
+    with World().group():
+        assert dist.get_world_size() == 1
+
+
+def test_models_that_nobody_holds_go_before_their_group() -> None:
+    """What is left to the garbage collector may come to its turn when the group is gone, and wait there for ever."""
+    with World().group():
+        model = nn.parallel.DistributedDataParallel(nn.Linear(1, 1))
+        model.itself = [model]  # type: ignore[assignment]
+        left = weakref.ref(model)
+        del model
+    assert left() is None
+
+
+def test_what_a_rank_does_by_itself_asks_nobody() -> None:
+    def alone(world: World) -> list[Any]:
+        with world.alone():
+            own = world.gather("topic", world.rank)
+        return [own, world.gather("topic", world.rank)]
+
+    assert together(2, alone) == [[[0], [0, 1]], [[1], [0, 1]]]

@@ -19,6 +19,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "scontrol show partition": PARTITIONS,
         "sinfo": NODES,
         "scontrol show job": JOB,
+        "sacct": "",
         "scontrol ping": "Slurmctld(primary) at ctl is UP",
     }
 

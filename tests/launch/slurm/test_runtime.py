@@ -76,15 +76,42 @@ def test_bwrap_gives_the_image_read_only_and_dies_with_its_task(own_home: str) -
     ]
 
 
+def test_bwrap_can_make_the_way_to_anybodys_folders_and_hides_nothing_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home" / "bob" / "labs").mkdir(parents=True)  # who unpacked it
+    (tmp_path / "usr" / "lib").mkdir(parents=True)
+    (tmp_path / "usr" / "lib" / "of.so").touch()
+    checkout = tmp_path / str(home.CHECKOUT)[1:]
+    checkout.mkdir(parents=True)
+    for place, made in (("/home/ada/labs", ["/home"]), ("/usr/ada", []), ("/scratch/ada", [])):
+        monkeypatch.setenv("LABS_HOME", place)
+        command = runtime.wrapped(spec("bwrap", str(tmp_path)), lambda python: [python])
+        found = [command[at + 1] for at, word in enumerate(command) if word == "--tmpfs"]
+        assert found == ["/tmp", *made]
+        assert made == [] or command.index("/home") < command.index("--bind"), "before what is mounted there"
+
+
 @pytest.mark.parametrize(
     ("name", "image", "said"),
     [
         ("docker", "x", "RUNTIME=docker is not there; choose from: none, bwrap, apptainer, pyxis"),
         ("", "x", "IMAGE=x needs a runtime that can start it"),
         ("apptainer", "", "RUNTIME=apptainer needs an image"),
+        (
+            "apptainer",
+            "docker://labs:cpu",
+            "IMAGE=docker://labs:cpu is what an image is called here; of that name",
+        ),
+        ("pyxis", "labs:cpu", "IMAGE=labs:cpu is what an image is called here; of that name"),
         ("bwrap", "/nowhere", "IMAGE=/nowhere holds no /opt/venv/bin/python"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(name: str, image: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         runtime.check(spec(name, image))
+
+
+@pytest.mark.parametrize("name", ["apptainer", "pyxis"])
+def test_an_image_of_a_registry_is_taken(name: str) -> None:
+    runtime.check(spec(name, "registry.example.org/course/labs:cpu"))

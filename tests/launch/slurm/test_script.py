@@ -9,7 +9,7 @@ import pytest
 
 from labs.launch import Request, RunSpec
 from labs.launch.slurm.script import script
-from labs.launch.slurm.task import NodeTask, port_of
+from labs.launch.slurm.task import NodeTask, meeting_of
 
 FOLDER = Path("/shared/runs/lab43/now-slurm")
 SPEC = RunSpec(
@@ -38,6 +38,7 @@ WHOLE = f"""\
 #SBATCH --requeue
 
 export SUBMITIT_EXECUTOR=slurm
+export CUDA_VISIBLE_DEVICES=
 srun --unbuffered --cpu-bind=none --kill-on-bad-exit=1 --output=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.out \
 --error=/shared/runs/lab43/now-slurm/slurm/%j_%t_log.err {PYTHON} -u -m submitit.core._submit /shared/runs/lab43/now-slurm/slurm
 """
@@ -59,6 +60,7 @@ def test_the_last_command_decides_on_the_jobs_exit_code() -> None:
         ({"partition": "gpu"}, "--partition=gpu"),
         ({"account": "physics"}, "--account=physics"),
         ({"qos": "high"}, "--qos=high"),
+        ({"sbatch_args": "--mail-type=END --exclude=node7"}, "--mail-type=END --exclude=node7"),
         ({"reservation": "workshop day"}, "--reservation='workshop day'"),
         ({"constraint": "a&b"}, "--constraint='a&b'"),
     ],
@@ -81,14 +83,20 @@ def test_a_folder_with_a_space_is_quoted() -> None:
 
 
 def test_a_nodes_task_starts_the_node_starter() -> None:
-    command = NodeTask(SPEC).command("1", "node1", "20012")
+    command = NodeTask(SPEC).command("1", "node1", "/shared/port-12-0")
     assert command[:3] == [sys.executable, "-m", "labs.launch.node"]
-    assert " ".join(command[3:13]) == "--nodes 2 --node 1 --procs 4 --master node1 --port 20012"
+    assert " ".join(command[3:13]) == "--nodes 2 --node 1 --procs 4 --master node1 --meet /shared/port-12-0"
     assert command[command.index("--") + 1] == SPEC.module
 
 
-def test_jobs_on_one_node_get_ports_of_their_own() -> None:
-    ports = {int(port_of(str(number))) for number in range(1, 2001)}
-    assert len(ports) == 2000
-    assert min(ports) >= 20000
-    assert max(ports) < 32768, "above, Linux gives ports out by itself"
+def test_each_start_of_a_job_meets_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    first = meeting_of(tmp_path, "12")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert len({first, meeting_of(tmp_path, "12"), meeting_of(tmp_path, "13")}) == 3
+
+
+def test_a_percent_sign_in_a_path_is_no_code_of_slurms() -> None:
+    text = script(dataclasses.replace(SPEC, folder=Path("/shared/100% mine/x")))
+    assert "#SBATCH --output='/shared/100%% mine/x/slurm/%j_0_log.out'\n" in text
+    assert "'--error=/shared/100%% mine/x/slurm/%j_%t_log.err'" in text
