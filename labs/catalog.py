@@ -1,6 +1,7 @@
 """Which labs there are. A lab's number, titles and needs stand in its own header; this module reads no further than that."""
 
 import csv
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cache
@@ -65,6 +66,16 @@ class Entry:
         """Return how much memory the lab's needs name, in GiB; 0 where they name none."""
         found = re.search(r"(\d+) GiB", self.needs)
         return int(found[1]) if found else 0
+
+    def memory_of_node(self, processes: int) -> int:
+        """Return how many GiB a node needs for so many processes: what the lab's needs name is for its usual number of them."""
+        usual = self.memory_gib or 2
+        return max(usual, math.ceil(usual * processes / self.processes))
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Tell whether the lab's needs name a GPU."""
+        return "no GPU" not in self.needs
 
     @property
     def import_name(self) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from doctest import DocTestParser
@@ -13,9 +14,11 @@ from typing import Any, NamedTuple
 
 from labs.catalog import Entry
 from labs.errors import UsageError
-from labs.files import unused, writable, write_whole
+from labs.files import read_json, unused, writable, write_whole
 from labs.home import Home
+from labs.places import refusal
 
+PASSED = re.compile(rb'"judgement":\s*"passed"')
 # The end of the learner's file: what runs the examples of the contracts.
 TRIAL = """\
 if __name__ == "__main__":
@@ -199,35 +202,57 @@ def select(source: Source, wanted: str) -> list[Exercise]:
 
 
 class Progress:
-    """What a person has done, kept in `work/progress.json`: hints seen, solutions asked for, exercises passed."""
+    """What a person has done: exercises passed, as the records of all runs say, and hints and solutions asked for.
 
-    def __init__(self) -> None:
-        self.path = Home.from_environment().work / "progress.json"
+    The latter are noted in `work/progress.json`. Older versions noted passes there too, which count as they did.
+    Where a lab is named, only the records of its runs are read.
+    """
+
+    def __init__(self, lab: int | None = None) -> None:
+        self.lab, self.home = lab, Home.from_environment()
+        self.path = self.home.work / "progress.json"
         try:
             self.entries: dict[str, dict[str, Any]] = _checked(
                 json.loads(self.path.read_text(encoding="utf-8"))
             )
         except FileNotFoundError:
             self.entries = {}
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise refusal(error) or error from None
+        except ValueError as error:
             raise UsageError(
                 f"cannot read {self.path}: {error}\nmend it, or move it away to start anew"
             ) from None
 
     def of(self, exercise: str) -> dict[str, Any]:
-        """Return what is known of one exercise: hints (how many), asked (times), passed (when, or absent)."""
+        """Return what was asked for of one exercise: hints (how many), asked (times its solution was)."""
         return self.entries.setdefault(exercise, {"hints": 0, "asked": 0})
 
-    def passed(self, exercise: str) -> bool:
-        return "passed" in self.entries.get(exercise, {})
+    @cached_property
+    def passed_ones(self) -> set[str]:
+        """The exercises that were passed, wherever they were judged."""
+        noted = {exercise for exercise, entry in self.entries.items() if "passed" in entry}
+        return noted.union(*(_passed_in(folder / "run.json") for folder in self.home.all_runs(self.lab)))
 
-    def note_pass(self, exercise: str) -> None:
-        """Remember when an exercise was passed for the first time."""
-        self.of(exercise).setdefault("passed", f"{datetime.now():%Y-%m-%d %H:%M}")
+    def passed(self, exercise: str) -> bool:
+        return exercise in self.passed_ones
 
     def save(self) -> None:
         writable(self.path.parent)
         write_whole(self.path, json.dumps(self.entries, indent=2) + "\n")
+
+
+def _passed_in(path: Path) -> set[str]:
+    """Return the exercises that were passed in a run. Most runs judge none: only those that do are read as JSON."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return set()
+    if not PASSED.search(text):
+        return set()
+    judged = read_json(path).get("exercises")
+    found = [one for one in judged if isinstance(one, dict)] if isinstance(judged, list) else []
+    return {str(one.get("id")) for one in found if one.get("judgement") == "passed"}
 
 
 def _checked(found: Any) -> dict[str, dict[str, Any]]:

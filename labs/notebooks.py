@@ -18,6 +18,7 @@ from labs.unrolled import CannotUnroll, Definition, Part, Unrolled
 
 # JupyterLab shows such a cell closed; what it prints is shown.
 FOLDED = {"jupyter": {"source_hidden": True}}
+KERNEL = "pytorch-deep-dive-labs"  # the distribution's name: set-up makes it, beside the labs that it runs
 OF_THE_NOTEBOOK = "from labs.kit.runner.notebook import"
 
 
@@ -32,7 +33,9 @@ def write(entry: Entry) -> Path:
 
     path = writable(place()) / f"{entry.notebook}.ipynb"
     book = nbformat.v4.new_notebook(
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        metadata={
+            "kernelspec": {"name": KERNEL, "display_name": "PyTorch Deep Dive labs", "language": "python"}
+        }
     )
     book.cells = list(cells(entry))
     for number, cell in enumerate(book.cells):

@@ -3,25 +3,23 @@
 import os
 import signal
 import sys
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 
 from labs import home
-from labs.commands import author, exercises, fetch, machine, read, report, run, runs
+from labs.commands.verbs import Verbs, take_texts_as_typed
 from labs.errors import UsageError
 
 INTERRUPTED = 130  # 128 + SIGINT
 
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (read, run, exercises, runs, report, machine, fetch, author):
-    app.add_typer(family.app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -33,6 +31,8 @@ def _show_version(wanted: bool) -> None:
 
 
 def _version(package: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -51,24 +51,40 @@ def options(
 def main() -> None:
     """Run the command and exit: 0, 1 where a claim failed or a lab broke, 2 for bad usage, 130 for Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # see labs/__init__.py
+    take_texts_as_typed()
+    if other := home.other_checkout():
+        print(
+            f"these are the labs of {home.CHECKOUT}, not of {other}, where you are: see labs doctor",
+            file=sys.stderr,
+        )
     try:
-        result: Any = app(standalone_mode=False)
+        result: Any = app(prog_name="labs", standalone_mode=False)
         status = result if isinstance(result, int) else 0
         if status == INTERRUPTED:
             print("interrupted", file=sys.stderr)
         sys.stdout.flush()
     except UsageError as error:
         print(error, file=sys.stderr)
+        name = str(error).partition("=")[0]
+        if name in os.environ.get("LABS_FROM_ENVIRONMENT", "").split():
+            print(f"{name} was not typed, it comes from the environment: unset {name}", file=sys.stderr)
         status = error.exit_status
+    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        from labs.places import refusal
+
+        if not (refused := refusal(error)):
+            raise
+        print(refused, file=sys.stderr)
+        status = refused.exit_status
     except typer.TyperException as error:
         print(f"{_sentence(error)}\nsee: labs --help", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
     sys.exit(status)
 
 

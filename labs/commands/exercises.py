@@ -1,7 +1,5 @@
 """The commands for a learner: write a lab's steps, have them judged, ask for a hint or the solution, begin anew."""
 
-from pathlib import Path
-
 import typer
 
 from labs import catalog, launch
@@ -21,7 +19,6 @@ from labs.commands.options import (
 from labs.commands.output import end_with, near
 from labs.commands.run import spec_of, start
 from labs.errors import UsageError
-from labs.files import read_json
 from labs.home import Home
 
 app = typer.Typer()
@@ -60,9 +57,7 @@ def check(
         raise UsageError(f"there is no {near(path)} to check\nmake it with: labs exercise {entry.number}")
     flags = [*(["--exercise", chosen[0].id] if dot else []), *context.args]
     spec = spec_of(home, lab, nodes, procs, gpus, launcher, request, smoke, flags, path)
-    status = start(spec, asked=bool(launcher), dry_run=dry_run)
-    _note_passes(spec.folder)
-    end_with(status)
+    end_with(start(spec, asked=bool(launcher), dry_run=dry_run))
 
 
 @app.command()
@@ -71,7 +66,7 @@ def hint(which: ExerciseNumber) -> None:
     from labs.exercises import Progress, Source, select
 
     source = Source(catalog.find_ready(which.partition(".")[0]))
-    done = Progress()
+    done = Progress(source.entry.number)
     open_ones = [exercise for exercise in select(source, which) if not done.passed(exercise.id)]
     if not open_ones:
         print("all passed; there is nothing to hint at")
@@ -92,7 +87,7 @@ def solution(which: ExerciseNumber) -> int:
 
     source = Source(catalog.find_ready(which.partition(".")[0]))
     wanted = select(source, which)
-    done = Progress()
+    done = Progress(source.entry.number)
     early = [
         exercise.id
         for exercise in wanted
@@ -119,15 +114,3 @@ def reset(lab: LabNumber) -> None:
     moved_to = set_aside(source.entry.number)
     path, _ = begin(source)
     print(f"{near(path)} is fresh" + (f"; what you had is in {near(moved_to)}" if moved_to else ""))
-
-
-def _note_passes(folder: Path | None) -> None:
-    from labs.exercises import Progress
-
-    if folder is None or not (folder / "run.json").exists():
-        return
-    done = Progress()
-    for exercise in read_json(folder / "run.json").get("exercises", []):
-        if exercise["judgement"] == "passed":
-            done.note_pass(exercise["id"])
-    done.save()

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from labs.fetch.assets import Asset, folder, select
+from labs.fetch.assets import Asset, select
+from labs.places import torch_home
 
 app = typer.Typer()
 
@@ -32,7 +33,7 @@ def fetch(
             print(f"{asset.name:<10} {asset.megabytes} MB, {labs}: labs fetch {asset.name}")
         else:
             _fetch(asset, origin)
-    print(f"kept in {folder()}; choose another place with TORCH_HOME=/some/folder")
+    print(f"kept in {torch_home()}; choose another place with TORCH_HOME=/some/folder")
 
 
 def _fetch(asset: Asset, origin: str) -> None:

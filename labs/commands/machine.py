@@ -1,7 +1,5 @@
 """The commands that look before a lab is run: at this machine, and at nodes and processes that are to work together."""
 
-import os
-import shutil
 from typing import Annotated
 
 import typer
@@ -10,10 +8,10 @@ from labs import launch
 from labs.commands.options import NOTHING, DryRun, Gpus, LauncherName, Nodes, Procs, with_request
 from labs.commands.output import end_with
 from labs.commands.run import start
-from labs.files import unused
 from labs.home import Home
 
 app = typer.Typer()
+MIB_OF_RANK = 1536  # the 1024 that are to be free for each, and torch itself
 
 
 @app.command()
@@ -37,19 +35,16 @@ def preflight(
         launch.whole_number("PROCS", procs or "1"),
         launch.gpu_count(gpus),
     )
-    chosen = launch.choose(launcher)
-    folder = unused(Home.from_environment().runs / f".preflight-{os.getpid()}")
+    chosen = launch.choose(launcher, sizes[0])
+    folder = Home.from_environment().preflight_folder()
     spec = launch.RunSpec(
         0,
         "labs.kit.distributed.preflight",
         chosen.name,
         folder,
         *sizes,
-        flags=("--json",) if json_ else (),
+        flags=(*(() if chosen.shares_folder else ("--own-folders",)), *(("--json",) if json_ else ())),
         request=request,
+        memory=f"{MIB_OF_RANK * sizes[1]}M",
     )
-    try:
-        end_with(start(spec, asked=bool(launcher), dry_run=dry_run))
-    finally:
-        if not request.detach:
-            shutil.rmtree(folder, ignore_errors=True)
+    end_with(start(spec, asked=bool(launcher), dry_run=dry_run, keep=request.detached))

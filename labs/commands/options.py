@@ -51,7 +51,10 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="print what would be run, and do nothing; DRYRUN=1 with make")
 ]
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="a lab's number, for its newest run, or a run's folder")
+    str,
+    typer.Argument(
+        metavar="RUN", help="a lab's number, for its newest run; a job's number; or a run's folder"
+    ),
 ]
 
 
@@ -71,5 +74,5 @@ def with_request(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _option(wish: Any) -> inspect.Parameter:
     help_ = f"{wish.metadata['help']}; {wish.name.upper()}= with make"
-    annotation = Annotated[str, typer.Option(f"--{wish.name}", metavar="…", help=help_)]
+    annotation = Annotated[str, typer.Option(f"--{wish.name.replace('_', '-')}", metavar="…", help=help_)]
     return inspect.Parameter(wish.name, inspect.Parameter.KEYWORD_ONLY, default="", annotation=annotation)

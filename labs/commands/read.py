@@ -1,5 +1,6 @@
 """The commands for readers: which labs there are, what one of them is about, and labs as notebooks."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +9,6 @@ from labs import catalog, launch
 from labs.catalog import Entry
 from labs.commands.options import LabNumber, Language
 from labs.commands.output import indented, near
-from labs.files import read_json
 from labs.home import Home
 
 app = typer.Typer()
@@ -19,11 +19,16 @@ def list_labs(lang: Language = "en") -> None:
     """Show all labs: which are there, which are planned, how each one's last run ended."""
     launch.one_of("--lang", lang, ("en", "pl"))
     home, module = Home.from_environment(), ""
+    newest = _newest_runs(home)
+    states = launch.states(list(newest.values()))
     for entry in catalog.all_labs().values():
         if entry.module != module:
             module = entry.module
             print(f"\n{module} · {catalog.MODULES[module]}")
-        state = _last_verdict(home, entry) if entry.ready else "planned"
+        folder = newest.get(entry.number)
+        state = (
+            _last_verdict(folder, states[folder]) if folder else "not run yet" if entry.ready else "planned"
+        )
         print(f"  {entry.number:02d}  {_title(entry, lang):<38} {state}")
     print("\nread one: labs show N · run one: labs run N, or make lab-NN")
 
@@ -41,7 +46,7 @@ def show(lab: LabNumber, lang: Language = "en") -> None:
     if entry.ready:
         from labs.exercises import Progress, Source
 
-        done = Progress()
+        done = Progress(entry.number)
         names = [
             f"{exercise.id} {exercise.step}{' (passed)' if done.passed(exercise.id) else ''}"
             for exercise in Source(entry).exercises
@@ -64,12 +69,18 @@ def notebooks(
         print(f"made {near(path)}")
 
 
-def _last_verdict(home: Home, entry: Entry) -> str:
-    """Return how a lab's newest run ended, in one word, or an empty string."""
-    runs = sorted(home.runs_folder(entry.number).glob("*/*.json"))
-    if runs and runs[-1].name == "job.json":  # a job that has not begun, or was cancelled before
-        return f"waits as job {read_json(runs[-1])['id']}, or was cancelled: labs status {entry.number}"
-    return str(read_json(runs[-1]).get("status", "")) if runs else "not run yet"
+def _newest_runs(home: Home) -> dict[int, Path]:
+    """Return each lab's newest run."""
+    return {int(folder.parent.name.removeprefix("lab")): folder for folder in home.all_runs()}
+
+
+def _last_verdict(folder: Path, state: launch.State) -> str:
+    """Return in a few words how a run ended, or how it is doing."""
+    if state.ended:
+        return launch.recorded(folder) or f"{state.word}, before it began"
+    if state.word == "unknown":
+        return f"not known whether it goes on: {state.detail}"
+    return f"{state.word} as job {state.id}" if state.id else state.word
 
 
 def _title(entry: Entry, lang: str) -> str:

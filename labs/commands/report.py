@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from labs import launch
 from labs.errors import UsageError
 from labs.home import Home
 
@@ -30,7 +31,7 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
 ) -> None:
     """Make the page of one run anew, or the page that leads to all of them."""
-    path = _page(Home.from_environment(), which) if which else _index()
+    path = _page(Home.from_environment(), which) if which else _index(Home.from_environment())
     print(path)
     if open_:
         show(path)
@@ -46,6 +47,7 @@ def tensorboard(
     """Show all runs in TensorBoard: the series of their figures, and their claims."""
     from labs.tensorboard import serve
 
+    _settle(Home.from_environment().all_runs())
     serve(port, host)
 
 
@@ -53,6 +55,7 @@ def _page(home: Home, which: str) -> Path:
     from labs.report import page
 
     folder = _newest(home) if which == NEWEST else home.find_run(which)
+    _settle([folder])
     try:
         return page.write(folder)
     except FileNotFoundError:
@@ -65,9 +68,17 @@ def _page(home: Home, which: str) -> Path:
         ) from None
 
 
-def _index() -> Path:
+def _settle(folders: list[Path]) -> None:
+    """See that no record says `running` of a run that has ended; say of how many that cannot be told."""
+    unknown = [state.detail for state in launch.states(folders).values() if state.word == "unknown"]
+    if unknown:
+        print(f"of {len(unknown)} runs it is not known whether they go on: {unknown[0]}", file=sys.stderr)
+
+
+def _index(home: Home) -> Path:
     from labs.report import index
 
+    _settle(home.all_runs())
     path, strange = index.write()
     if strange:
         more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""

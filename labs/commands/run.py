@@ -1,13 +1,12 @@
 """From what was typed to a run: sizes and launcher are chosen, the folder is looked at, and the lab is started."""
 
-import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from labs import catalog, launch
+from labs import flags as lab_flags
 from labs.commands.options import (
     NOTHING,
     PASS_ON,
@@ -21,8 +20,8 @@ from labs.commands.options import (
     with_request,
 )
 from labs.commands.output import end_with
-from labs.errors import UsageError
-from labs.files import check_place, read_json, write_whole
+from labs.errors import OutOfReach, UsageError
+from labs.files import check_place
 from labs.home import Home
 
 app = typer.Typer()
@@ -52,40 +51,33 @@ def spec_of(
         raise UsageError(
             f"lab {entry.number:02d} runs in one process, and {asked}\nleave NODES and PROCS out, or set them to 1"
         )
-    chosen = launch.choose(launcher)
-    if (
-        chosen.shares_nodes and not request.memory
-    ):  # what a queue gives by default may be less than the lab needs
-        request = replace(request, memory=f"{entry.memory_gib or 2}G")
-    folder = home.run_folder(entry.number, chosen.name)
-    sizes = node_count, proc_count, launch.gpu_count(gpus)
+    assert entry.path is not None
+    lab_flags.judge(entry.path, flags)
+    chosen = launch.choose(launcher, node_count)
     return launch.RunSpec(
-        entry.number, entry.import_name, chosen.name, folder, *sizes, smoke, tuple(flags), attempt, request
-    )
+        entry.number, entry.import_name, chosen.name, home.run_folder(entry.number, chosen.name),
+        node_count, proc_count, launch.gpu_count(gpus), smoke, tuple(flags), attempt, request,
+        memory=f"{entry.memory_of_node(proc_count)}G", uses_gpu=entry.uses_gpu,
+    )  # fmt: skip
 
 
-def start(spec: launch.RunSpec, *, asked: bool, dry_run: bool) -> int:
-    """Say where the lab runs and why, run it there, and return its exit status."""
+def start(spec: launch.RunSpec, *, asked: bool, dry_run: bool, keep: bool = True) -> int:
+    """Say where the lab runs and why, run it there, in a folder of its own, and return its exit status.
+
+    Without `keep` the folder is taken away in the end.
+    """
     launcher = launch.LAUNCHERS[spec.launcher]
     spec.request.check(launcher.name, launcher.takes)
-    launcher.check(spec)
+    try:
+        launcher.check(spec)
+    except OutOfReach:
+        if not dry_run:
+            raise
     assert spec.folder is not None
     if dry_run:
         print(launcher.render(spec), end="")
         return 0
     check_place(spec.folder)
     print(f"launcher: {launcher.name} ({'as asked' if asked else launcher.why()})", file=sys.stderr)
-    status = launcher.submit(spec)
-    _close(spec.folder, status)
-    return status
-
-
-def _close(folder: Path, status: int) -> None:
-    """Say in the record of a run that could not say so itself, because rank 0 was killed, how it ended."""
-    from labs.report import page
-
-    notes = read_json(folder / "run.json")
-    if notes.get("status") == "running":
-        notes |= {"status": "broke", "error": f"ended with status {status} before it could say why"}
-        write_whole(folder / "run.json", json.dumps(notes, indent=2) + "\n")
-        page.leave(folder)
+    with launch.claimed(spec, keep=keep) as own:
+        return launcher.submit(own)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["ok", "missing", "broken"]
+# slow: no answer in time, which says nothing of the thing itself; noted: it works, and is not as everywhere.
+Verdict = Literal["ok", "missing", "slow", "broken", "noted"]
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,21 @@ def _devices(torch: Any) -> dict[str, Any]:
         if torch.version.hip
         else "CPU"
     )
-    gpus = (
-        [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        if torch.cuda.is_available()
-        else []
-    )
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    troubles = [trouble for index in range(count) if (trouble := _tried(torch, index))]
+    gpus = [] if troubles else [torch.cuda.get_device_name(index) for index in range(count)]
     mps = ["Apple GPU, by MPS"] if torch.backends.mps.is_available() else []
-    return {"more": f", {build} build, {torch.get_num_threads()} threads", "gpus": gpus + mps}
+    found = {"more": f", {build} build, {torch.get_num_threads()} threads", "gpus": gpus + mps}
+    return found | ({"gpu_trouble": troubles[0]} if troubles else {})
+
+
+def _tried(torch: Any, index: int) -> str:
+    """Compute one number on a GPU: it may be too old for this build, full, or somebody else's alone."""
+    try:
+        torch.ones(1, device=f"cuda:{index}").add(1).item()
+    except Exception as error:
+        return str(error).strip().partition("\n")[0] or type(error).__name__
+    return ""
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
 
-import psutil
-
+from labs import cgroups
 from labs.doctor.check import Check
-from labs.doctor.packages import Facts
+from labs.doctor.packages import AGAIN, Facts
 from labs.doctor.programs import Programs
 from labs.files import MIN_FREE_BYTES
 from labs.home import Home
@@ -18,12 +17,11 @@ from labs.home import Home
 MIB, GIB = 2**20, 2**30
 MEMORY_BYTES = 4 * GIB  # what the largest lab may take at its default size
 SHM_BYTES = 256 * MIB  # docker's default of 64 MiB starves data workers
-NO_LIMIT = 2**60  # cgroup v1 writes "no limit" as almost 2⁶³
 
 
 def processors() -> Check:
     """Count cores: those of the machine, and those that this process may use."""
-    cores, quota = os.cpu_count() or 1, cgroup_cores(cgroup_folders("cpu"))
+    cores, quota = os.cpu_count() or 1, cgroups.cores()
     usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else cores
     found = f"{cores} cores" + (f", this process may use {usable}" if usable < cores else "")
     return Check(
@@ -44,12 +42,20 @@ def gpu(programs: Programs, facts: Future[Facts]) -> Check:
         else []
     )
     driver = f", driver {rows[0][2].strip()}" if rows else ""
-    seen = facts.result()["torch"].get("gpus", [])
+    torch = facts.result()["torch"]
+    seen = torch.get("gpus", [])
     if seen:
         return Check("GPU", "Machine", "ok", f"{_counted(seen)}{driver}")
     allows = "the GPU parts of labs"
+    if rows and "slow" in torch:
+        found = (
+            f"{_counted([name for name, _, _ in rows])}{driver}; whether torch sees it was not known in time"
+        )
+        return Check("GPU", "Machine", "slow", found, allows, AGAIN)
     if rows:
-        found = f"{_counted([name for name, _, _ in rows])}{driver}; torch does not see it"
+        why = torch.get("gpu_trouble", "")
+        does_not = f"torch cannot compute on it: {why}" if why else "torch does not see it"
+        found = f"{_counted([name for name, _, _ in rows])}{driver}; {does_not}"
         return Check(
             "GPU",
             "Machine",
@@ -62,10 +68,10 @@ def gpu(programs: Programs, facts: Future[Facts]) -> Check:
         return Check(
             "GPU",
             "Machine",
-            "broken",
+            answer.failed,
             f"nvidia-smi: {answer.trouble}",
             allows,
-            "mend the driver, then: make setup TORCH=cuda",
+            AGAIN if answer.failed == "slow" else "mend the driver, then: make setup TORCH=cuda",
         )
     return Check(
         "GPU", "Machine", "missing", "none", allows, "a machine with a GPU, then: make setup TORCH=cuda"
@@ -78,10 +84,11 @@ def _counted(names: list[str]) -> str:
 
 def memory() -> Check:
     """Hold the memory, as far as the cgroup grants it, against the largest lab."""
-    here, allowed = psutil.virtual_memory(), cgroup_bytes(cgroup_folders("memory"))
-    found = f"{here.total / GIB:.1f} GiB, {here.available / GIB:.1f} of it free"
-    found += f", its cgroup allows {allowed / GIB:.1f}" if allowed is not None else ""
-    if min(here.total, here.total if allowed is None else allowed) >= MEMORY_BYTES:
+    here = cgroups.memory()
+    found = f"{here.machine / GIB:.1f} GiB"
+    found += f", its cgroup allows {here.allowed / GIB:.1f}" if here.allowed is not None else ""
+    found += f", {here.free / GIB:.1f} of it free"
+    if here.usable >= MEMORY_BYTES:
         return Check("memory", "Machine", "ok", found)
     return Check(
         "memory",
@@ -100,14 +107,16 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Check:
         if sys.platform != "linux":
             return Check(name, "Machine", "ok", f"no {folder}: this system shares memory in another way")
         return Check(name, "Machine", "missing", f"no {folder}", allows, f"mount a tmpfs on {folder}")
-    size = shutil.disk_usage(folder).total
+    memory = cgroups.memory()
+    size = min(shutil.disk_usage(folder).total, memory.usable)
+    part = "" if memory.allowed is None else ", a part of the memory that its cgroup allows"
     if size >= SHM_BYTES:
-        return Check(name, "Machine", "ok", f"{size / GIB:.1f} GiB in {folder}")
+        return Check(name, "Machine", "ok", f"{size / GIB:.1f} GiB in {folder}{part}")
     return Check(
         name,
         "Machine",
         "missing",
-        f"{size / MIB:.0f} MiB in {folder}",
+        f"{size / MIB:.0f} MiB in {folder}{part}",
         allows,
         "in a container: --shm-size=1g",
     )
@@ -116,7 +125,7 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Check:
 def disk(home: Home) -> Check:
     """Look at the folder that will hold runs/ and work/, without making it."""
     folder = home.root
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     free = shutil.disk_usage(there).free
     found = f"{free / GIB:.1f} GiB free for runs/ and work/ in {folder}"
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
@@ -138,59 +147,3 @@ def disk(home: Home) -> Check:
             "free some space, or choose another place: LABS_HOME=/some/folder",
         )
     return Check("disk", "Machine", "ok", found)
-
-
-# cgroups, of both versions --------------------------------------------------------------------------------------------
-
-
-def cgroup_folders(
-    controller: str, proc: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")
-) -> list[Path]:
-    """Return the folders whose limits bind this process: its own and all above, in v2's one tree and in v1's of the controller."""
-    folders: list[Path] = []
-    for line in _lines(proc):
-        _, names, path = line.split(":", 2)
-        if names and controller not in names.split(","):
-            continue
-        root = next((mount / name for name in (names, controller) if name and (mount / name).is_dir()), mount)
-        own = root / path.lstrip("/")
-        folders += [folder for folder in (own, *own.parents) if folder.is_relative_to(root)]
-    return folders
-
-
-def cgroup_cores(folders: list[Path]) -> float | None:
-    """Return the smallest quota of processor time, in cores; None where there is none."""
-    quotas = [_words(folder / "cpu.max") for folder in folders]
-    quotas += [
-        _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us") for folder in folders
-    ]
-    return min(
-        (
-            int(quota[0]) / int(quota[1])
-            for quota in quotas
-            if len(quota) == 2 and quota[0] not in ("max", "-1")
-        ),
-        default=None,
-    )
-
-
-def cgroup_bytes(folders: list[Path]) -> int | None:
-    """Return the smallest limit of memory, in bytes; None where there is none."""
-    limits = [
-        word
-        for folder in folders
-        for name in ("memory.max", "memory.limit_in_bytes")
-        for word in _words(folder / name)
-    ]
-    return min((int(limit) for limit in limits if limit != "max" and int(limit) < NO_LIMIT), default=None)
-
-
-def _words(path: Path) -> list[str]:
-    return " ".join(_lines(path)).split()
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []

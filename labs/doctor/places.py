@@ -1,15 +1,18 @@
 """Look at the programs that labs use, and at the places where labs can run: containers, Slurm, Kubernetes."""
 
-import os
 import re
 import shutil
 import sys
 from typing import NamedTuple
 
-from labs import launch
+from labs import compiler as trial
 from labs.doctor.check import Check, Verdict
-from labs.doctor.programs import ANSWER_S, Programs
+from labs.doctor.programs import ANSWER_S, Answer, Programs
+from labs.errors import UsageError
+from labs.launch import engine as engines
+from labs.launch.engine import Engine
 
+COMPILE_S = 6.0
 GROUP = "Where labs can run"
 
 
@@ -27,15 +30,10 @@ TOOLS = {
     "graphviz": Tool("Tools", ("dot", "-V"), "graphs as pictures", "graphviz"),
 }
 SANDBOXES = {
-    "apptainer": Tool(
-        GROUP, ("apptainer", "--version"), "containers on Slurm", "ask the administrator for apptainer"
-    ),
+    "apptainer": Tool(GROUP, ("apptainer", "--version"), "RUNTIME=apptainer", "ask the administrator"),
     # It answers from inside a sandbox of its own, which proves that it may make one.
     "bwrap": Tool(
-        GROUP,
-        ("bwrap", "--ro-bind", "/", "/", "bwrap", "--version"),
-        "containers on Slurm, without root",
-        "bubblewrap",
+        GROUP, ("bwrap", "--ro-bind", "/", "/", "bwrap", "--version"), "RUNTIME=bwrap", "bubblewrap"
     ),
 }
 START = (
@@ -57,46 +55,49 @@ def tool(programs: Programs, name: str) -> Check:
 
 
 def compiler(programs: Programs) -> Check:
-    """Look for the C++ compiler that torch.compile takes: CXX, else the first of the usual names."""
-    named = os.environ.get("CXX", "").split()
-    command = named or [next((name for name in ("g++", "clang++", "c++") if shutil.which(name)), "g++")]
+    """Look for the compiler that torch.compile takes, and let it compile a few lines, which are then called."""
     get = (
         "xcode-select --install" if sys.platform == "darwin" else "gcc-c++" if shutil.which("dnf") else "g++"
     )
-    return _answering(
-        programs,
-        "C++ compiler",
-        Tool("Tools", (*command, "--version"), "torch.compile and extensions in C++", get),
-    )
+    wanted = Tool("Tools", (trial.named(), "--version"), "torch.compile", get)
+    found = _answering(programs, "C++ compiler", wanted)
+    if found.verdict != "ok":
+        return found
+    trouble = trial.why_not(patience_s=COMPILE_S)
+    if trouble is None:
+        return found
+    verdict: Verdict = "slow" if trial.SLOW in trouble else "broken"
+    told = f"{found.found} is there: {trouble}"
+    return Check(found.name, found.group, verdict, told, wanted.allows, "labs doctor, once that is mended")
 
 
 def engine(programs: Programs, name: str) -> Check:
-    """Look for a container engine: its client, and the engine itself."""
-    allows = _with_launcher("docker")
+    """Look for a container engine: its client, and the engine itself, which says what it is."""
     if not shutil.which(name):
-        return Check(name, GROUP, "missing", f"no {name}", allows, f"install {name}")
-    answer = programs.ask(
-        name, "version", "--format", "{{.Server.Version}}" if name == "docker" else "{{.Client.Version}}"
-    )
-    if name == "podman" and answer.status == 0:
-        answer = programs.ask(name, "info", "--format", "{{.Version.Version}}")
-    if answer.status == 0:
-        return Check(name, GROUP, "ok", answer.out.strip())
-    return Check(
-        name,
-        GROUP,
-        "broken",
-        f"the client is there, its engine is not: {answer.trouble}",
-        allows,
-        START[name],
-    )
+        return Check(name, GROUP, "missing", f"no {name}", "LAUNCHER=docker", f"install {name}")
+    answer = programs.ask(name, "info", "--format", "{{json .}}")
+    if answer.status is None:
+        found = f"the client is there, its engine is slow: {answer.trouble}"
+        return Check(name, GROUP, answer.failed, found, "LAUNCHER=docker", START[name])
+    try:
+        there = engines.read(name, answer.status, answer.out, answer.err)
+    except UsageError as error:
+        return Check(name, GROUP, answer.failed, str(error), "LAUNCHER=docker", START[name])
+    return Check(name, GROUP, "ok", _what_it_is(there))
+
+
+def _what_it_is(there: Engine) -> str:
+    """Return an engine's version, and what is not as everywhere: where it runs, and as whom."""
+    maps = "root inside is you" if there.rootless else "it maps users" if there.remaps else ""
+    far = f"it runs on {there.host}, and must see the files of this machine" if there.is_elsewhere else ""
+    return ", ".join(filter(None, (there.version, maps, far)))
 
 
 def slurm(programs: Programs) -> Check:
     """Look for sbatch, and for a controller that answers."""
-    allows = _with_launcher("slurm")
+    allows = "LAUNCHER=slurm"
     if not shutil.which("sbatch"):
-        return Check("Slurm", GROUP, "missing", "no sbatch", allows, "log in to a cluster's login node")
+        return Check("Slurm", GROUP, "missing", "no sbatch", allows, "log in to a cluster")
     answer = programs.ask("scontrol", "ping")
     up = re.search(r"Slurmctld.* is UP", answer.out)
     if up:
@@ -104,8 +105,8 @@ def slurm(programs: Programs) -> Check:
     return Check(
         "Slurm",
         GROUP,
-        "broken",
-        f"sbatch is there, its controller is not: {answer.trouble}",
+        answer.failed,
+        f"sbatch is there, its controller {_does_not_answer(answer)}",
         allows,
         "see: scontrol ping",
     )
@@ -113,7 +114,7 @@ def slurm(programs: Programs) -> Check:
 
 def kubernetes(programs: Programs) -> Check:
     """Look for kubectl, for a context, and for an API that answers."""
-    allows = _with_launcher("k8s")
+    allows = "LAUNCHER=k8s"
     if not shutil.which("kubectl"):
         return Check("Kubernetes", GROUP, "missing", "no kubectl", allows, "install kubectl")
     context = programs.ask("kubectl", "config", "current-context")
@@ -124,14 +125,14 @@ def kubernetes(programs: Programs) -> Check:
             "missing",
             "kubectl is there, and no context",
             allows,
-            "get a kubeconfig; name it in KUBECONFIG",
+            "name a kubeconfig in KUBECONFIG",
         )
     answer = programs.ask("kubectl", "get", "--raw", "/version", f"--request-timeout={ANSWER_S:g}s")
     version = re.search(r'"gitVersion":\s*"([^"]+)"', answer.out)
     if answer.status == 0 and version:
         return Check("Kubernetes", GROUP, "ok", f"{version[1]} in context {context.out.strip()}")
     found = f"the API of context {context.out.strip()}: {answer.trouble}"
-    return Check("Kubernetes", GROUP, "broken", found, allows, "see: kubectl cluster-info")
+    return Check("Kubernetes", GROUP, answer.failed, found, allows, "see: kubectl cluster-info")
 
 
 def _answering(programs: Programs, name: str, wanted: Tool) -> Check:
@@ -141,7 +142,7 @@ def _answering(programs: Programs, name: str, wanted: Tool) -> Check:
         return Check(name, wanted.group, "missing", f"no {program}", wanted.allows, get)
     answer = programs.ask(*wanted.command)
     said = (answer.out.strip() or answer.err.strip()).splitlines()
-    verdict: Verdict = "ok" if answer.status == 0 and said else "broken"
+    verdict: Verdict = "ok" if answer.status == 0 and said else answer.failed
     if verdict == "ok":
         return Check(name, wanted.group, verdict, said[0])
     return Check(
@@ -154,8 +155,8 @@ def _answering(programs: Programs, name: str, wanted: Tool) -> Check:
     )
 
 
-def _with_launcher(name: str) -> str:
-    return f"labs with LAUNCHER={name}" + ("" if name in launch.LAUNCHERS else ", a launcher that is planned")
+def _does_not_answer(answer: Answer) -> str:
+    return f"is slow: {answer.trouble}" if answer.failed == "slow" else f"is not: {answer.trouble}"
 
 
 def _install(package: str) -> str:

@@ -3,9 +3,12 @@
 import os
 import signal
 import subprocess
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from labs.doctor.check import Verdict
 
 ANSWER_S = 3.0  # a program or a service that is well answers within this
 
@@ -16,6 +19,11 @@ class Answer(NamedTuple):
     status: int | None
     out: str
     err: str
+
+    @property
+    def failed(self) -> Verdict:
+        """Return how a program that gave no good answer is judged."""
+        return "slow" if self.status is None else "broken"
 
     @property
     def trouble(self) -> str:
@@ -31,11 +39,11 @@ class Programs:
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[str]] = set()
-        self._stopped = False
+        self._stopped = threading.Event()
 
     def ask(self, *command: str, seconds: float = ANSWER_S, cwd: Path | None = None) -> Answer:
         """Run a program to its end, or to the deadline, and return what it said until then."""
-        if self._stopped:
+        if self._stopped.is_set():
             return Answer(None, "", "")
         try:
             child = subprocess.Popen(
@@ -45,6 +53,8 @@ class Programs:
         except OSError as error:
             return Answer(127, "", f"it cannot be run: {error.strerror}")
         self._running.add(child)
+        if self._stopped.is_set():  # while it was started: `stop` did not see it
+            _kill(child)
         try:
             out, err = child.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -56,7 +66,7 @@ class Programs:
 
     def stop(self) -> None:
         """End all programs now, and start no more."""
-        self._stopped = True
+        self._stopped.set()
         for child in tuple(self._running):
             _kill(child)
 

@@ -1,13 +1,13 @@
 """What can be fetched, for which labs, and what torchvision knows of it."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from labs.errors import UsageError
+from labs.places import torch_home
 
 READ_BYTES = 2**20
 
@@ -66,8 +66,8 @@ class Asset:
     def place(self) -> Path:
         """Return the folder of its files: the one in which torchvision looks."""
         if self.is_weights:
-            return folder() / "hub" / "checkpoints"
-        return folder() / "datasets" / (f"{self.torchvision}/raw" if "MNIST" in self.torchvision else "")
+            return torch_home() / "hub" / "checkpoints"
+        return torch_home() / "datasets" / (f"{self.torchvision}/raw" if "MNIST" in self.torchvision else "")
 
     def there(self) -> bool:
         """Tell whether all its files are there, whole and unchanged."""
@@ -79,7 +79,7 @@ class Asset:
             from torchvision import datasets
 
             getattr(datasets, self.torchvision)(
-                folder() / "datasets", download=True
+                torch_home() / "datasets", download=True
             )  # finds its files, and unpacks them
 
 
@@ -89,12 +89,6 @@ ASSETS = (
     Asset("mnist", "MNIST", 12),
     Asset("cifar10", "CIFAR10", 170),
 )
-
-
-def folder() -> Path:
-    """Return torch's own folder for what it downloads: TORCH_HOME, else ~/.cache/torch."""
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser().absolute()
 
 
 def select(names: Sequence[str]) -> list[Asset]:

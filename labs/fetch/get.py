@@ -23,7 +23,7 @@ def get(asset: Asset, origin: str, progress: Progress) -> None:
     `origin`: a folder or the address of a mirror that holds the files under their names; empty for their own addresses.
     Raises UsageError where a file cannot be had, or is not what it should be.
     """
-    place = writable(asset.place())
+    place = writable(asset.place(), "TORCH_HOME")
     for source in asset.sources():
         if not source.fits(place / source.name):
             _get(source, place, origin, progress)
@@ -42,6 +42,8 @@ def _get(source: Source, place: Path, origin: str, progress: Progress) -> None:
             f"{origin} holds no {source.name}\nmake that folder with: make bundle, where there is a network"
         ) from None
     except (OSError, http.client.HTTPException) as error:
+        if str(getattr(error, "filename", "")) == str(part):
+            raise  # the disk, not the network
         raise UsageError(
             f"{source.name} could not be fetched: {_why(error)}\nthe next try goes on where this one ended"
         ) from None

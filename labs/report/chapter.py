@@ -31,7 +31,7 @@ class Section:
 
 def sections(run: Run) -> list[Section]:
     """Return the run's parts, and before them, as part 0, what stands before the first one."""
-    solved = solutions_to_show()
+    solved = solutions_to_show(run.lab)
     opening = Part(number=0, name="", title="", content=run.opening)
     numbers = {part.number for part in run.parts}
     found = []
@@ -60,12 +60,11 @@ def _predictions(run: Run, part: Part) -> Iterator[Prediction]:
             yield asked[thing.id]
 
 
-def solutions_to_show() -> set[str]:
-    """Return the exercises that were passed, or whose solution was asked for; none where that cannot be read."""
+def solutions_to_show(lab: int) -> set[str]:
+    """Return the exercises of a lab that were passed, or whose solution was asked for; none where that cannot be read."""
     try:
-        entries = Progress().entries
+        progress = Progress(lab)
     except UsageError:
         return set()
-    return {
-        name for name, entry in entries.items() if "passed" in entry or entry.get("asked", 0) >= ASKED_FOR
-    }
+    asked_for = {name for name, entry in progress.entries.items() if entry.get("asked", 0) >= ASKED_FOR}
+    return progress.passed_ones | asked_for

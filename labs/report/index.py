@@ -1,5 +1,6 @@
 """One page over all runs of a person: every lab with its last verdicts, what was done of its exercises, and links to all its runs."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,9 @@ def find() -> tuple[list[Visit], list[Path]]:
             visits.append(Visit(folder, record.brief(folder)))
         except (OSError, ValueError):
             strange += (
-                [] if (folder / "job.json").exists() and not (folder / "run.json").exists() else [folder]
+                []
+                if os.path.exists(folder / "job.json") and not os.path.exists(folder / "run.json")
+                else [folder]
             )
     return visits, strange
 
@@ -109,10 +112,9 @@ def _exercises(entry: Entry) -> set[str]:
 def _progress() -> set[str]:
     """Return the exercises that were passed; none where that cannot be read, which `labs check` says."""
     try:
-        progress = Progress()
+        return Progress().passed_ones
     except UsageError:
         return set()
-    return {exercise for exercise in progress.entries if progress.passed(exercise)}
 
 
 def _by_module(visits: Iterable[Visit]) -> dict[str, list[int]]:

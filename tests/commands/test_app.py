@@ -15,9 +15,8 @@ import jsonschema
 import pytest
 import typer
 
-from labs import record
+from labs import home, record
 from labs.commands import app
-from labs.home import revision
 from tests.commands.conftest import LAB01, PLANNED, SCHEMA, SCRIPT, files_in, refused
 from tests.conftest import ROOT, Command
 
@@ -165,10 +164,21 @@ def test_help_comes_for_both_of_its_flags(labs: Command, words: list[str]) -> No
     assert re.match(rf"Usage: .*{' '.join(words)}", short.stdout)
 
 
+def test_in_another_checkout_it_is_said_whose_labs_these_are(labs: Command, tmp_path: Path) -> None:
+    (tmp_path / "labs").mkdir()
+    for name in home.OF_A_CHECKOUT:
+        (tmp_path / name).touch()
+    ended = subprocess.run([SCRIPT, "list"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (
+        ended.stderr == f"these are the labs of {ROOT}, not of {tmp_path}, where you are: see labs doctor\n"
+    )
+    assert labs("list").stderr == ""
+
+
 def test_versions_are_said(labs: Command) -> None:
     said = labs("--version").stdout
     versions = metadata.version("pytorch-deep-dive-labs"), metadata.version("torch")
-    assert said == f"labs {versions[0]}, torch {versions[1]}, revision {revision() or 'unknown'}\n"
+    assert said == f"labs {versions[0]}, torch {versions[1]}, revision {home.revision() or 'unknown'}\n"
 
 
 def test_on_a_login_node_without_torch_the_version_says_so(

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from labs import catalog
+from labs.commands import read
+from labs.launch import State
 from tests.commands.conftest import PLANNED
 from tests.conftest import Command
 
@@ -21,6 +23,24 @@ def test_list_has_all_labs_and_how_their_last_run_ended(labs: Command, labs_home
     folder.mkdir(parents=True)
     (folder / "run.json").write_text('{"status": "held"}')
     assert re.search(r"^  01  Storage vs. view +held$", labs("list").stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "state", "said"),
+    [
+        ("held", State("7", "completed", ended=True), "held"),
+        ("", State("7", "cancelled", ended=True, status=143), "cancelled, before it began"),
+        ("interrupted", State("7", "pending", "all are busy"), "pending as job 7"),
+        ("running", State("", "running"), "running"),
+        ("running", State("7", "unknown", "no answer"), "not known whether it goes on: no answer"),
+    ],
+)
+def test_the_last_run_is_told_as_its_place_and_its_record_say(
+    tmp_path: Path, recorded: str, state: State, said: str
+) -> None:
+    if recorded:
+        (tmp_path / "run.json").write_text(f'{{"status": "{recorded}"}}')
+    assert read._last_verdict(tmp_path, state) == said
 
 
 @pytest.mark.parametrize("content", ["", "[]"])

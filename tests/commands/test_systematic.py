@@ -27,13 +27,15 @@ def test_edits_that_end_a_rank_or_let_others_wait_for_it_are_noticed_and_all_oth
         command, capture_output=True, text=True, timeout=HANGING_S, env=environment, cwd=checkout, check=False
     )
     found = json.loads(target.read_text(encoding="utf-8"))
-    assert {f"{edit['old']} → {edit['new']}": edit["noticed"] for edit in found["edits"]} == {
+    noticed = {f"{edit['old']} → {edit['new']}": edit["noticed"] for edit in found["edits"]}
+    # Ranks that wait for rank 0 hear that it has gone, or wait until their time is over: on a busy machine either comes first.
+    assert noticed.pop("dist.get_rank() != -1 → dist.get_rank() != 0") in ("it did not end", "it raised")
+    assert noticed == {
         "torch.tensor(number) → number": "it raised",
         "dist.get_rank() == dist.get_world_size() → dist.get_rank() != dist.get_world_size()": "it ended the process",
         "os.abort() → pass": "",
         "dist.get_rank() != -1 → dist.get_rank() == -1": "96.sum",
         "dist.get_rank() != -1 → dist.get_rank() != -2": "",
-        "dist.get_rank() != -1 → dist.get_rank() != 0": "it did not end",
         "dist.all_reduce(total) → pass": "96.sum",
         "total.item() → total": "it returned another type",
     }
