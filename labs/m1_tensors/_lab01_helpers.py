@@ -36,6 +36,8 @@ def random_layouts(count: int) -> list[Layout]:
             stretched = random.randrange(len(shape))
             stride[stretched] *= random.choice((0, 2))
         factors = [factor for size in shape for factor in ((2, 2) if size == 4 else (size,)) if factor != 1]
+        if random.random() < 0.25:  # a target that cuts the dims elsewhere, so that few fit
+            random.shuffle(factors)
         cuts = sorted(random.choices(range(len(factors) + 1), k=random.randint(0, 3)))
         pieces = [factors[start:stop] for start, stop in pairwise([0, *cuts, len(factors)])]
         layouts.append(Layout(tuple(shape), tuple(stride), tuple(math.prod(piece) for piece in pieces)))

@@ -445,7 +445,7 @@ def all_distances(cfg: Config, lab: Lab) -> None:
         cube,
         product,
         at_least=2,
-        because="4·N·M·D numbers pass by against 7·N·M, 36 × for D = 64; the product multiplies, too, so 2 ×",
+        because="4·N·M·D numbers pass by against 7·N·M, 36 × for D = 64. We ask for 2 ×, as `@` multiplies",
     )
     ways = {"differences": cube, "matrix form": product, "cdist": partial(torch.cdist, x_ND, y_MD)}
     rows = [(name, peak_bytes(way), 1e3 * seconds(way, 3)) for name, way in ways.items()]
@@ -468,8 +468,8 @@ def lost_digits(cfg: Config, lab: Lab) -> None:
     A float32 has 24 bits. In 16 dims such a point has |x|² ≈ 16 · 100² = 160,000, and there neighbouring
     floats are 1/64 apart. The matrix form computes |x|² + |x|² − 2·x·x, three large numbers, each of them
     rounded, and subtracts. The subtraction makes no mistake; it shows the mistakes that were made before.
-    This is called *cancellation*. A leftover of 4/64 is nothing beside 160,000. As a squared distance it is
-    all there is, and the root makes 0.25 of it.
+    This is called *cancellation*. What is left over, a few of these steps, is nothing beside 160,000. As a
+    squared distance it is all there is.
 
     Whoever subtracts first and squares later gets x − x = 0 before anything is rounded. That is a mode of
     `cdist`, but as soon as there are more than 25 points on one side, it takes the matrix form by itself. And
@@ -535,7 +535,7 @@ def fitted(x_ND: Tensor, t: Tensor, steps: int) -> Tensor:
 LEARNT_GUESSES = {
     "the same, only more slowly": "Then the loss would have the same lowest point. It has another one.",
     "the weights, divided by N": "The mean over N² errors is divided by N², but there are N² of them, too.",
-    "all weights 0, and the bias is the mean": "**Yes.** Every prediction is drawn to all targets at once.",
+    "all weights 0, and the bias is the mean": "**Yes.** Each prediction is drawn to the targets' mean.",
     "nothing: the loss becomes NaN": "Nothing is wrong with the numbers. The loss falls as a loss should.",
 }
 
@@ -548,12 +548,11 @@ def silent_bug(cfg: Config, lab: Lab) -> None:
     (N,) fit, and give (N, N): every prediction is compared with every target.
 
     Let two predictions be 1 and 3, and the targets 1 and 3 as well. Nothing is wrong with them, and yet the
-    loss is (0 + 4 + 4 + 0) / 4 = 2. For one prediction y the mean over all targets is (y − t̄)² + var(t). The
-    second term is a constant. The first one says to every prediction: become the mean of the targets. So the
-    best that a model can do is to forget its inputs.
+    loss is (0 + 4 + 4 + 0) / 4 = 2. For one prediction y the mean over all targets is (y − t̄)² + var(t): for
+    y = 1 that is 1 + 1. The second term is a constant. What does the first one ask of every prediction?
 
-    The loss falls all the same, from a large number to var(t), as losses do. What tells is R², the part of
-    the targets' variance that the predictions explain: it is 0. We fit a line twice by gradient descent. Its
+    The loss falls all the same, from a large number to its lowest point, as losses do. What tells is R², the
+    part of the targets' variance that the predictions explain. We fit a line twice by gradient descent. Its
     features have mean 0 and variance 1 and do not correlate, so every step halves every error.
     """
     question = "What does linear regression learn when predictions are (N, 1) and targets (N,)?"

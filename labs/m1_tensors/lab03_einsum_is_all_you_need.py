@@ -220,9 +220,9 @@ def one_notation(cfg: Config, lab: Lab) -> None:
     every letter and sums over none: the outer product. `bij,bjk->bik` is `ij,jk->ik` once for every b.
 
     Some strings compute nothing. `ij->ji` puts the dims into another order. `ii->i` lets one index walk both
-    dims, and each step leads one row down and one column to the right: with five columns, six numbers on. For
-    lab 01 this is a note on the old storage, and the note is all that einsum writes. What you write into its
-    result, you write into the operand.
+    dims, and each step leads one row down and one column to the right: with five columns, six numbers on. In
+    the words of lab 01 this is a note on the old storage, and the note is all that einsum writes. What you
+    write into its result, you write into the operand.
     """
     question = "`d = torch.einsum('ii->i', S)`, then `d.zero_()`. What is in S?"
     lab.predict("03.views", question, VIEW_GUESSES, answer="S has a zero diagonal")

@@ -222,10 +222,11 @@ def views_and_copies(cfg: Config, lab: Lab) -> None:
     You write `x[x > 5][0] = 9`. There is no error, and x is as it was. But `x[1][0] = 9` works. Why?
 
     A view is a storage read with an offset and one stride for each dim (lab 01). A number in an index moves
-    the offset. A slice changes a size and a stride, `None` adds a dim of size 1, and `...` changes nothing.
-    So these give views. A list such as [0, 1, 3] asks for steps of +1 and +2, and no single stride makes
-    them. A mask is worse: only its values tell how many elements there are. For both torch copies, and it
-    does not look whether a list happens to be regular: [0, 1, 2, 3] is copied too.
+    the offset, also where it is a tensor of no dims. A slice changes a size and a stride, `None` adds a dim
+    of size 1, and `...` changes nothing. So these give views. A list such as [0, 1, 3] asks for steps of +1
+    and +2, and no single stride makes them. A mask is worse (and `True` is one): only its values tell how
+    many elements there are. For both torch copies, and it does not look whether a list happens to be regular:
+    [0, 1, 2, 3] is copied too.
 
     Two brackets are two calls. Python first runs `x[x > 5]`, which returns a copy, and then writes into
     that. `x[x > 5] = 9` is one call: it gets the index together with the number, and writes into x itself.
@@ -336,14 +337,17 @@ LOST_GRADIENTS = {
 def way_back(cfg: Config, lab: Lab) -> None:
     """What does the backward pass make of an index?
 
-    An embedding is an index: the eight words of a sentence pick eight rows of a large table. A word that
-    occurs twice is read twice, and the loss depends on its row in two places. So both incoming gradients
-    belong to that row, and they have to be *added*. The gradient of `gather` is `scatter_add` along the same
-    index. The other way round, a number that `scatter_add` adds to a place gets the gradient of that place:
-    the gradient of `scatter_add` is `gather`.
+    You look eight words up in a table of fifty thousand rows, and call `backward()`. What has to be written?
 
-    The gradient has the shape of the table: fifty thousand rows are written for eight, and the optimizer goes
-    through all of them. (`embedding(…, sparse=True)` keeps only the eight, for optimizers that accept that.)
+    The words are 3 1 4 1 5 9 2 6. Word 1 was read twice, so the loss depends on its row in two places, and
+    the gradient of that row is g[1] + g[3]. Each of the other six gets one gradient, and every row that
+    nobody read gets zeros. To *add* what comes back by an index is `scatter_add`: it is the gradient of
+    `gather`. The other way round, a number that `scatter_add` adds to a place gets the gradient of that
+    place: the gradient of `scatter_add` is `gather`.
+
+    The zeros are written, too. The gradient has the shape of the table, and the optimizer goes through all
+    fifty thousand rows for seven. (`embedding(…, sparse=True)` keeps only what was read, for optimizers that
+    accept that.)
 
     `scatter` without the sum is another matter. Where two values meet, one of them is not in the result, so
     nothing depends on it. What does torch tell it?
@@ -371,7 +375,7 @@ def way_back(cfg: Config, lab: Lab) -> None:
         "The gradient of eight rows that were looked up takes as many bytes as the whole table.",
         peak_bytes(partial(torch.autograd.grad, row_ED, table_VD, torch.randn(8, 64))),
         want=cfg.table * 64 * 4,
-        because=f"{cfg.table:,} rows of 64 numbers of 4 bytes, of which at most 8 rows are not 0",
+        because=f"{cfg.table:,} rows of 64 numbers of 4 bytes, of which 7 are not 0: one word came twice",
     )
     cases = [(index_E, torch.randint(1, 10, (count,)).double()) for index_E, count in odd_indices()]
     handed = [lab.step(handed_back, *case) for case in cases]
@@ -437,8 +441,9 @@ def message_passing(cfg: Config, lab: Lab) -> None:
 
     In a molecule every atom should learn what its neighbours know. One round of *message passing*: each edge
     carries the numbers of the node where it starts to the node where it ends, and each node adds up what
-    arrives. That is one read by an index and one sum by an index. An edge that is there twice counts twice,
-    and a node to which no edge leads gets zeros.
+    arrives. That is one read by an index and one sum by an index. Let three atoms know 1, 10 and 100, and let
+    edges lead from 0 to 1, from 2 to 1, and from 2 to 1 again. Then atom 1 gets 1 + 100 + 100 = 201. An edge
+    that is there twice counts twice, and a node to which no edge leads gets zeros.
 
     The textbook writes it as a product, A·h, where A[v, u] counts the edges from u to v. It gives the same
     numbers, and it takes V² numbers to say where E edges are.
@@ -471,8 +476,8 @@ def message_passing(cfg: Config, lab: Lab) -> None:
         partial(messages_added, *graphs[0]),
         at_least=10,
         because=(
-            f"an edge costs the loop 4 operations of 0.5 µs; 3·{cfg.features}·4 bytes take 0.1 µs or less at "
-            "2 GB/s; of these 20 × we require half"
+            "an edge costs the loop 4 operations of 0.5 µs; by an index it moves "
+            f"3·{cfg.features}·4 bytes, at 2 GB/s in 0.1 µs or less; of these 20 × we require half"
         ),
     )
 

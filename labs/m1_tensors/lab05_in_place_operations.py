@@ -304,13 +304,15 @@ LATE = {
 def allowed(cfg: Config, lab: Lab) -> None:
     """When may you overwrite a tensor that needs a gradient?
 
-    It depends on what the way back needs. For y = sin(x) a gradient g is multiplied by cos(x), so the *input*
-    has to be there. For y = exp(x) it is multiplied by exp(x), and that is the *result*, which lies in memory
-    after the write anyway. For y = x + 3 it is handed on as it is, and nothing has to be there.
+    You replace `y = y.exp()` by `y.exp_()` and save a tensor. You replace `y = y.sin()` by `y.sin_()`, there
+    is no error, and the memory is as full as before. Why?
 
-    So `exp_()` and `add_(3)` are free. `sin_()` destroys what it needs, and torch does not refuse: it clones
-    the input first, without a word, and you have saved nothing. (The logarithm could do with its result, as
-    1/x is exp(−log x). torch's formula for it uses the input all the same.)
+    It depends on what the way back needs. For y = exp(x) a gradient g is multiplied by exp(x), and that is
+    the *result*, which lies in memory after the write anyway. For y = x + 3 it is handed on as it is, and
+    nothing has to be there. So `exp_()` and `add_(3)` are free. For y = sin(x) it is multiplied by cos(x), so
+    the *input* has to be there, and `sin_()` destroys it. torch does not refuse: it clones the input first,
+    without a word. (The logarithm could do with its result, as 1/x is exp(−log x). torch's formula for it
+    uses the input all the same.)
 
     So much for the node that writes. But *another* node may have saved the tensor, as a sigmoid saves its
     result. And the tensor may be a *leaf* that requires a gradient: what you differentiate by. A recorded
@@ -336,7 +338,7 @@ def allowed(cfg: Config, lab: Lab) -> None:
     alone = (False, False, True)
     rows = [(op.name, op.formula, " ".join(op.uses) or "nothing", tried[op, alone][0]) for op in OPERATIONS]
     lab.table("Written in place, and recorded", ["operation", "derivative", "needs", "so the write"], rows)
-    lab.diagram("What the nodes point to", nodes_drawn())
+    lab.diagram("What the node of a write keeps for the way back", nodes_drawn())
     lab.equal(
         "05.verdicts",
         "What torch does with a write follows from what the formula uses, who else saved the tensor, whether "
@@ -413,16 +415,18 @@ def gradient_after_data_write(x: Tensor, factor: float, grad: Tensor) -> Tensor:
 def refusing(cfg: Config, lab: Lab) -> None:
     """Why does torch refuse, and not just compute?
 
-    Because it would compute something else than you wrote, and you would not notice. The table has five
-    writes that are refused. A leaf, or a view of one, would become a result. A view that was made under
-    `no_grad` has no place in the graph, so torch cannot tell whether you meant the write to be recorded. Of
-    the outputs of `unbind`, several views from one node, none may be written. And a twin made by `detach()`
-    shares the counter of y, so the backward pass finds out that a saved y was written.
+    `y.mul_(10)` was refused, and somebody tells you to write `y.data.mul_(10)`. The error is gone. Is it
+    solved?
 
-    `.data` is a twin that does not share it. Let y = x · 1 and z = y². The node of the square saves y, since
-    the derivative is 2·y. Now write `y.data.mul_(10)`. The loss was computed before, so it is right. The
-    counter stands still, the backward pass reads ten times y, and the gradient is ten times too large. At
-    x = 1 it is 20 in the place of 2.
+    Let y = x · 1 and z = y². The node of the square saves y, since the derivative is 2·y. `.data` is a twin
+    of y that does not share its counter. So the counter stands still, the backward pass reads ten times y,
+    and the gradient is ten times too large: at x = 1 it is 20 in the place of 2. The loss was computed
+    before, so it is right, and nothing tells you.
+
+    An error is the better end, and the table has five. A leaf, or a view of one, would become a result. A
+    view that was made under `no_grad` has no place in the graph, so torch cannot tell whether you meant the
+    write to be recorded. Of the outputs of `unbind`, several views from one node, none may be written. And a
+    twin made by `detach()` does share the counter of y, so the backward pass finds out.
     """
     said = {which: lab.step(refused, which) for which in REFUSALS}
     lab.table(
@@ -490,7 +494,7 @@ def kept(cfg: Config, lab: Lab) -> None:
         for name, grad in product(CHAINS, (True, False))
     }
     lines = by_place({" + grad": peaks["sin", True], "": peaks["sin", False]})
-    lab.plot("The peak of a chain of sines, with and without grad", lengths, lines, **PEAK_AXES)
+    lab.plot("The peak of a chain of sines: with grad, both lines are one", lengths, lines, **PEAK_AXES)
     lab.equal(
         "05.cheap",
         "A chain whose inputs nobody needs peaks at two tensors in place and at three out of place.",
@@ -540,8 +544,9 @@ def through_views(x: Tensor, grad: Tensor) -> tuple[Tensor, list[str]]:
 def rewritten(cfg: Config, lab: Lab) -> None:
     """What becomes of the graph when a view is written?
 
-    Let y = x · 1, and write `y[:2].mul_(3)`. The first two rows of y are others now, so y is no longer what
-    its node says, the result of a multiplication by 1. It is not the view alone whose history has changed.
+    You scale two rows of a result: y = x · 1, and then `y[:2].mul_(3)`. You wrote into the view, but the loss
+    is computed from y. Its first two rows are others now, so y is no longer what its node says, the result of
+    a multiplication by 1. Where does the factor 3 come in on the way back?
 
     So torch rewrites the history of the *base*. y gets a new node, `CopySlices`. On the way back it cuts the
     slice out of the incoming gradient, sends it through the derivative of `mul_(3)`, and puts it back among
@@ -549,7 +554,8 @@ def rewritten(cfg: Config, lab: Lab) -> None:
 
     With the next write, the square of the last column, it happens again. On the way back the square comes
     first: the last column is multiplied by 2·y, where y is already 3·x in the first two rows. Then these rows
-    are multiplied by 3. Nothing is lost, and the price is a copy of the gradient for each write.
+    are multiplied by 3. Where x is 2 in both, that is 2·6·3 = 36, the derivative of (3x)². Nothing is lost,
+    and the price is a copy of the gradient for each write.
     """
     cases = odd_tables()
     lab.diagram("The nodes of y, before and after two writes through views", history_drawn())

@@ -345,10 +345,11 @@ def inside(cfg: Config, lab: Lab) -> None:
 def refusals(cfg: Config, lab: Lab) -> None:
     """What does einops refuse?
 
-    What a reader can check, a program can check as well. Before anything is computed einops compares the
-    pattern with itself: every name stands on both sides, and once on each. Then it compares the pattern with
-    the tensor: there are as many dims as on the left, every size that you gave is as you say, every bracket
-    divides its dim, and in each bracket at most one size is left to be worked out.
+    You believe that your tokens have four dims, and they have three. When do you find out? What a reader can
+    check, a program can check as well. Before anything is computed einops compares the pattern with itself:
+    every name stands on both sides, and once on each. Then it compares the pattern with the tensor: there are
+    as many dims as on the left, every size that you gave is as you say, every bracket divides its dim, and in
+    each bracket at most one size is left to be worked out.
 
     Here are tokens of shape (2, 3, 4) and seven patterns that contradict themselves or the tensor. Cover the
     third column and say what is wrong with each. The eighth is right, to show that not everything is refused.
@@ -490,9 +491,11 @@ REPEATS = {
 def copies(cfg: Config, lab: Lab) -> None:
     """Is the result a view or a copy?
 
+    A sentence says *what* you get, and not *where* it lies. Do you pay for a copy, and may you write into it?
+
     Splitting a dim and permuting dims is a matter of strides, as lab 01 shows, and copies nothing. Merging
-    dims may need a copy. einops calls `reshape` for it, so a sentence says *what* you get and not *where* it
-    lies: it is a view where one exists, and a copy where none does.
+    dims may need a copy. einops calls `reshape` for it: what you get is a view where one exists, and a copy
+    where none does.
 
     With `repeat` this matters most. Lab 01 shows an `expand`, whose stride of 0 leads to the same number once
     more. Which of two repeats can be written in that way: one along a new dim, `c h w`, or one that is
@@ -545,10 +548,10 @@ def copies(cfg: Config, lab: Lab) -> None:
 def cost(cfg: Config, lab: Lab) -> None:
     """What does a sentence cost?
 
-    Somebody has to understand the pattern. einops does so once, keeps the recipe, and looks it up from then
-    on: a few calls of Python before the same calls of torch that you would have written yourself. On a small
-    tensor that can be measured. It takes microseconds and does not grow with the tensor, so it is soon lost
-    beside anything that copies.
+    You write a sentence in a loop that runs a thousand times. What do you pay? Somebody has to understand the
+    pattern. einops does so once, keeps the recipe, and looks it up from then on: a few calls of Python before
+    the same calls of torch that you would have written yourself. On a small tensor that can be measured. It
+    takes microseconds and does not grow with the tensor, so it is soon lost beside anything that copies.
 
     Under `torch.compile` it is gone. The compiler follows the Python code once, at the first call, and keeps
     only the operators of torch that it meets on the way. If it met something that it cannot follow, the
@@ -572,7 +575,7 @@ def cost(cfg: Config, lab: Lab) -> None:
     )
     sizes = [2**10, 2**13, 2**16, 2**19]
     axes = {"x_label": "numbers", "y_label": "µs per call"}
-    lab.plot("Heads merged again, which copies", sizes, prices(sizes), **axes, log_x=True, log_y=True)
+    lab.plot("Merging heads by torch and by einops", sizes, prices(sizes), **axes, log_x=True, log_y=True)
     compiled = compiled_calls()
     graphs = [lab.step(graphs_of, function, inputs) for function, inputs, _ in compiled.values()]
     rows = [

@@ -128,8 +128,9 @@ def silent_bug(cfg: Config, lab: Lab) -> None:
 def where_names_live(cfg: Config, lab: Lab) -> None:
     """Where can a name live?
 
-    The simplest place is an attribute: `x.names = ("C", "H")`, on a tensor, or on one of a subclass of your
-    own. Whether that is enough depends on who makes `x + 1`, and on what they know of x.
+    Names should travel with the tensor through a whole program. The simplest place for them is an attribute:
+    `x.names = ("C", "H")`, on a tensor, or on one of a subclass of your own. Whether that is enough depends
+    on who makes `x + 1`, and on what they know of x.
 
     If it is not enough, torch has a hook. Before a function computes anything, torch looks whether the type
     of an argument has a method called `__torch_function__`. If so, torch hands over the function, its
@@ -337,14 +338,16 @@ def named(x: Tensor, *names: str | None) -> NamedTensor:
 def rules(cfg: Config, lab: Lab) -> None:
     """By which rules do names go on?
 
-    Three rules carry most of a network. *Elementwise* operations broadcast, so names meet as sizes do:
-    aligned at the right, dim by dim. Two equal names go on as one, a dim without a name takes the other's,
-    and two different names are an error. Put 1 for None and a prime for each name, and this is torch's own
-    rule for shapes, to the letter. That is how we check it.
+    What are the dims of a result called? Three rules answer that for most of a network. *Elementwise*
+    operations broadcast, so names meet as sizes do: aligned at the right, dim by dim. Two equal names go on
+    as one, a dim without a name takes the other's, and two different names are an error. An image (C, H, W)
+    minus a row (W) is (C, H, W); minus (C) it is refused, since that C stands under the W. Put 1 for None and
+    a prime for each name, and this is torch's own rule for shapes, to the letter. That is how we check it.
 
-    A *reduction* takes its dim's name away, unless `keepdim` keeps the dim. A softmax takes nothing away. And
-    a *matrix product* contracts the last dim of the first factor with the last but one of the second: the two
-    must have one name, and it disappears.
+    A *reduction* takes its dim's name away, unless `keepdim` keeps the dim: the sum of (C, H, W) along H is
+    (C, W). A softmax takes nothing away. And a *matrix product* contracts the last dim of the first factor
+    with the last but one of the second. The two must have one name, and it disappears: (query, d) times
+    (d, key) is (query, key).
 
     One refusal comes on top. No name may stand twice in a result, since `x.sum("C")` would not know which C
     is meant. The class below asks these rules in `__torch_function__`, before anything is computed. Sums by

@@ -23,7 +23,7 @@ Builds on:
 Remember:
     The graph consists of operations, not of tensors, and it leads backwards: a result points to the node of
     the operation that made it. What a training holds in memory is decided by derivatives, since a node keeps
-    what its own derivative needs and nothing else. The engine counts the edges into each node, calls a node
+    what its own derivative needs, and rarely more. The engine counts the edges into each node, calls a node
     once all of them have delivered, and adds up what came in. `backward()` frees what the nodes kept, and
     leaves the nodes. This lab does not show the engine's threads, of which each device has one, nor hooks
     (lab 23). Next comes lab 09, on the switches that keep the graph from being built.
@@ -490,7 +490,8 @@ def why_count(cfg: Config, lab: Lab) -> None:
         lab.step(backward_by_hand, *task)
     calls = [[len(root.calls.order) for root in roots] for roots in (recursing, counting)]
     series = {"recursion": [*map(float, calls[0])], "counting first": [*map(float, calls[1])]}
-    lab.plot("Calls of a node", counts, series, x_label="squarings", y_label="calls", log_y=True)
+    axes: Any = {"x_label": "squarings", "y_label": "calls", "log_y": True}
+    lab.plot("Calls of nodes, by recursion and by counting first", counts, series, **axes)
     lab.equal(
         "08.paths",
         "Recursion calls nodes 2ⁿ − 1 times for n squarings, and n calls are enough.",
@@ -515,7 +516,7 @@ def several_results(cfg: Config, lab: Lab) -> None:
     recordings = recorded(lab.step(formulas_with_rows, cfg.formulas))
     tasks = [(recording.root(), torch.randn_like(recording.result)) for recording in recordings]
     graded = [(recording, grad) for recording, (_, grad) in zip(recordings, tasks, strict=True)]
-    lab.diagram("Of three results two are used", pictured(recordings[0]))
+    lab.diagram("Of the three results of unbind two are used", pictured(recordings[0]))
     graphs = [lab.step(walk, root) for root, _ in tasks]
     lab.equal(
         "08.numbers",
@@ -552,7 +553,8 @@ def what_is_left(cfg: Config, lab: Lab) -> None:
     formula = network(cfg.batch)
     recording = Recording(formula, drawn_data(formula, torch.float32))
     order = lab.step(order_of_torch, recording.again(), torch.randn(()), leaves=True)
-    lab.diagram("A network's graph, and what backward() frees", network_pictured(recording, order))
+    title = "A network's nodes, in the order of their calls, and what backward() frees"
+    lab.diagram(title, network_pictured(recording, order))
     kept = lab.step(kept_while_walking, recording, torch.randn(()))
     relu, softmax, weight = cfg.batch * 5 * 4, cfg.batch * 2 * 4, 4
     left = [relu + softmax + weight, relu + softmax, relu, relu, relu, 0, 0, 0]

@@ -365,8 +365,8 @@ def freezing(cfg: Config, lab: Lab) -> None:
     every = [first, second, third]
     lab.equal(
         "09.cut",
-        "A middle layer with its flag off lets the first one learn; under `no_grad` it does not, and neither "
-        "of the two keeps anything.",
+        "A middle layer with its flag off lets the first one learn; one under `no_grad` does not, and then "
+        "neither the first nor the middle layer keeps anything.",
         [(arm.learning, arm.kept) for arm in arms],
         [([1, 2, 3], every), ([1, 3], every), ([3], [0, 0, second + third])],
         unit="ways",

@@ -188,7 +188,7 @@ def two_walks(cfg: Config, lab: Lab) -> None:
         "Filled in by pushes or by pulls, by hand or by torch, a Jacobian is the one that the formulas give.",
         torch.cat(found),
         torch.zeros_like(torch.cat(found)),
-        within=Tolerance(5, "in units of the dtype's precision: 3 products, a sum and a sine, each off by 1"),
+        within=Tolerance(5, "in units of the dtype's eps: 3 products, a sum and a sine, each off by 1"),
     )
     lab.equal(
         "11.count",
@@ -217,7 +217,7 @@ def cheaper_walk(cfg: Config, lab: Lab) -> None:
     whole, chunked = (peak_bytes(partial(by_rows, *tall, chunk=chunk)) for chunk in (None, cfg.chunk))
     entries = 8 * cfg.many * cfg.few
     bars = {"the Jacobian itself": entries, "all rows at once": whole, f"{cfg.chunk} at a time": chunked}
-    lab.diagram("Bytes at the peak", single_bars(bars))
+    lab.diagram("Bytes at the peak of pulling a tall Jacobian", single_bars(bars))
     lab.bytes(
         "11.identity",
         "Pulling all rows of a tall Jacobian at once takes an identity matrix of M × M numbers.",
@@ -232,7 +232,7 @@ def cheaper_walk(cfg: Config, lab: Lab) -> None:
         chunked,
         at_least=cfg.chunk * cfg.many * 8,
         at_most=2 * cfg.chunk * 8 * (cfg.many + 2 * (cfg.hidden + cfg.few)) + 2 * entries,
-        because="a chunk begins before the last one is let go of, and the results are copied together",
+        because=f"{cfg.chunk} rows of 8·M bytes; at most two chunks live at once, and the results twice",
     )
     share = f"{cfg.many} walks for {cfg.few}; we require 2 ×, as large products use a processor better"
     lab.ratio(
@@ -374,7 +374,7 @@ def second_derivatives(cfg: Config, lab: Lab) -> None:
         "The Jacobian of the gradient, pushed or pulled, is the Hessian written by hand.",
         torch.cat(found),
         torch.zeros_like(torch.cat(found)),
-        within=Tolerance(64, "in units of the dtype's precision: 20 roundings of terms up to 3 × as large"),
+        within=Tolerance(30, "in units of the dtype's eps: 20 roundings of eps/2, terms up to 3 × as large"),
     )
     full_NN = lab.step(jacobian, grad(loss_of_net(7)), drawn(7), forward=False)
     lab.close(
@@ -394,7 +394,7 @@ def second_derivatives(cfg: Config, lab: Lab) -> None:
         "A direction pulled through the gradient comes back as the Hessian times that direction.",
         found_of_hvp,
         torch.zeros_like(found_of_hvp),
-        within=Tolerance(64, "in units of the dtype's precision: as above, then sums of 3 such products"),
+        within=Tolerance(60, "in units of the dtype's eps: 3 terms, up to 2 × the sum, of 20 roundings each"),
     )
 
 
@@ -416,11 +416,11 @@ def price(cfg: Config, lab: Lab) -> None:
 
     Seconds depend on the machine, so we count matrix products. The loss of this net has two of them, W₁·x and
     W₂·tanh(W₁·x). The backward pass multiplies once by the transpose of each, so a gradient costs 4 products.
-    To pull v through the gradient, autograd walks back through all of that, and for each of the four products
-    it multiplies by one transpose more. That makes 8, and N does not occur in it.
+    To pull v through the gradient, autograd walks back through all of that, and for each product that it
+    meets it multiplies by one transpose more. How many are that, and does N occur in it?
 
     The documentation of `torch.func.hessian` recommends the other order: *push* v through the gradient. That
-    needs no second backward pass and keeps nothing for it, and on paper it takes 8 products as well. Count
+    needs no second backward pass and keeps nothing for it, and on paper it takes no more products. Count
     before you believe it.
     """
     lab.predict("11.products", "A gradient costs 4 products here. What does H·v cost?", PRICE, "8")
@@ -509,7 +509,7 @@ def newton(cfg: Config, lab: Lab) -> None:
         "One step of Newton's method solves a quadratic, whatever the signs of its curvatures.",
         found,
         torch.zeros_like(found),
-        within=Tolerance(4410, "in units of the dtype's precision: 10 × as far, condition 9, 7·7 roundings"),
+        within=Tolerance(4410, "in units of the dtype's eps: a start 10 × as far, condition 9, 49 roundings"),
     )
     start_N = torch.tensor([0.3, 0.1], dtype=torch.float64)
     newtons = walked(partial(newton_step, double_well), start_N, 24)

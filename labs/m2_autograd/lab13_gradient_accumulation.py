@@ -13,7 +13,7 @@ You will see:
 Run:
     make lab-13, or on two nodes: make lab-13 NODES=2 PROCS=2
     python -m labs.m2_autograd.lab13_gradient_accumulation --smoke
-    torchrun --standalone --nproc-per-node=3 -m labs.m2_autograd.lab13_gradient_accumulation --smoke
+    torchrun --nproc-per-node=3 -m labs.m2_autograd.lab13_gradient_accumulation --smoke
 
 Needs:
     3 processes or more, no GPU, 2 GiB of memory, 1 minute
@@ -126,7 +126,8 @@ def in_pieces(cfg: Config, lab: Lab) -> None:
 
     Is the sum of the pieces the gradient of the whole? It is, if one divides rightly. The loss of the whole
     batch is Σ loss / N. Divide the *sum* of each micro-batch's losses by this N, and the sizes may be what
-    they like: 5, 0 and 2 samples, or one alone. N is the number of labels that count. In text, padding has
+    they like: 5, 0 and 2 samples, or one alone. For the losses 1, 1 and 4, cut into two and one, that is
+    (1 + 1)/3 + 4/3 = 2, as for all three at once. N is the number of labels that count. In text, padding has
     the label −100, which `cross_entropy` passes by.
     """
     errors = []
@@ -405,7 +406,7 @@ def after_the_last(cfg: Config, lab: Lab) -> None:
     )
     ks = [cfg.shares // 8, cfg.shares // 4, cfg.shares // 2, cfg.shares]
     held = {str(dtype): [lab.step(stored, k, dtype) for k in ks] for dtype in (torch.bfloat16, torch.float32)}
-    every = cfg.shares // 32
+    every = cfg.shares // 16
     curves = {name: rows[-1][every - 1 :: every] for name, rows in held.items()}
     x, title = range(every, cfg.shares + 1, every), f"A gradient of 1 in {cfg.shares:,} shares"
     lab.plot(title, x, curves, x_label="shares", y_label="what .grad holds")
@@ -480,14 +481,15 @@ def on_ranks(cfg: Config, lab: Lab) -> None:
 
     DDP then divides by the number of ranks R, as if all had equally many labels. They have not. If each rank
     divides by its own number, the result is an average of averages again, with ranks in the place of
-    micro-batches. A rank with one label weighs as much as one with a hundred, and no log shows it.
+    micro-batches. Let one rank have a sum of 4 from one label, and another a sum of 8 from three. Then it is
+    (4/1 + 8/3)/2 = 3.33 where it should be 12/4 = 3, and no log shows it.
 
     So all ranks divide by the same number, that of all labels. It has to be sent round once, and then the R
-    of DDP has to be multiplied away.
+    of DDP has to be multiplied away: (4/4 + 8/4)/2 is 1.5, and twice that is 3.
     """
     lab.predict("13.no-sync", *tools.NO_SYNC_GUESSES)
     counts, gradients = zip(*(lab.step(helpers.reductions, quiet) for quiet in helpers.SILENT), strict=True)
-    lab.table("All-reduces of four micro-batches, with no_sync around …", list(helpers.SILENT), [counts])
+    lab.table("All-reduces of four micro-batches, with no_sync around", list(helpers.SILENT), [counts])
     lab.equal(
         "13.no-sync",
         "Four micro-batches take one all-reduce with `no_sync` around the forward pass, and four without.",

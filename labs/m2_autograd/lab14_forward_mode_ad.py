@@ -253,17 +253,19 @@ def pulled(weights: list[Tensor], x_BI: Tensor, u_BO: Tensor) -> tuple[Tensor, T
 def push_or_pull(cfg: Config, lab: Lab) -> None:
     """In which direction does one walk through a Jacobian?
 
-    A function with I inputs and O outputs has I·O slopes. They make a matrix of O rows and I columns, the
-    *Jacobian* J, and nobody wants to build it: for a layer with 4,096 inputs and outputs it has 16.8 million
-    numbers for each sample. What one wants is a product with it, and there are two. J·v says how all outputs
-    move when the inputs move in the direction v: the *Jacobian-vector product*, jvp. uᵀ·J says how one
-    weighted sum of the outputs depends on each input: the *vector-Jacobian product*, vjp.
+    You want to know how all outputs answer when you move the inputs a little, or how one loss hangs on each
+    input. A function with I inputs and O outputs has I·O slopes. They make a matrix of O rows and I columns,
+    the *Jacobian* J, and nobody wants to build it: for a layer of 4,096 inputs and outputs it has 16.8
+    million numbers for each sample. What one wants is a product with it, and there are two. J·v says how all
+    outputs move when the inputs move in the direction v: the *Jacobian-vector product*, jvp. uᵀ·J says how
+    one weighted sum of the outputs depends on each input: the *vector-Jacobian product*, vjp.
 
     For a chain of layers J is itself a product, J = D₂·W₂ · D₁·W₁, where W are a layer's weights and D has
     the slopes of its tanh on the diagonal. Beginning at the right, with v, one goes the way of the forward
     pass, and each factor is used as soon as it is there: v is *pushed* through. Beginning at the left, with
     uᵀ, one has to know the last layer first, so the forward pass must be over: u is *pulled* back. This is
-    what `backward` does, with the gradient that comes in for u.
+    what `backward` does, with the gradient that comes in for u. Two layers of one number, with the weights 2
+    and 3 and slopes of 1 at x = 0, push v to 2v and 6v, and pull u back to 3u and 6u.
 
     The push by hand takes two lines. We hold all three against a J that is multiplied out.
     """
@@ -462,7 +464,8 @@ def refusals(cfg: Config, lab: Lab) -> None:
 
     If there is none, pull twice. A pull g(u) = uᵀ·J is linear in u, so its own slope is J again: pull v
     through g, and out comes J·v. It costs a graph of the backward pass, and works where that pass has rules
-    of its own. Each version of torch adds some: `grid_sample` and `cdist` are asked here, and not judged.
+    of its own. Each version of torch adds some, so whether `grid_sample` and `cdist` can be pulled twice is
+    shown here, and not judged.
     """
     tools.load_quietly()
     asked = tools.operations()
@@ -505,7 +508,8 @@ def refusals(cfg: Config, lab: Lab) -> None:
     "(v_SN)` has all slopes; multiply each by its v and take the mean over the first dim.",
     contract="""
         `f` takes a vector of N numbers and returns a single one, and `x_N` is the point, in a floating dtype.
-        Draw `samples` directions v from the standard normal distribution, all different, and return the mean
+        Draw `samples` directions v from the standard normal distribution, all different, by one call of
+        `torch.randn` for a matrix with a row for each, so that your result can be compared. Return the mean
         of (g·v)·v over them, where g·v is the slope of f at x along v. Nothing is pulled back, and `x_N`
         stays as it is. For f(x) = 3x the result is 3 times the mean of v².
 

@@ -227,8 +227,9 @@ def first_calls(function: Function, device: torch.device, thorough: bool) -> dic
         torch.compiler.reset()
         calls = {"this process, all forgotten": inductor.first_call(compiled, x_N)}
     if thorough:
-        found = inductor.calls_in_new_process(name, inductor.own_cache(thorough), device, thorough)
-        with tempfile.TemporaryDirectory() as empty:
+        cache = inductor.own_cache(thorough)
+        found = inductor.calls_in_new_process(name, cache, device, thorough)
+        with tempfile.TemporaryDirectory(dir=cache) as empty:
             both = f"{name}, lambda x_N: {name}(x_N + 1)"
             first, second = inductor.calls_in_new_process(both, empty, device, thorough)
         calls |= {

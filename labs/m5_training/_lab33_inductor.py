@@ -89,13 +89,16 @@ PRICES = [
 def own_cache(vectors: bool) -> str:
     """Keep what this process and its children compile in a folder that goes with it; return the folder.
 
-    Where a folder was handed down by the process that started this one, that one is used, and left alone.
+    Where a folder was handed down by the process that started this one, that one is used, and left alone. It
+    lies where you want compiled code (`TORCHINDUCTOR_CACHE_DIR`): not every temporary folder lets code run.
     Without `vectors` inductor does not look for vector instructions; trying them out takes six runs of the
     C++ compiler.
     """
     folder = os.environ.get("LABS_COMPILE_CACHE", "")
     if not folder:
-        folder = tempfile.mkdtemp(prefix="labs-compile-")
+        wanted = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.gettempdir()
+        os.makedirs(wanted, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix="labs-compile-", dir=wanted)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ.update(settings(folder, vectors))
     hold_to_settings(folder)
@@ -212,6 +215,16 @@ def on_first(lab: Lab, call: Call) -> Call:
     return call if lab.world.first else lambda: None
 
 
+def warm_up(*calls: Call) -> None:
+    """Make calls in turn until they are alike: the first one compiles, the second is recorded.
+
+    The compiler says to all who multiply float32 on a new GPU that TF32 would be faster; it is not heard.
+    """
+    with quiet_libraries():
+        for call in calls * 4:
+            call()
+
+
 def eager_compiled_copy(function: Function, numbers: int, lab: Lab) -> list[Call]:
     """Return what is timed, each call on a row of so many numbers: eager, compiled, and a plain copy."""
     x_N = torch.linspace(-2, 2, numbers, device=lab.world.device)
@@ -227,7 +240,7 @@ def seconds_per_call(
     times, compiled = [], by_inductor(function, vectors)
     for size in sizes:
         x_N = torch.linspace(-2, 2, size, device=device)
-        arms = in_turn(partial(function, x_N), partial(compiled, x_N), rounds=5)
+        arms = in_turn(partial(function, x_N), partial(compiled, x_N), rounds=5, device=device)
         times.append((size, median(arms.first), median(arms.second)))
     return times
 
@@ -256,7 +269,7 @@ def calls_in_new_process(functions: str, folder: str, device: torch.device, vect
     """Let a new process, whose cache is in this folder, compile and call functions one after another."""
     program = PROGRAM.format(str(device), functions)
     everything = {**os.environ, **settings(folder, vectors)}
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-P", "-c", program]
     ended = subprocess.run(command, env=everything, capture_output=True, text=True, timeout=300, check=True)
     return [FirstCall(*call) for call in json.loads(ended.stdout.splitlines()[-1])]
 

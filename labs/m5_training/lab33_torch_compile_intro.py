@@ -522,9 +522,7 @@ def modes(cfg: Config, lab: Lab) -> None:
     compiled = [torch.compile(network, mode=mode) for mode in ("default", "reduce-overhead")]
     default, replay = (inductor.on_first(lab, partial(called, x_BI)) for called in compiled)
     with torch.no_grad():
-        # The first call compiles, the second is recorded, and only from then on they are alike.
-        for call in (default, replay) * 4:
-            call()
+        inductor.warm_up(default, replay)
         lab.ratio(
             "33.fast-reduce-overhead",
             "For many small kernels `reduce-overhead` is at least twice as fast as `default`.",

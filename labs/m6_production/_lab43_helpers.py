@@ -21,7 +21,7 @@ import labs.m6_production.interrupted_training as training
 from labs.kit import Tolerance
 from labs.kit.distributed.shards import weights_of
 from labs.kit.distributed.subgroup import by_node_starter, by_torchrun, events_of
-from labs.kit.measure.timing import seconds
+from labs.kit.measure.timing import seconds, torch_threads
 from labs.kit.topics.tasks import fingerprint
 from labs.m6_production._lab43_pictures import Event, Noted, Witness, collectives_begun, from_all
 
@@ -220,7 +220,7 @@ def uneven_layers(device: torch.device) -> nn.Sequential:
 def all_reduce_ms(sizes: list[int], device: torch.device) -> list[float]:
     """Time all-reduces of growing size, in milliseconds: the fastest of nine, disturbed least."""
     rows = [torch.ones(size // 4, device=device) for size in sizes]
-    return [min(seconds(partial(dist.all_reduce, x_N), calls=1) for _ in range(9)) * 1e3 for x_N in rows]
+    return [min(seconds(partial(dist.all_reduce, x_N), 1, device) for _ in range(9)) * 1e3 for x_N in rows]
 
 
 def backward_passes(
@@ -334,15 +334,19 @@ def killed_twice() -> list[Event]:
 
 
 def undisturbed() -> str:
-    """Take the steps of the same training in one process, share by share, and return the weights' hash."""
+    """Take the steps of the same training in one process, share by share, and return the weights' hash.
+
+    Its ranks have one thread each. With more of them sums are taken in another order, and have other bits.
+    """
     model = training.network_of(seed=0)
     optimizer = training.optimizer_of(model)
-    for step in range(TRAINED_STEPS):
-        optimizer.zero_grad()
-        for rank in range(2):
-            inputs_BI, labels_B = training.share_of(step, 0, rank)
-            (loss_of(model, inputs_BI, labels_B) / 2).backward()
-        optimizer.step()
+    with torch_threads(1):
+        for step in range(TRAINED_STEPS):
+            optimizer.zero_grad()
+            for rank in range(2):
+                inputs_BI, labels_B = training.share_of(step, 0, rank)
+                (loss_of(model, inputs_BI, labels_B) / 2).backward()
+            optimizer.step()
     return training.hash_of(model)
 
 

@@ -431,14 +431,14 @@ def deployed(cfg: Config, lab: Lab) -> None:
 
 
 def quantized(proto: bytes) -> bytes:
-    """Store the weights of all matrix products as int8, and compute with them in integers."""
+    """Store the weights of all matrix products in one byte each, and compute with them in integers."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         target = Path(folder, "int8.onnx")
         model = onnx.load_from_string(proto)
-        quantize_dynamic(model, target, op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8)
+        quantize_dynamic(model, target, op_types_to_quantize=["MatMul"], weight_type=QuantType.QUInt8)
         small = target.read_bytes()
     return small
 
@@ -446,9 +446,10 @@ def quantized(proto: bytes) -> bytes:
 def smaller(cfg: Config, lab: Lab) -> None:
     """What do a quarter of the bytes cost?
 
-    A weight w becomes q = round(w/s), one byte, with one scale s = max|w|/127 for the whole matrix. So w is
-    off by s/2 at most. What else goes into a product is quantized for each request, as it comes: hence
-    *dynamic* quantization.
+    A weight w becomes q = round(w/s) + z, one byte, with one scale s = (max w − min w)/255 and one zero point
+    z for the whole matrix. So w is off by s/2 at most. What else goes into a product is quantized for each
+    request, as it comes: hence *dynamic* quantization. The bytes are unsigned: for signed ones a processor
+    without VNNI adds pairs of products in 16 bits, which can overflow and are then cut off.
 
     The bytes are easy to promise. Whether the answers survive has to be asked. Rounding a uniform weight
     costs 1/254 of its size on average, rounding an activation up to twice as much, and a chain of five
@@ -470,7 +471,13 @@ def smaller(cfg: Config, lab: Lab) -> None:
     )
     expected = eager_answers(model, tokens, sizes)
     found = lab.step(answers, tiny, tokens, sizes)
-    lab.close("41.int8-answers", "The int8 answers are torch's within 3 %.", found, expected, within=walk)
+    lab.close(
+        "41.int8-answers",
+        "The answers from one-byte weights are torch's within 3 %.",
+        found,
+        expected,
+        within=walk,
+    )
 
 
 @exercise(

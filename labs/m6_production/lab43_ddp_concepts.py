@@ -13,7 +13,7 @@ You will see:
 Run:
     make lab-43, or on two nodes: make lab-43 NODES=2 PROCS=2
     python -m labs.m6_production.lab43_ddp_concepts --smoke
-    torchrun --standalone --nproc-per-node=4 -m labs.m6_production.lab43_ddp_concepts --smoke
+    torchrun --nproc-per-node=4 -m labs.m6_production.lab43_ddp_concepts --smoke
 
 Needs:
     3 processes or more, no GPU, 2 GiB of memory, 1 minute

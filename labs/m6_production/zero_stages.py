@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from labs.kit.distributed.subgroup import note
+from labs.kit.distributed.world import World
 from labs.kit.topics.tasks import Stack, loss_of, share_of
 
 
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=9, help="hidden units of a block")
     args = parser.parse_args()
+    world = World.from_environment()  # from here on, objects in DeepSpeed's collectives are sealed
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(dist_backend="gloo")
     for stage in range(1, args.stages + 1):
@@ -81,10 +83,12 @@ def main() -> None:
             event="stage",
             stage=stage,
             rank=dist.get_rank(),
+            device=str(engine.device),
             gradients=max(alive),
             **bytes_of(engine, stage),
         )
         engine.destroy()
+    world.part_ways()
 
 
 if __name__ == "__main__":

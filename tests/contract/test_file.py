@@ -10,6 +10,7 @@ import pytest
 from labs import catalog
 from labs.catalog import Entry
 from labs.errors import UsageError
+from labs.flags import read
 from labs.kit.runner import config as flags
 from tests.contract.reading import READY, every_lab, file_of, files_of, lesson_of, tree_of
 
@@ -125,6 +126,8 @@ def test_the_config_is_small_and_every_field_is_explained(entry: Entry) -> None:
     lesson = lesson_of(entry.number)
     fields = flags.flags_of(lesson.config)
     assert len(fields) <= MAX_FIELDS
+    assert entry.path
+    assert read(entry.path) == fields, "a login node without torch judges flags by reading them"
     assert [flag.name for flag in fields if not flag.help] == []
     smoke = lesson.config.smoke()  # type: ignore[attr-defined]
     assert isinstance(smoke, lesson.config)

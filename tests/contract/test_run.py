@@ -1,6 +1,7 @@
 """What every lab's run keeps: it holds in little memory, says no word too much, and its record has all that the page shows."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +10,14 @@ import jsonschema
 
 from labs import catalog
 from labs.catalog import Entry
+from labs.kit.distributed.subgroup import by_torchrun
 from tests.contract.reading import (
     called_steps_of,
-    every_distributed_lab,
     every_lab,
-    every_lab_of_several_processes,
     file_of,
     functions_in,
     lesson_of,
+    lightest_lab_with_ranks,
     parts_of,
 )
 from tests.contract.running import ran, run_folder
@@ -71,17 +72,21 @@ def test_a_smoke_run_holds_in_little_memory_without_a_warning(
     assert [part.name for part in notes.parts if not part.content] == []
 
 
-@every_lab_of_several_processes
+@lightest_lab_with_ranks
 def test_with_one_process_talk_between_ranks_is_not_measured_and_nothing_fails(
     entry: Entry, tmp_path: Path
 ) -> None:
-    _, notes = ran(entry, tmp_path, "labs", "run", str(entry.number), "--smoke", "--procs", "1")
+    ended, notes = ran(entry, tmp_path, "labs", "run", str(entry.number), "--smoke", "--procs", "1")
     assert [claim.id for claim in notes.claims] == list(lesson_of(entry.number).sentences)
+    reasons = {claim.reason for claim in notes.claims if claim.verdict == "not measured here"}
+    assert {reason for reason in reasons if not re.match(r"needs \d+ processes$|smoke; ", reason)} == set()
+    assert "needs 2 processes" in reasons
+    assert "not measured here: needs 2 processes" in ended.stdout
 
 
-@every_distributed_lab
+@lightest_lab_with_ranks
 def test_it_runs_unchanged_under_plain_torchrun(entry: Entry, tmp_path: Path) -> None:
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    _, _, *torchrun = by_torchrun(2)  # `ran` puts the interpreter and -m before it
     _, notes = ran(entry, tmp_path, *torchrun, entry.import_name, "--smoke")
     assert (notes.status, notes.nodes, [rank.rank for rank in notes.ranks]) == ("held", 1, [0, 1])
     assert [claim.id for claim in notes.claims] == list(lesson_of(entry.number).sentences)

@@ -43,7 +43,7 @@ from labs.kit import Lab, main
 class Config:
     """What the last rank does wrong."""
 
-    trouble: str = "none"  # none, raise, skip, stall or die
+    trouble: str = "none"  # none, raise, skip, stall, late or die
 
     @classmethod
     def smoke(cls) -> "Config":
@@ -74,6 +74,8 @@ def waited(trouble: str) -> float:
     """Wait for the others, where one has skipped what they do."""
     if trouble == "skip":
         time.sleep(120)
+    if trouble == "late" and dist.get_rank() == dist.get_world_size() - 1:
+        time.sleep(5)
     return 0.0
 
 

@@ -62,6 +62,11 @@ def test_the_rule_for_view_is_torchs_on_shuffled_plain_tensors(sizes: list[int],
     assert lab.view_is_legal(tuple(tensor.shape), tensor.stride(), target) is torch_grants(tensor, target)
 
 
+def test_the_rule_refuses_what_uses_up_all_runs_before_the_last_dim() -> None:
+    tensor = torch.empty(1, 4, 1, 3).permute(0, 2, 3, 1)
+    assert lab.view_is_legal(tuple(tensor.shape), tensor.stride(), (2, 3, 2)) is False
+
+
 @given(LAYOUTS, st.integers(0, 9))
 def test_every_element_is_read_by_its_address(layout: list[tuple[int, int]], offset: int) -> None:
     tensor = laid_out(layout, offset)

@@ -2,6 +2,8 @@
 
 import math
 import os
+import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,16 @@ def test_break_even_is_the_first_number_of_calls_that_pays(first: int, eager: in
 def test_without_the_if_it_says_the_same(numbers: list[int]) -> None:
     x_N = torch.tensor(numbers, dtype=torch.float32)
     assert torch.equal(lab33.without_break(x_N), lab33.with_break(x_N))
+
+
+def test_a_new_process_imports_nothing_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('a file of the person was imported')\n")
+    monkeypatch.chdir(tmp_path)
+    assert (
+        inductor.calls_in_new_process("", str(tmp_path / "cache"), torch.device("cpu"), vectors=False) == []
+    )
 
 
 # Capturing ------------------------------------------------------------------------------------------------------------
@@ -152,7 +164,7 @@ def test_without_a_compiler_the_same_claims_are_made_and_break_even_is_judged(
     assert reasons == {"33.break-even": "held", **dict.fromkeys(missing, "needs a C++ compiler")}
 
 
-@pytest.mark.skipif(not needs.met("a C++ compiler", World()), reason="inductor needs a C++ compiler")
+@pytest.mark.skipif(bool(needs.lacking("a C++ compiler", World())), reason="inductor needs a C++ compiler")
 def test_a_new_process_with_an_empty_cache_compiles(tmp_path: Path) -> None:
     (call,) = inductor.calls_in_new_process("lab33.chain", str(tmp_path), torch.device("cpu"), vectors=False)
     assert (call.hits, call.misses) == (0, 1)
@@ -172,6 +184,19 @@ def test_calls_until_it_has_paid_are_told_for_each_size_and_each_first_call() ->
     calls = {"cold": inductor.FirstCall(10.0, 0, 1), "warm": inductor.FirstCall(1.0, 1, 0)}
     rows = inductor.until_paid([(2048, 3e-3, 1e-3), (2, 1e-3, 2e-3)], calls, lab33.break_even)
     assert rows == [("2,048", "3,000", "1,000", "5,000", "500"), ("2", "1,000", "2,000", "never", "never")]
+
+
+def test_calls_are_warmed_up_in_turn_and_what_the_compiler_says_meanwhile_is_not_heard() -> None:
+    order: list[str] = []
+
+    def call(name: str) -> None:
+        order.append(name)
+        warnings.warn_explicit(
+            "TF32 is not enabled", UserWarning, "compile_fx.py", 1, "torch._inductor.compile_fx"
+        )
+
+    inductor.warm_up(partial(call, "a"), partial(call, "b"))
+    assert order == ["a", "b"] * 4
 
 
 def test_libraries_in_a_folder_with_a_space_get_a_name_without(

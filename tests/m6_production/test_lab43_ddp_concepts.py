@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labs.kit.distributed.subgroup import by_node_starter, events_apart
+from labs.kit.measure.timing import torch_threads
 from labs.m6_production import _lab43_pictures as pictures
-from labs.m6_production._lab43_helpers import batch_of, loss_at, trained_alone
+from labs.m6_production._lab43_helpers import batch_of, loss_at, trained_alone, undisturbed
 from labs.m6_production.lab43_ddp_concepts import predicted_buckets
-from tests.conftest import ROOT
 
 sizes = st.integers(1, 50)
 CPU = torch.device("cpu")
@@ -46,16 +46,21 @@ def test_training_lowers_the_loss_that_the_lab_tells() -> None:
     assert batch_of(0, 4, CPU)[0].tolist() != batch_of(1, 4, CPU)[0].tolist()
 
 
+def test_an_undisturbed_training_has_the_same_bits_however_many_threads_its_process_has() -> None:
+    hashes = set()
+    for threads in (1, 2, 4):
+        with torch_threads(threads):
+            hashes.add(undisturbed())
+    assert len(hashes) == 1
+
+
 # On three ranks -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def noted() -> dict[str, list[dict[str, Any]]]:
     """What three ranks noted, by event."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        patch.chdir(ROOT)
-        events = events_apart(by_node_starter(3), "three_ranks")
+    events = events_apart(by_node_starter(3), "tests.m6_production.three_ranks")
     kinds = ("ring", "experts", "norm")
     return {kind: [event for event in events if event["event"] == kind] for kind in kinds}
 

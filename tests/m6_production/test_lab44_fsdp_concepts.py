@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from labs import record
+from labs.home import CHECKOUT
 from labs.kit.distributed.checkpoints import ShardedState
 from labs.kit.distributed.shards import Held
 from labs.kit.distributed.subgroup import by_node_starter, events_apart
@@ -83,6 +84,8 @@ def test_deepspeed_pads_by_less_than_a_row_and_never_loses_an_element(
 def test_deepspeed_holds_what_is_predicted_and_from_stage_2_on_lets_go_of_gradients() -> None:
     pytest.importorskip("deepspeed")
     events = events_apart(by_node_starter(2), "labs.m6_production.zero_stages")
+    assert {event["device"] for event in events} == {"cpu"}
+    assert not (CHECKOUT / "meetings").exists(), "the group's secret lay in its own folder"
     sizes = [weight.numel() for weight in Stack(3, hidden=9).parameters()]
     assert sorted((event["stage"], event["rank"]) for event in events) == [
         (stage, rank) for stage in (1, 2, 3) for rank in (0, 1)

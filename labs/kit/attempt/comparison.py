@@ -85,7 +85,7 @@ def kind(thing: Any) -> str:
     if isinstance(thing, list | tuple):
         return f"a {'tuple' if isinstance(thing, tuple) else 'list'} of {len(thing)}"
     if isinstance(thing, dict):
-        return f"a dict with the keys {', '.join(sorted(map(str, thing)))}"
+        return f"a dict with the keys {', '.join(sorted(map(str, thing)))}" if thing else "an empty dict"
     if isinstance(thing, bool | int | float):
         return "a number"
     if isinstance(thing, nn.Module):

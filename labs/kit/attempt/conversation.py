@@ -84,9 +84,14 @@ class Conversation:
 
 
 def _input(exercise: record.Exercise) -> list[str]:
-    sides = [("you", exercise.yours), ("right", exercise.expected)]
-    shown = [f"{name + ':':<7}{escape(value)}" for name, value in sides if value]
-    return [*map(escape, exercise.input.splitlines()), *shown]
+    sides = {"you:": exercise.yours, "right:": exercise.expected}
+    shown = [f"{word:<7}{line}" for name, value in sides.items() for word, line in _beside(name, value)]
+    return [escape(line) for line in (*exercise.input.splitlines(), *shown)]
+
+
+def _beside(name: str, value: str) -> list[tuple[str, str]]:
+    """Return the lines of a value with its name before the first, so that rows of a tensor stay below one another."""
+    return [(name if place == 0 else "", line) for place, line in enumerate(value.splitlines())]
 
 
 def _printed(text: str) -> list[str]:

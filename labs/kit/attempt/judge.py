@@ -12,7 +12,7 @@ from labs.kit.attempt.case import Case
 from labs.kit.attempt.comparison import Finding, smaller
 from labs.kit.attempt.example import wrong_example
 from labs.kit.attempt.runs import Runs
-from labs.kit.attempt.watch import Watched, Watcher
+from labs.kit.attempt.watch import Watcher
 from labs.kit.attempt.work_file import WorkFile
 from labs.kit.distributed.world import World
 from labs.kit.runner.bench import distinct_arms
@@ -89,13 +89,14 @@ class Judge:
             self.runs.run({}, parts, self.memory, UNTIMED)
             self.runs.be_patient(monotonic() - begun)
         while names:
-            watched = self._watch_once(names, parts)
-            if self.world.size == 1 or not any(seen.stuck for seen in watched.values()):
+            self._watch_once(names, parts)
+            stuck = {name for name in names if self.cases[name].watched.stuck}
+            if self.world.size == 1 or not stuck:
                 break
-            names = [name for name in names if not self.cases[name].watched.stuck]
+            names = [name for name in names if name not in stuck]
         self.runs.bound(monotonic() - begun)
 
-    def _watch_once(self, names: list[str], parts: frozenset[str]) -> dict[str, Watched]:
+    def _watch_once(self, names: list[str], parts: frozenset[str]) -> None:
         watcher = Watcher(self.file, names, self.runs.next_world())
         cache = self._cache(names) if self.memory.calls else self.memory
         self.runs.run(watcher.replacements(), parts, cache, UNTIMED, world=watcher.world)
@@ -109,11 +110,11 @@ class Judge:
                 smallest=_of_all([rank.smallest for rank in ranks]),
                 layout=_of_all([rank.layout for rank in ranks]),
                 changed=_of_all([rank.changed for rank in ranks]),
+                stuck=_stuck([rank.stuck for rank in ranks]),
                 not_compared=next(filter(None, (rank.not_compared for rank in ranks)), ""),
             )
             if printed := next((texts[name] for _, texts in everywhere if texts.get(name)), ""):
                 self.file.printed.texts[name] = printed
-        return watcher.watched
 
     def _reaches_fresh(self, name: str) -> bool:
         """Tell whether a step, or one that calls it, does what outlives the call."""
@@ -256,6 +257,15 @@ class Judge:
         if any(self.cases[name].watched.not_compared for name in names):
             touched |= {name for name, step in steps.items() if not marks_of(step).fresh}
         return StepCache(self.memory, touched)
+
+
+def _stuck(findings: list[Finding | None]) -> Finding | None:
+    """Return where ranks got stuck: all in one call, whose words name the rank, or one of them in a call of its own."""
+    found = [(rank, finding) for rank, finding in enumerate(findings) if finding]
+    if not found:
+        return None
+    rank, first = found[0]
+    return first if len(found) == len(findings) else replace(first, on_rank=rank)
 
 
 def _of_all(findings: list[Finding | None]) -> Finding | None:

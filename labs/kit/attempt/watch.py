@@ -6,6 +6,7 @@ So the inputs are the lab's own, whatever the learner's functions return, and a 
 import functools
 import random
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +52,7 @@ class Watcher:
         self.file = file
         self.world = world
         self.watched = {name: Watched() for name in names}
+        self.together: Counter[str] = Counter()  # calls in which all ranks take part
 
     def replacements(self) -> dict[str, Function]:
         return {name: self._beside(name) for name in self.watched}
@@ -62,7 +64,9 @@ class Watcher:
         @functools.wraps(step)
         def both(*args: Any, **kwargs: Any) -> Any:
             watched.calls += 1
-            call = self._copied(step, watched, args, kwargs)
+            if watched.stuck and self._all_take_part:  # this rank got stuck when it had called it by itself
+                self._agree(name, watched, watched.stuck.words)
+            call = self._copied(name, watched, args, kwargs)
             if call is None:
                 return step(*args, **kwargs)
             watched.compared += 1
@@ -73,18 +77,29 @@ class Watcher:
             mine = self._attempted(name, call, right.seconds)
             _set_randomness(end)
             self._look(watched, call, mine, right)
-            if self.world.size > 1:
-                self._agree(name, watched, call, mine, right)
+            if self._all_take_part:
+                raised = self.file.raised(mine.error) if mine.error and not right.error else ""
+                trouble = watched.stuck.words if watched.stuck else raised
+                self._agree(name, watched, trouble, call)
             return right.again()
 
         return both
 
-    def _copied(self, step: Function, watched: Watched, args: Any, kwargs: Any) -> Call | None:
-        """Return a call with copies of its arguments; None where it is not to be watched."""
-        if watched.stuck or watched.calls > MOST_CALLS:
+    @property
+    def _all_take_part(self) -> bool:
+        return self.world.size > 1 and not self.world.by_itself
+
+    def _copied(self, name: str, watched: Watched, args: Any, kwargs: Any) -> Call | None:
+        """Return a call with copies of its arguments; None where it is not to be watched.
+
+        Ranks have to decide alike, so what one of them does by itself does not count for calls of all.
+        """
+        self.together[name] += self._all_take_part
+        calls = self.together[name] if self._all_take_part else watched.calls
+        if watched.stuck or calls > MOST_CALLS:
             return None
         try:
-            return Call(step, args, kwargs)
+            return Call(self.file.lesson.steps[name], args, kwargs)
         except TypeError:  # the step will say so itself
             return None
         except CannotCopy as why:
@@ -118,13 +133,13 @@ class Watcher:
         if mine.error is right.error is None:
             watched.layout = smaller(watched.layout, call.sharing(mine.value, right.value))
 
-    def _agree(self, name: str, watched: Watched, call: Call, mine: Outcome, right: Outcome) -> None:
+    def _agree(self, name: str, watched: Watched, trouble: str, call: Call | None = None) -> None:
         """Let every rank know how the call went on any, and end the run on all of them where it went wrong."""
-        raised = self.file.raised(mine.error) if mine.error and not right.error else ""
-        trouble = watched.stuck.words if watched.stuck else raised
         troubles = self.world.gather(f"beside {name}", trouble)
         if any(troubles):
-            watched.stuck = replace(call.finding(), words=_cause(troubles))
+            found = watched.stuck or (call.finding() if call else None)
+            assert found is not None
+            watched.stuck = replace(found, words=_cause(troubles))
             raise Spoiled
 
 

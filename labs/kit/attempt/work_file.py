@@ -11,9 +11,11 @@ from types import FunctionType
 from typing import Any
 
 from labs.errors import UsageError
+from labs.home import owners_of
 from labs.kit.attempt.printed import Printed
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.limits import OutOfTime, time_limit
+from labs.ownership import check_file
 
 LOADING_S = 60.0  # how long the file may take to load, with all that it imports
 
@@ -62,6 +64,7 @@ def _loaded(path: Path, number: int) -> tuple[dict[str, Any], set[str]]:
     """Run the learner's file; return its names, and those that are still stubs. Raises UsageError for what goes wrong there."""
     if not path.is_file():
         raise UsageError(f"there is no {path}\nmake it with: labs exercise {number}")
+    check_file(path, owners_of(path))
     try:
         stubs = _stubs_in(path)
         with time_limit(LOADING_S):

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 BAR = "█"
 BAR_WIDTH = 40
+MOST_BARS = 30  # of a figure, so that it and what is said of it are on one screen
 
 
 def inline(text: str) -> str:
@@ -49,14 +50,23 @@ def tick(value: float, label: str) -> str:
 
 
 def bars(x: Sequence[float], series: dict[str, list[float]], x_label: str, y_label: str) -> Iterator[str]:
-    """Yield a figure as lines of text: one bar for each x and each series, all to one scale."""
+    """Yield a figure as lines of text: one bar for each x and each series, all to one scale; of many x, some from first to last."""
     top = max((value for values in series.values() for value in values), default=0.0) or 1.0
     names = [f"{name}  " if len(series) > 1 else "" for name in series]
     name_width = max(map(len, names), default=0)
     places = [tick(value, x_label) for value in x]
     x_width = max(map(len, [x_label, *places]))
     yield f"{x_label:>{x_width}}  {'':<{name_width}}{y_label}"
-    for place, written in enumerate(places):
+    shown = spread(len(places), MOST_BARS // max(1, len(series)))
+    for place in shown:
         for index, (name, values) in enumerate(zip(names, series.values(), strict=True)):
-            left = written if index == 0 else ""
+            left = places[place] if index == 0 else ""
             yield f"{left:>{x_width}}  {name:<{name_width}}{BAR * max(1, round(BAR_WIDTH * values[place] / top))} {values[place]:.3g}"
+    if len(shown) < len(places):
+        yield f"{len(shown)} of {len(places)} places are shown here; the picture has all"
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return up to so many of the first `count` numbers, the first and the last among them, as evenly spread as may be."""
+    kept = min(count, max(2, most))
+    return [round(index * (count - 1) / max(1, kept - 1)) for index in range(kept)]

@@ -54,10 +54,11 @@ class Screen:
         if not self.after_gap:
             self.show("")
 
-    def opening(self, number: int, title: str, question: str) -> None:
-        """Show which lab this is and what it asks."""
+    def opening(self, number: int, title: str, question: str, where: str) -> None:
+        """Show which lab this is, what it asks, and on which device it runs."""
         self.show(f"\n[bold]Lab {number:02d} · {escape(title)}[/]")
         self.show(f"{inline(' '.join(question.split()))}")
+        self.show(f"[dim]{escape(where)}[/]")
 
     def part(self, part: record.Part) -> None:
         """Show a part's heading and its argument, before it runs."""

@@ -5,8 +5,9 @@ import platform
 from importlib import metadata
 from typing import Any
 
-import psutil
 import torch
+
+from labs import cgroups
 
 PACKAGES = (
     "torch",
@@ -22,14 +23,15 @@ PACKAGES = (
 
 
 def hardware() -> dict[str, Any]:
-    """Return the processor, its cores, memory in bytes, threads and the GPUs."""
+    """Return the processor, its cores, memory in bytes (in a container or a job its own), threads and the GPUs that torch can use."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": cgroups.memory().usable,
         "torch_threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "gpus": [torch.cuda.get_device_name(index) for index in range(gpus)],
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
+from torch.autograd.profiler import profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
@@ -97,12 +97,11 @@ class _Live(TorchDispatchMode):
 
 def allocations(action: Callable[[], Any]) -> list[int]:
     """Return every allocation (bytes > 0) and release (bytes < 0) that `action` made on the CPU, in order."""
-    # There is one cycle, so nothing is accumulated; without `acc_events` torch 2.11 and 2.12 warn that it is not.
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as record:
+    # torch.profiler does the same with this, and imports the compiler before, which takes a second.
+    with profile(use_cpu=True, profile_memory=True, use_kineto=True) as record:
         result = action()
     del result
-    assert record.profiler is not None
-    events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events = [event for event in record.kineto_results.events() if event.name() == "[memory]"]
     return [
         event.nbytes()
         for event in sorted(events, key=lambda event: event.start_ns())

@@ -18,6 +18,7 @@ from labs.record import Bound
 from labs.wording import amount, bound_in_words
 
 MIN_SEEDS = 5
+SHOWN = 60  # characters of a value in a sentence
 Number = int | float
 
 
@@ -74,7 +75,7 @@ def equal(got: Any, want: Any, cases: int | None = None, unit: str = "") -> Outc
             if counted and cases > 1
             else ""
         )
-        reason = f"{where}got {_short(got_items[first])}, want {_short(want_items[first])}"
+        reason = f"{where}{_got_and_want(got_items[first], want_items[first])}"
         return Outcome(False, cases - len(differ) if counted else None, reason, bound, unit, reason, cases)
     shown = f"{cases:,} of {cases:,} {unit}" if cases > 1 else f"{_short(got_items[0])}"
     return Outcome(True, cases, shown, bound, unit, cases=cases)
@@ -217,7 +218,7 @@ def _unlike(got: Any, want: Any) -> str:
     if _is_row(got) and _is_row(want):
         return "" if len(got) == len(want) else f"got {len(got)} items, want {len(want)}"
     if isinstance(got, Tensor) or isinstance(want, Tensor) or _is_row(got) or _is_row(want):
-        return f"got {_short(got)}, want {_short(want)}"
+        return _got_and_want(got, want)
     return ""
 
 
@@ -266,7 +267,28 @@ def _bound(want: Number | None, at_least: Number | None, at_most: Number | None)
     return Bound(want=want, at_least=at_least, at_most=at_most)
 
 
+def _got_and_want(got: Any, want: Any) -> str:
+    """Return both values, so short that they can be read, and so long that one sees in what they differ."""
+    ours, theirs = _text(got), _text(want)
+    alike = next(
+        (place for place, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), 0
+    )
+    begin = max(0, alike - SHOWN // 3)
+    if max(len(ours), len(theirs)) <= SHOWN or begin < SHOWN // 3:
+        begin = 0
+    return f"got {_cut(ours, begin)}, want {_cut(theirs, begin)}"
+
+
 def _short(thing: Any) -> str:
+    return _cut(_text(thing), 0)
+
+
+def _cut(text: str, begin: int) -> str:
+    """Return a piece of a text, with marks where something was cut off."""
+    piece = text[begin:] if len(text) - begin <= SHOWN else text[begin : begin + SHOWN - 3] + "…"
+    return f"…{piece}" if begin else piece
+
+
+def _text(thing: Any) -> str:
     thing = thing.item() if isinstance(thing, Tensor) and thing.numel() == 1 else thing
-    text = re.sub(r"\s+", " ", str(thing) if isinstance(thing, type | torch.dtype) else repr(thing))
-    return text if len(text) <= 60 else text[:57] + "…"
+    return re.sub(r"\s+", " ", str(thing) if isinstance(thing, type | torch.dtype) else repr(thing))

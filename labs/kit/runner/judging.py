@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from labs import record
+from labs.kit.distributed.devices import CPU
 from labs.kit.measure import timing
 from labs.kit.runner import claims
 from labs.kit.runner.claims import Number, Outcome, Tolerance
@@ -22,7 +25,7 @@ class Judging(Showing):
     lesson: "Lesson"
     _judged: list[str]
     _judged_before: bool
-    has: Callable[[str], bool]
+    lacking: Callable[[str], str]
 
     def equal(
         self,
@@ -117,7 +120,7 @@ class Judging(Showing):
                 arms = self._context.timer(first, second, at_least=at_least, at_most=at_most)
             else:
                 few = rounds if self._judges_noisy else min(rounds, 5)
-                arms = timing.in_turn(first, second, rounds=few, agree=self.world.agreed)
+                arms = timing.in_turn(first, second, rounds=few, agree=self.world.agreed, device=self._device)
             return claims.ratio(*arms, at_least=at_least, at_most=at_most)
 
         return self._claim(id_, text, "ratio", because, needs, timed)
@@ -149,6 +152,12 @@ class Judging(Showing):
         self._claim(sentence.id, sentence.text, sentence.kind, "", "", lambda: claims.unmeasured(reason))
 
     @property
+    def _device(self) -> torch.device:
+        """Return where the part at hand computes."""
+        on_device = self._part is not None and self._part.name in self.lesson.on_device
+        return self.world.device if on_device else CPU
+
+    @property
     def _judges_noisy(self) -> bool:
         return self._context.timer is not None or not self.notes.smoke
 
@@ -163,7 +172,8 @@ class Judging(Showing):
     ) -> bool:
         if any(earlier.id == id_ for earlier in self.notes.claims):
             raise ValueError(f"the claim {id_} is made twice")
-        outcome = judge() if not needs or self.has(needs) else claims.unmeasured(f"needs {needs}")
+        lacking = self.lacking(needs)
+        outcome = claims.unmeasured(lacking) if lacking else judge()
         outcome = claims.together(self.world.gather(f"claim {id_}", outcome), first_only=kind in NOISY)
         held, reason = outcome.held, outcome.reason
         if kind in NOISY and not self._judges_noisy and held is not None:
@@ -183,7 +193,7 @@ class Judging(Showing):
                 shown=outcome.shown,
                 cases=outcome.cases,
                 samples=outcome.samples,
-                device=str(self.world.device),
+                device=str(self._device),
                 part=self._part.number if self._part else 0,
                 judges=self._judges,
             )

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from labs import record
 from labs.kit.distributed.checkpoints import Checkpoints
+from labs.kit.distributed.world import PeerLost
 from labs.kit.runner import needs as needed
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.judging import Judging
@@ -43,7 +44,7 @@ class Lab(Judging):
         self._part: record.Part | None = None
         self._calls: Counter[tuple[str, str]] = Counter()  # of each step in each part
         self._once: list[tuple[Function, tuple[Any, ...], Any]] = []
-        self._needs: dict[str, bool] = {}
+        self._lacking: dict[str, str] = {}
         self._judged: list[str] = []  # the steps that the next claim judges …
         self._judged_before = (
             False  # … and whether a claim judged them already: the next step starts a new list
@@ -64,11 +65,10 @@ class Lab(Judging):
     def enter(self, part: Function) -> bool:
         """Begin a part; return whether what it needs is there. Where not, its claims are noted with the reason."""
         entered = self._enter_part(part)
-        if not entered.needs or self.has(entered.needs):
-            return True
-        for sentence in sentences(part):
-            self.not_measured(sentence, f"needs {entered.needs}")
-        return False
+        lacking = self.lacking(entered.needs)
+        for sentence in sentences(part) if lacking else ():
+            self.not_measured(sentence, lacking)
+        return not lacking
 
     def _enter_part(self, part: Function) -> record.Part:
         title, prose = title_and_prose(part)
@@ -90,9 +90,13 @@ class Lab(Judging):
 
     def has(self, need: str) -> bool:
         """Tell whether this run has what a claim or a part may need, such as "cuda" or "3 processes": needs.py has the list."""
-        if need not in self._needs:
-            self._needs[need] = needed.met(need, self.world)
-        return self._needs[need]
+        return not self.lacking(need)
+
+    def lacking(self, need: str) -> str:
+        """Return why something that is needed is not there, nothing where it is, or where nothing is needed."""
+        if need and need not in self._lacking:
+            self._lacking[need] = needed.lacking(need, self.world)
+        return self._lacking[need] if need else ""
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
@@ -136,11 +140,23 @@ class Lab(Judging):
         random.seed(seed)
 
     def step_on_first(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a step on rank 0 alone, while the others wait, and return on every rank what it returned there."""
-        if self.world.first:
-            return cast(T, self.world.gather("step on first", self.step(function, *args, **kwargs))[0])
-        self._enter_step(function)
-        return cast(T, self.world.gather("step on first", None)[0])
+        """Run a step on rank 0 alone, while the others wait, and return on every rank what it returned there.
+
+        Where it raises, the others raise PeerLost at once.
+        """
+        if not self.world.first:
+            self._enter_step(function)
+            trouble, result = self.world.gather("step on first", None)[0]
+            if trouble:
+                raise PeerLost(f"rank 0: {trouble}")
+            return cast(T, result)
+        try:
+            with self.world.alone():
+                result = self.step(function, *args, **kwargs)
+        except BaseException as error:
+            self.world.gather("step on first", (f"{type(error).__name__}: {error}", None))
+            raise
+        return cast(T, self.world.gather("step on first", ("", result))[0][1])
 
     def checkpoints(self, every: int) -> Checkpoints:
         """Return what keeps a training's checkpoints in the run folder, so that the same run, started again, goes on from there."""

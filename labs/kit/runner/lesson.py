@@ -13,7 +13,7 @@ from typing import Any
 
 from labs import catalog
 from labs.kit.runner.marks import Equivalent, Mutant, marks_of
-from labs.kit.runner.reading import Sentence, callers_of, sentences, stepped
+from labs.kit.runner.reading import Sentence, asks_for_device, callees_of, callers_of, sentences, stepped
 
 Function = Callable[..., Any]
 PART = ["cfg", "lab"]  # the parameters by which a part is known
@@ -49,6 +49,17 @@ class Lesson:
     def called_by_parts(self) -> frozenset[str]:
         """Return the names of the functions that parts hand to `lab.step`: they are shown where they are called."""
         return frozenset().union(*(stepped(part) for part in self.parts.values()))
+
+    @cached_property
+    def on_device(self) -> frozenset[str]:
+        """Return the names of the parts that compute on the run's device. All others compute on the CPU, whatever else there is."""
+        asking = {name for name, function in self.code.items() if asks_for_device(function)}
+        reached = {name: {name, *callees_of([name], self.code)} for name in self.parts}
+        return frozenset(
+            name
+            for name, part in self.parts.items()
+            if reached[name] & asking or marks_of(part).needs == "cuda"
+        )
 
     @cached_property
     def mutants(self) -> tuple[Mutant, ...]:

@@ -1,12 +1,14 @@
 """The command line of a lab's own file: flags, run folder, lesson, record, exit status."""
 
-import argparse
+import _thread
 import os
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -14,22 +16,25 @@ from typing import Any, NoReturn
 
 from rich.markup import escape
 
-from labs import record
+from labs import presence, record, switches, temporary
 from labs.errors import UsageError, no_space
-from labs.files import writable
+from labs.files import made_anew, writable
+from labs.flags import add_own
 from labs.home import Home
 from labs.kit.attempt.conversation import Conversation
 from labs.kit.attempt.judge import Judge
 from labs.kit.attempt.work_file import WorkFile
 from labs.kit.display.asking import Asking
 from labs.kit.display.screen import Screen
+from labs.kit.distributed.seal import ForeignValue
 from labs.kit.distributed.world import World, leave
 from labs.kit.runner import config as flags
 from labs.kit.runner import lesson as lessons
 from labs.kit.runner.context import Ask, RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
-from labs.kit.runner.session import blank, describe_machine, perform
+from labs.kit.runner.session import blank, describe_machine, perform, where
+from labs.places import refusal
 
 
 def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
@@ -39,9 +44,25 @@ def main(run: Callable[[Any, Lab], None], config: type) -> NoReturn:
         lesson.import_name, sys.modules["__main__"]
     )  # a learner's file that imports the lab gets this one
     signal.signal(signal.SIGINT, signal.default_int_handler)  # all is imported; see labs/__init__.py
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it of SIGHUP
+            signal.signal(number, _terminated)
+    before, sys.unraisablehook = sys.unraisablehook, _deliver_again
+    temporary.shorten()
     status = _status(lambda: command(lesson, sys.argv[1:]))
+    sys.unraisablehook = before
     leave(status)
+
+
+def _deliver_again(ignored: Any) -> None:
+    """Let a Ctrl-C come once more that fell into a callback of the garbage collector's, where Python ignores what is raised."""
+    if isinstance(ignored.exc_value, KeyboardInterrupt):
+        number = getattr(ignored.exc_value, "number", signal.SIGINT)
+        later = threading.Timer(0.05, _thread.interrupt_main, [number])
+        later.daemon = True
+        later.start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _status(action: Callable[[], int]) -> int:
@@ -54,24 +75,46 @@ def _status(action: Callable[[], int]) -> int:
         if speaks:
             print(error, file=sys.stderr)
         return error.exit_status
-    except Terminated:
-        return 128 + signal.SIGTERM
+    except Terminated as terminated:
+        return 128 + terminated.number
     except KeyboardInterrupt:
         if speaks:
             print("interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
+    except ForeignValue as error:
+        print(error, file=sys.stderr)
+        return 1
     except BrokenPipeError:  # the reader of our output went away, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # not of a step's: a place where the run is kept
+        if not (refused := refusal(error)):
+            raise
+        print(refused, file=sys.stderr)
+        return refused.exit_status
     return status
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: end as on Ctrl-C, with a record of what was measured."""
+    """SIGTERM came, or SIGHUP of a closed terminal: end as on Ctrl-C, with a record of what was measured."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    raise Terminated(number)
+
+
+def _tell_before_the_end(notes: record.Run) -> None:
+    """Let SIGTERM end this run as before, but not once it broke: its reason is told first. The launcher's grace bounds that."""
+
+    def terminated(number: int, frame: FrameType | None) -> None:
+        if notes.status != "broke":
+            raise Terminated(number)
+
+    if signal.getsignal(signal.SIGTERM) is _terminated:
+        signal.signal(signal.SIGTERM, terminated)
 
 
 def command(lesson: Lesson, arguments: list[str]) -> int:
@@ -82,6 +125,10 @@ def command(lesson: Lesson, arguments: list[str]) -> int:
     )
     cfg: Any = flags.build(lesson.config, smoke, chosen)
     world = World.from_environment()
+    world.require_interfaces()
+    if world.first:
+        for line in switches.said():
+            print(line, file=sys.stderr)
     judge = _judge(lesson, Path(attempt).absolute(), only, world, cfg, smoke=smoke) if attempt else None
     if judge and not judge.cases:
         return _close_check(judge, judge.verdicts(), Screen(quiet=not world.first))
@@ -118,9 +165,8 @@ def _asking(world: World) -> Ask:
 def _folder(wanted: str | None, lesson: Lesson, launcher: str, world: World) -> Path:
     """Return the run's folder, made by rank 0 and the same for all."""
     if world.first:
-        made = writable(
-            Path(wanted) if wanted else Home.from_environment().run_folder(lesson.entry.number, launcher)
-        )
+        named = Home.from_environment().run_folder(lesson.entry.number, launcher)
+        made = writable(Path(wanted)) if wanted else made_anew(named)
         return Path(world.gather("folder", made)[0])
     return Path(world.gather("folder", None)[0])
 
@@ -133,7 +179,7 @@ def _kept(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, judg
         return _recorded(lesson, cfg, notes, context, judge)
     try:
         notes.save(folder)
-        with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        with presence.shown(folder), (folder / presence.LOG).open("w", encoding="utf-8") as log:
             screen = Screen(quiet=judge is not None, log=log)
             return _recorded(lesson, cfg, notes, replace(context, screen=screen), judge)
     except KeyboardInterrupt:
@@ -147,6 +193,16 @@ def _kept(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, judg
             shutil.rmtree(folder, ignore_errors=True)
         advice = "free some space, or choose another place with LABS_HOME=/some/folder"
         raise UsageError(f"the disk is full: {error.strerror} in {folder}\n{advice}") from None
+    finally:
+        _close(notes, folder)
+
+
+def _close(notes: record.Run, folder: Path) -> None:
+    """Say of a run that ended in a way of its own, such as `sys.exit` in a learner's step, that it did."""
+    if notes.status == "running" and folder.exists():
+        notes.status, notes.error = "broke", f"{sys.exception()!r} ended it"
+        with suppress(UsageError):
+            _save(notes, folder)
 
 
 def _save(notes: record.Run, folder: Path) -> None:
@@ -162,19 +218,16 @@ def _parse(lesson: Lesson, arguments: list[str]) -> dict[str, Any]:
         lesson.config,
         f"Lab {lesson.entry.number:02d} · {lesson.title}\n\n{lesson.entry.sections['Question']}",
     )
-    parser.add_argument("--attempt", help="a file with your own steps in the place of the lab's")
-    parser.add_argument("--exercise", default="", help="with --attempt: the one that is judged, such as 1.2")
-    parser.add_argument("--predict", action="store_true", help="ask for your guess before a number comes")
-    parser.add_argument("--launcher", default="local", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    add_own(parser)
     return vars(parser.parse_args(arguments))
 
 
 def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, judge: Judge | None) -> int:
     """Run the lesson on the screen, or judge a learner's steps, and save the record, however it ends."""
     screen, world = context.screen, context.world
-    screen.opening(notes.lab, notes.title, lesson.entry.sections["Question"])
+    screen.opening(notes.lab, notes.title, lesson.entry.sections["Question"], where(lesson, world))
     stopped: KeyboardInterrupt | None = None
+    _tell_before_the_end(notes)
     try:
         if judge:
             judge.run(notes, context)
@@ -182,7 +235,12 @@ def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, 
             perform(lesson, cfg, notes, context)
     except KeyboardInterrupt as signal_:
         stopped = signal_
-    except Exception:  # `perform` has noted what broke, which is said in the end; the log gets all of it
+    except (
+        Exception,
+        ForeignValue,
+    ):  # `perform` has noted what broke, which is said before anything else; the log gets all of it
+        if world.first and not judge:
+            print(notes.error, file=sys.stderr)
         for copy in screen.copies:
             copy.print(traceback.format_exc(), markup=False)
     if not world.first:
@@ -197,7 +255,7 @@ def _recorded(lesson: Lesson, cfg: Any, notes: record.Run, context: RunContext, 
         print(f"kept in {_near(context.folder)}")
     else:
         status = _closing(lesson, notes, screen, context.folder)
-    return 128 + signal.SIGTERM if isinstance(stopped, Terminated) else status
+    return 128 + stopped.number if isinstance(stopped, Terminated) else status
 
 
 def _farewell(notes: record.Run, world: World) -> int:
@@ -230,7 +288,7 @@ def _closing(lesson: Lesson, notes: record.Run, screen: Screen, folder: Path) ->
         print(f"interrupted; what was measured until then is in {where}", file=sys.stderr)
         return 128 + signal.SIGINT
     if notes.status == "broke":
-        print(f"{notes.error}\nits traceback is at the end of {where}/log.txt", file=sys.stderr)
+        print(f"its traceback is at the end of {where}/log.txt", file=sys.stderr)
     elif notes.status == "held" and lesson.exercises:
         screen.show(f"[dim]your turn: labs exercise {notes.lab}[/]", wrap=False)
     return 0 if notes.status == "held" else 1

@@ -11,7 +11,7 @@ from typing import Any
 from IPython.display import HTML, display
 
 from labs import record, wording
-from labs.files import writable
+from labs.files import made_anew
 from labs.home import Home
 from labs.kit.display.screen import Screen
 from labs.kit.runner import lesson as lessons
@@ -89,7 +89,7 @@ def begin(module: str, *, smoke: bool = False) -> tuple[Any, Lab]:
     """Return a lab's Config and the `lab` that its cells talk to. Its files go to a run folder, as those of any other run."""
     lab_module = importlib.import_module(module)
     lesson = lessons.read(lab_module.run, lab_module.Config)
-    folder = writable(Home.from_environment().run_folder(lesson.entry.number, "notebook"))
+    folder = made_anew(Home.from_environment().run_folder(lesson.entry.number, "notebook"))
     cfg = lesson.config.smoke() if smoke else lesson.config()  # type: ignore[attr-defined]
     notes = blank(lesson, cfg, smoke=smoke, launcher="notebook")
     return cfg, Lab(lesson, notes, RunContext(screen=NotebookScreen(folder), folder=folder))
@@ -116,7 +116,7 @@ def end(lab: Lab) -> None:
 
 def launch(lab: int, *options: str) -> None:
     """Run a lab in processes of its own, beside the notebook, and show what it prints. Interrupting the cell ends it."""
-    command = [sys.executable, "-m", "labs", "run", str(lab), *options]
+    command = [sys.executable, "-P", "-m", "labs", "run", str(lab), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         try:

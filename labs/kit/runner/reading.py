@@ -53,6 +53,13 @@ def _words(call: ast.Call, part: Function) -> tuple[str, str]:
     return str(words[0]), str(words[1])
 
 
+def asks_for_device(function: Function) -> bool:
+    """Tell whether a function computes on the run's own device: its code says `lab.world.device`."""
+    return "device" in names_in(function) and "lab.world.device" in inspect.getsource(
+        inspect.unwrap(function)
+    )
+
+
 def callers_of(name: str, functions: dict[str, Function]) -> frozenset[str]:
     """Return the function's name and those of all others from whose code it can be reached."""
     uses = {other: names_in(function) for other, function in functions.items()}

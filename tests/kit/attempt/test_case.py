@@ -66,6 +66,7 @@ def test_the_example_is_shown_before_other_inputs() -> None:
         ("needs 2 nodes", "labs check 1 --nodes 2"),
         ("needs cuda", "labs check 1   on a machine with a GPU"),
         ("needs a C++ compiler", "labs check 1   where there is a C++ compiler"),
+        ("needs a C++ compiler: g++ fails: why", "labs check 1   where there is a C++ compiler"),
         ("smoke; here 3 ×", "labs check 1   without --smoke"),
         ("too noisy: 1.1 ×", "labs check 1   again, while this machine does nothing else"),
         ("nobody knows", ""),

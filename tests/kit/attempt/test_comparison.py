@@ -33,6 +33,7 @@ from labs.kit.attempt.comparison import Comparison, Finding, brief, compare, ele
         (2.0, torch.tensor(2.0), "your function returned a number; a tensor of shape () and dtype float32 was expected"),
         ((1,), (1, 2), "your function returned a tuple of 1; a tuple of 2 was expected"),
         ((1, None), (1, "x"), "in place 1 your function returned None; a str was expected"),
+        ({}, {"b": 1}, "your function returned an empty dict; a dict with the keys b was expected"),
         ({"a": 1}, {"b": 1}, "your function returned a dict with the keys a; a dict with the keys b was expected"),
         (nn.Linear(1, 1), None, "your function returned a module; None was expected"),
         (3, len, "your function returned a number; a function was expected"),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from labs import record
 from labs.kit.attempt.conversation import Conversation
@@ -125,3 +126,11 @@ def test_why_no_input_is_shown_is_said(
     )
     said = told(tiny, tmp_path, capsys, bare)
     assert "its calls were not compared with those of the lab's own step: too large\n" in said
+
+
+def test_rows_of_a_tensor_stay_below_one_another(
+    tiny: Lesson, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = str(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    said = told(tiny, tmp_path, capsys, WRONG.model_copy(update={"yours": mine, "expected": ""}))
+    assert "      you:   tensor([[1., 2.],\n                     [3., 4.]])\n" in said

@@ -98,3 +98,25 @@ def test_a_rank_that_goes_wrong_is_named_and_nobody_waits_for_ever(
     assert found["98.1"].reason.startswith(said)
     assert found["98.1"].input == "x_N = tensor([0., 0.])"
     assert found["98.2"].judgement == "passed"
+
+
+ALONE = SUMMED.replace("return x_N + x_N", "if len(x_N) == 5:\n        {alone}\n    return x_N + x_N")
+
+
+@pytest.mark.parametrize(
+    ("alone", "said"),
+    [
+        ("return x_N", "on rank 0 1 of 2 calls are wrong, the smallest:"),
+        ("while True: pass", "on rank 0 it did not end within 10 s; the lab's own step takes "),
+        ("raise ValueError('not I')", "on rank 0 it raised ValueError: not I (lab98.py, line 13)"),
+    ],
+    ids=["wrong", "endless", "raises"],
+)
+def test_what_a_rank_calls_by_itself_is_watched_too_and_nobody_waits_for_the_others(
+    checkout: Path, alone: str, said: str
+) -> None:
+    status, _, found = checked(checkout, ALONE.format(wrong=False, what="pass", alone=alone), "--procs", "3")
+    assert (status, found["98.2"].judgement) == (1, "failed")
+    assert found["98.2"].reason.startswith(said)
+    assert found["98.2"].input == "x_N = tensor([1., 1., 1., 1., 1.])"
+    assert found["98.1"].judgement == "passed"

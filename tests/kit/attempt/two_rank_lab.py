@@ -26,6 +26,7 @@ Notebook:
     98_Summing_Up.ipynb
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,8 @@ from torch import Tensor
 from labs.kit import Lab, exercise, main
 
 # Shape letters: N numbers.
+
+Doubling = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,12 @@ def doubled(x_N: Tensor) -> Tensor:
     return twice_N
 
 
+def of_one(function: Doubling) -> float:
+    """Double five ones on one rank alone, and sum them up."""
+    twice_N = function(torch.ones(5))
+    return twice_N.sum().item()
+
+
 def together(cfg: Config, lab: Lab) -> None:
     """What is the sum?"""
     rank, size = dist.get_rank(), dist.get_world_size()
@@ -87,6 +96,8 @@ def together(cfg: Config, lab: Lab) -> None:
 
 def apart(cfg: Config, lab: Lab) -> None:
     """What is twice a number?"""
+    sum_of_one = lab.step_on_first(of_one, doubled)
+    lab.equal("98.alone", "Five ones doubled by one rank alone sum to ten.", sum_of_one, 10.0)
     lab.equal(
         "98.twice", "Twice is twice.", lab.step(doubled, torch.ones(cfg.count)), torch.full((cfg.count,), 2.0)
     )

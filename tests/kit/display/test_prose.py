@@ -112,3 +112,19 @@ def test_series_stand_below_each_other_under_their_names() -> None:
 def test_every_value_has_a_bar(values: list[float]) -> None:
     _, *lines = prose.bars([1, 2], {"y": values}, "x", "y")
     assert all(1 <= line.count(prose.BAR) <= prose.BAR_WIDTH for line in lines)
+
+
+def test_of_many_places_some_are_shown_and_that_is_said() -> None:
+    x = list(range(40))
+    _, *lines, last = prose.bars(x, {name: [1.0] * 40 for name in "abc"}, "step", "loss")
+    shown = [line.split()[0] for line in lines[::3]]
+    assert (len(lines), shown[0], shown[-1]) == (30, "0", "39")
+    assert last == "10 of 40 places are shown here; the picture has all"
+
+
+def test_as_many_as_fit_are_all_shown_evenly() -> None:
+    assert prose.spread(5, 9) == [0, 1, 2, 3, 4]
+    assert prose.spread(9, 5) == [0, 2, 4, 6, 8]
+    assert prose.spread(1, 5) == [0]
+    assert prose.spread(0, 5) == []
+    assert prose.spread(7, 1) == [0, 6], "both ends, however little room there is"

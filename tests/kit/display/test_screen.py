@@ -66,7 +66,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def everything(made: Screen) -> None:
-    made.opening(1, "Storage [and] view", "Why does\n    `view` refuse?")
+    made.opening(1, "Storage [and] view", "Why does\n    `view` refuse?", "1 process: on the [CPU]")
     made.part(part(f"{LONG}\n\n    a[i] = b·c\n\n*Stress* and `code`."))
     made.prediction(PREDICTION)
     made.step(step(exercise="1.1"))
@@ -106,7 +106,7 @@ def test_piped_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str]) ->
 
 def test_piped_text_is_wrapped_and_has_no_trailing_spaces(capsys: pytest.CaptureFixture[str]) -> None:
     made = Screen()
-    made.opening(1, "Storage and view", LONG)
+    made.opening(1, "Storage and view", LONG, LONG)
     made.part(part(LONG))
     made.prediction(PREDICTION.model_copy(update={"question": LONG}))
     made.paragraph(record.Paragraph(text=LONG))
@@ -123,6 +123,7 @@ def test_piped_text_keeps_its_marks_and_brackets(capsys: pytest.CaptureFixture[s
     for text in (
         "Storage [and] view",
         "`view`",
+        "1 process: on the [CPU]",
         "*Stress* and `code`.",
         "a[i] = b·c",
         "they share `x[0, 1]` and [bold]",
@@ -151,12 +152,14 @@ def test_a_terminal_gets_colours_and_its_own_width(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_real_terminal_is_noticed() -> None:
-    pty = pytest.importorskip("pty")
+    pty = pytest.importorskip("pty", reason="only POSIX has terminals of this kind")
     import os
     import subprocess
 
     ours, theirs = pty.openpty()
-    program = "from labs.kit.display.screen import Screen; Screen().opening(1, 'Storage', 'Why?')"
+    program = (
+        "from labs.kit.display.screen import Screen; Screen().opening(1, 'Storage', 'Why?', 'on the CPU')"
+    )
     subprocess.run(
         [sys.executable, "-c", program],
         stdout=theirs,

@@ -33,56 +33,154 @@ def test_seconds_are_seconds_of_one_call() -> None:
     assert 20e-3 <= timing.seconds(asleep(20e-3), calls=5) < 80e-3
 
 
+# From here on nothing takes its time: functions move a clock of their own on.
+
+
+class Clock:
+    """A clock that only the timed functions move on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.samples: list[tuple[str, float]] = []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def function(self, name: str, *first: float, later: float) -> Callable[[], None]:
+        """A function whose first calls take so many seconds, and every later one the same."""
+        durations = iter(first)
+
+        def call() -> None:
+            self.now += next(durations, later)
+
+        call.__name__ = name
+        return call
+
+
 @pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The order of timed samples of `a` and `b`; one call fills a sample."""
-    order: list[str] = []
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made, seconds = Clock(), timing.seconds
 
-    def note(function: Callable[[], str], calls: int) -> float:
-        order.append(function())
-        return 1.0
+    def noted(function: Callable[[], object], calls: int, device: torch.device = timing.CPU) -> float:
+        took = seconds(function, calls, device)
+        made.samples.append((function.__name__, took * calls))
+        return took
 
-    monkeypatch.setattr(timing, "seconds", note)
-    monkeypatch.setattr(timing, "calls_per_sample", lambda function, min_sample_s, agree: 1)
-    return order
+    monkeypatch.setattr(timing, "time", made)
+    monkeypatch.setattr(timing, "seconds", noted)
+    return made
+
+
+def rounds_of(clock: Clock, rounds: int) -> list[tuple[str, float]]:
+    return clock.samples[-2 * rounds :]
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 5])
-def test_each_round_has_one_sample_of_both(called: list[str], rounds: int) -> None:
-    arms = timing.in_turn(lambda: "a", lambda: "b", rounds=rounds)
+def test_each_round_has_one_sample_of_both(clock: Clock, rounds: int) -> None:
+    both = clock.function("a", later=1.0), clock.function("b", later=1.0)
+    arms = timing.in_turn(*both, rounds=rounds)
     assert len(arms.first) == len(arms.second) == rounds
-    assert Counter(called) == {"a": rounds, "b": rounds}
+    assert Counter(name for name, _ in rounds_of(clock, rounds)) == {"a": rounds, "b": rounds}
 
 
-def test_who_goes_first_changes_with_every_round(called: list[str]) -> None:
-    timing.in_turn(lambda: "a", lambda: "b", rounds=3)
-    assert called == ["a", "b", "b", "a", "a", "b"]
+def test_who_goes_first_changes_with_every_round(clock: Clock) -> None:
+    timing.in_turn(clock.function("a", later=1.0), clock.function("b", later=1.0), rounds=3)
+    assert [name for name, _ in rounds_of(clock, 3)] == ["a", "b", "b", "a", "a", "b"]
 
 
-def test_samples_belong_to_their_arm_whoever_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "seconds", lambda function, calls: function())
-    monkeypatch.setattr(timing, "calls_per_sample", lambda function, min_sample_s, agree: 1)
-    assert timing.in_turn(lambda: 3.0, lambda: 1.0, rounds=4) == ([3.0] * 4, [1.0] * 4)
+def test_samples_belong_to_their_arm_whoever_goes_first(clock: Clock) -> None:
+    arms = timing.in_turn(clock.function("a", later=3.0), clock.function("b", later=1.0), rounds=4)
+    assert arms == ([3.0] * 4, [1.0] * 4)
 
 
 @pytest.mark.parametrize("length", [1e-7, 1e-5, 1e-3, 1.0])
-def test_as_many_calls_as_fill_a_sample(monkeypatch: pytest.MonkeyPatch, length: float) -> None:
-    monkeypatch.setattr(timing, "seconds", lambda function, calls: length)
-    calls = timing.calls_per_sample(lambda: None, 2e-3)
-    assert calls * length >= 2e-3
-    assert calls == 1 or calls * length < 8e-3
+def test_as_many_calls_as_fill_a_sample(clock: Clock, length: float) -> None:
+    timing.in_turn(clock.function("a", later=length), clock.function("b", later=length), rounds=3)
+    for _, took in rounds_of(clock, 3):
+        assert took >= 2e-3
+        assert took == pytest.approx(length) or took < 8e-3
 
 
-def test_the_first_call_is_a_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    events: list[str] = []
+@pytest.mark.parametrize(
+    "first",
+    [
+        (30.0, 2.0),  # compiled at the first call, recorded at the second
+        (30.0, 0.5, 0.4, 0.3, 0.2, 0.1, 0.01),  # slowly warmer
+    ],
+)
+def test_slow_first_calls_are_in_no_sample(clock: Clock, first: tuple[float, ...]) -> None:
+    arms = timing.in_turn(clock.function("a", *first, later=1e-4), clock.function("b", later=1e-4))
+    assert arms.first == pytest.approx([1e-4] * 15)
+    assert all(took >= 2e-3 for _, took in rounds_of(clock, 15))
 
-    def timed(function: Callable[[], object], calls: int) -> float:
-        events.append("timed")
+
+def test_who_gets_faster_later_is_called_more_often_from_then_on(clock: Clock) -> None:
+    arms = timing.in_turn(clock.function("a", *[0.05] * 8, later=1e-4), clock.function("b", later=1e-4))
+    assert arms.first == pytest.approx([0.05] * 4 + [1e-4] * 11)
+    assert [name for name, took in rounds_of(clock, 10) if took < 2e-3] == []
+
+
+def test_a_function_is_called_four_times_at_least_before_it_is_timed(clock: Clock) -> None:
+    timing.in_turn(clock.function("a", later=1.0), clock.function("b", later=1.0), rounds=1)
+    assert [name for name, _ in clock.samples] == ["a"] * 4 + ["b"] * 4 + ["a", "b"]
+
+
+def test_all_processes_call_a_function_equally_often(clock: Clock) -> None:
+    told: list[float] = []
+
+    def longest(took: float) -> float:
+        told.append(took)
         return 1.0
 
-    monkeypatch.setattr(timing, "seconds", timed)
-    timing.calls_per_sample(lambda: events.append("called"), 2e-3)
-    assert events == ["called", "timed"]
+    timing.in_turn(clock.function("a", later=1e-6), clock.function("b", later=1e-6), rounds=2, agree=longest)
+    assert told == pytest.approx([took for _, took in clock.samples])
+    assert len(told) == 4 + 4 + 2 * 2
+
+
+class Event:
+    """Stands in for a GPU's event: it sees what is on the stream, here the same clock."""
+
+    clock: Clock
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+
+    def record(self) -> None:
+        self.at = self.clock.now
+
+    def elapsed_time(self, end: "Event") -> float:
+        return 1e3 * (end.at - self.at)
+
+
+@pytest.fixture
+def gpu(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A machine that also has a GPU, whose events alone see time go by there."""
+    monkeypatch.setattr(Event, "clock", clock, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    return clock
+
+
+def test_on_a_machine_with_a_gpu_a_cpus_work_is_timed_by_the_clock(
+    gpu: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "Event", None)
+    assert timing.seconds(gpu.function("a", later=0.5), 4) == 0.5
+
+
+def test_a_gpus_work_is_timed_by_events_in_samples_of_twenty_milliseconds(
+    gpu: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "perf_counter", None)
+    arms = timing.in_turn(
+        gpu.function("a", 9.0, later=1e-4),
+        gpu.function("b", later=1e-3),
+        rounds=5,
+        device=torch.device("cuda", 0),
+    )
+    assert [*arms.first, *arms.second] == pytest.approx([1e-4] * 5 + [1e-3] * 5)
+    assert all(took >= 20e-3 for _, took in rounds_of(gpu, 5))
 
 
 def test_torch_gets_its_threads_back() -> None:

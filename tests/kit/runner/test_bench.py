@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labs import record
+from labs.kit.distributed.seal import Seal
 from labs.kit.distributed.world import World
 from labs.kit.runner import bench as benches
 from labs.kit.runner import claims
@@ -82,12 +83,12 @@ class TestBench:
             return notes
 
         def both_runs(rank: int) -> list[str]:
-            bench = Bench(tiny, World(rank, 2, store=dist.PrefixStore("test", store)))
+            bench = Bench(tiny, World(rank, 2, store=dist.PrefixStore("test", store), seal=seal))
             bench.patience_s = patience_s
             return [bench.run(RunContext()).error for _ in range(2)]
 
         waits: list[float] = []
-        store = dist.HashStore()
+        store, seal = dist.HashStore(), Seal()
         monkeypatch.setattr(benches, "rehearse", astray)
         with ThreadPoolExecutor(2) as ranks:
             assert list(ranks.map(both_runs, range(2))) == [["", ""]] * 2
@@ -102,11 +103,11 @@ class TestBench:
             return notes
 
         def runs(rank: int) -> tuple[str, str]:
-            bench = Bench(tiny, World(rank, 3, store=dist.PrefixStore("test", store)))
+            bench = Bench(tiny, World(rank, 3, store=dist.PrefixStore("test", store), seal=seal))
             notes = bench.run(RunContext())
             return notes.status, notes.error
 
-        store = dist.HashStore()
+        store, seal = dist.HashStore(), Seal()
         monkeypatch.setattr(benches, "rehearse", broken)
         with ThreadPoolExecutor(3) as ranks:
             assert list(ranks.map(runs, range(3))) == [("broke", "OSError: no luck")] * 3

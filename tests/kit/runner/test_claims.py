@@ -435,3 +435,12 @@ class TestStat:
             claims.stat([-difference for difference in differences]),
         )
         assert not (forwards.held and backwards.held)
+
+
+def test_of_long_values_the_place_is_shown_in_which_they_differ() -> None:
+    row = [*range(100)]
+    reason = claims.equal([row], [[*row[:70], -1, *row[71:]]], unit="rows").reason
+    assert "got …" in reason
+    assert " 70, " in reason.partition(", want ")[0]
+    assert " -1, " in reason.partition(", want ")[2]
+    assert len(reason) < 200

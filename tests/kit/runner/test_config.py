@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from labs.errors import UsageError
+from labs.flags import in_one_line
 from labs.kit.runner import config
 
 
@@ -92,12 +93,12 @@ def test_a_bad_flag_gets_two_lines_with_the_valid_ones(argument: str) -> None:
         parsed(argument)
     first, second = str(caught.value).splitlines()
     assert argument.lstrip("-").partition("=")[0] in first
-    assert second == f"valid flags, with their defaults: {config.in_one_line(config.flags_of(Config))}"
+    assert second == f"valid flags, with their defaults: {in_one_line(config.flags_of(Config))}"
     assert all(flag in second for flag in ("--smoke", "--rows=8", "--step-size=0.5", "--word=", "--bare=3"))
 
 
 def test_the_line_of_valid_flags_can_be_typed() -> None:
-    assert parsed(*config.in_one_line(config.flags_of(Config)).split()) == {
+    assert parsed(*in_one_line(config.flags_of(Config)).split()) == {
         "smoke": True,
         "rows": 8,
         "step_size": 0.5,

@@ -9,6 +9,7 @@ import torch
 
 from labs.kit.runner import lesson
 from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.mutants import load
 
 TROUBLED = Path(__file__).parents[1] / "troubled_lab.py"
 
@@ -58,6 +59,34 @@ def test_what_parts_hand_to_lab_step_is_known(tiny: Lesson) -> None:
 def test_a_step_is_reached_by_the_parts_that_call_it(tiny: Lesson) -> None:
     assert tiny.parts_that_reach("total") == {"arithmetic"}
     assert tiny.parts_that_reach("long_row") == {"timing"}
+
+
+@pytest.mark.parametrize(
+    ("module", "parts"),
+    [
+        ("m1_tensors.lab01_storage_vs_view", set()),
+        ("m4_architecture.lab27_gradient_checkpointing", {"on_a_gpu"}),  # which needs cuda, and names it
+        ("m5_training.lab33_torch_compile_intro", {"one_loop", "paid", "modes"}),
+    ],
+)
+def test_parts_that_ask_for_the_runs_device_compute_there_and_all_others_on_the_cpu(
+    module: str, parts: set[str]
+) -> None:
+    assert load(f"labs.{module}").on_device == parts
+
+
+def test_a_part_may_leave_asking_for_the_device_to_a_helper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TROUBLED.read_text(encoding="utf-8")
+    asking = "def place(lab: Lab) -> str:\n    return str(lab.world.device)\n\n\ndef run("
+    text = text.replace("def run(", asking, 1)
+    assert imported(tmp_path / "m7_bonus", text, monkeypatch).on_device == set()
+    (part,) = imported(tmp_path / "m7_bonus", text, monkeypatch).parts
+    begun = text.index('"""', text.index(f"def {part}("))
+    end = text.index('"""', begun + 3) + 3
+    text = f"{text[:end]}\n    place(lab){text[end:]}"
+    assert imported(tmp_path / "m7_bonus", text, monkeypatch).on_device == {part}
 
 
 HELPERS = """

@@ -1,6 +1,8 @@
 """The command line of a lab's own file, in this process; tests/commands starts real ones."""
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from labs import record
 from labs.errors import UsageError
+from labs.kit.runner import main as runner
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.main import command, main
 
@@ -135,6 +138,18 @@ def test_main_exits_with_the_status(
     assert said in capsys.readouterr().err
 
 
+def test_a_sigterm_while_a_reason_is_told_takes_nothing_of_it(
+    tiny: Lesson, labs_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It comes where another rank broke too and was quicker to say so, while rank 0 still writes its record."""
+    monkeypatch.setattr(runner, "describe_machine", lambda notes: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(sys, "argv", ["lab99", "--smoke", "--mood=broken"])
+    with pytest.raises(SystemExit) as ended:
+        main(tiny.run, tiny.config)
+    assert (ended.value.code, only_run(labs_home).status) == (1, "broke")
+    assert "lab 99 broke" in capsys.readouterr().err
+
+
 def test_the_record_on_disk_is_whole_while_the_run_goes_on(tiny: Lesson, tmp_path: Path) -> None:
     seen = []
     original = tiny.steps["doubled"]
@@ -147,3 +162,28 @@ def test_the_record_on_disk_is_whole_while_the_run_goes_on(tiny: Lesson, tmp_pat
     with tiny.replaced({"doubled": looking}):
         command(tiny, ["--smoke", "--folder", str(tmp_path / "run")])
     assert seen == ["running"]
+
+
+def test_a_ctrl_c_that_python_ignores_comes_again() -> None:
+    """It falls into a finalizer, where nothing can be raised."""
+    says = """
+import signal, sys, time
+from labs.kit.runner import main
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.unraisablehook = main._deliver_again
+try:
+    Finalized()
+    time.sleep(20)
+    print("went on")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", says], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("interrupted\n", "")

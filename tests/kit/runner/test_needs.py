@@ -1,10 +1,11 @@
 """What a claim or a part may need, and whether it is there."""
 
+import sys
 from pathlib import Path
 
 import pytest
-import torch
 
+from labs import compiler
 from labs.kit.distributed.world import World
 from labs.kit.runner import needs
 from tests.kit.distributed.ranks import together
@@ -24,60 +25,61 @@ from tests.kit.distributed.ranks import together
     ],
 )
 def test_processes_and_nodes_are_counted(need: str, size: int, nodes: int, met: bool) -> None:
-    assert needs.met(need, World(size=size, nodes=nodes)) is met
+    assert needs.lacking(need, World(size=size, nodes=nodes)) == ("" if met else f"needs {need}")
 
 
 @pytest.mark.parametrize(
     ("package", "met"),
     [("json", True), ("torch.nn", True), ("no_such_package", False), ("no_such_package.part", False)],
 )
-def test_packages_are_found_without_importing_them(package: str, met: bool) -> None:
-    assert needs.met(f"the package {package}", World()) is met
+def test_a_package_is_there_where_it_can_be_imported(package: str, met: bool) -> None:
+    need = f"the package {package}"
+    assert needs.lacking(need, World()) == ("" if met else f"needs {need}")
 
 
-@pytest.fixture
-def bare_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all of PATH, with nothing in it."""
-    for name in ("CC", "CXX"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    return tmp_path
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
+        ("raise OSError('libx.so: cannot open')", "OSError: libx.so: cannot open"),
+        ("import os; os._exit(3)", "Python ended with status 3"),
+    ],
+)
+def test_a_package_that_is_there_and_broken_is_lacking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, said: str
+) -> None:
+    name = f"broken_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(body, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    need = f"the package {name}"
+    assert needs.lacking(need, World()) == f"needs {need}: it cannot be imported: {said}"
+    assert name not in sys.modules
 
 
-def program(folder: Path, name: str) -> Path:
-    file = folder / name
-    file.write_text("#!/bin/sh\n", encoding="utf-8")
-    file.chmod(0o755)
-    return file
+def with_gpus(count: int) -> World:
+    return World(_gpus=[[f"GPU-{place}" for place in range(count)]])
 
 
-def test_a_compiler_for_processors_is_none_for_gpus(bare_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def met(gpus: int) -> bool:
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-        return needs.met("a C++ compiler", World())
-
-    assert (met(gpus=0), met(gpus=1)) == (False, False)
-    program(bare_path, "g++")
-    assert (met(gpus=0), met(gpus=1)) == (True, False)
-    program(bare_path, "cc")
-    assert (met(gpus=0), met(gpus=1)) == (True, True)
+def test_a_compiler_for_processors_is_none_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = {compiler.CPP: None, compiler.C: "cc has a bad day"}
+    monkeypatch.setattr(compiler, "why_not", lambda language: why[language])
+    need = "a C++ compiler"
+    assert needs.lacking(need, with_gpus(0)) == ""
+    assert needs.lacking(need, with_gpus(1)) == "needs a C++ compiler: cc has a bad day"
+    why[compiler.CPP] = ""
+    assert needs.lacking(need, with_gpus(0)) == "needs a C++ compiler"
 
 
-def test_a_compiler_that_a_variable_names_will_do(bare_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", str(program(bare_path, "icpx")))
-    assert needs.met("a C++ compiler", World())
-
-
-def test_cuda_is_what_this_process_computes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_is_what_this_process_computes_on() -> None:
     for count, met in ((0, False), (1, True)):
-        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
-        assert needs.met("cuda", World()) is met
+        assert needs.lacking("cuda", with_gpus(count)) == ("" if met else "needs cuda")
 
 
 def test_one_process_that_lacks_it_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(needs.NEEDS, "an even rank", lambda world, _: world.rank % 2 == 0)
-    assert together(2, lambda world: needs.met("an even rank", world)) == [False, False]
-    assert together(1, lambda world: needs.met("an even rank", world)) == [True]
+    monkeypatch.setitem(needs.NEEDS, "an even rank", lambda world, _: "odd" if world.rank % 2 else None)
+    assert together(2, lambda world: needs.lacking("an even rank", world)) == ["needs an even rank: odd"] * 2
+    assert together(1, lambda world: needs.lacking("an even rank", world)) == [""]
 
 
 @pytest.mark.parametrize(
@@ -98,4 +100,4 @@ def test_a_need_that_is_not_on_the_list_is_a_mistake(need: str) -> None:
     with pytest.raises(
         ValueError, match=r"is no known need; the list in needs.py has: N processes, .*, the package NAME$"
     ):
-        needs.met(need, World())
+        needs.lacking(need, World())

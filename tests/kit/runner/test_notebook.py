@@ -103,6 +103,7 @@ def test_a_lab_runs_beside_the_notebook(
     tiny_checkout: Path, labs_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tiny_checkout)
+    monkeypatch.setenv("PYTHONPATH", str(tiny_checkout))
     notebook.launch(99, "--smoke")
     said = capsys.readouterr().out
     assert "99.doubled" in said

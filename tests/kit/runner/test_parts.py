@@ -13,10 +13,12 @@ from torch import Tensor
 from labs import record
 from labs.kit import needs
 from labs.kit.display.screen import Screen
+from labs.kit.distributed.world import PeerLost
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.session import blank
+from tests.kit.distributed.ranks import together
 
 Part = Callable[[Any, Lab], None]
 CFG = None  # these parts ask nothing of it
@@ -298,3 +300,11 @@ def test_the_first_rank_steps_alone_where_there_is_only_one(tiny: Lesson) -> Non
     notes = performed(tiny, seen_by(seen, "first", lambda lab: lab.step_on_first(drawn, 3))).notes
     assert len(seen["first"]) == 3
     assert notes.steps[0].calls == 1
+
+
+def test_a_step_that_breaks_on_the_first_rank_alone_ends_the_others_with_its_reason(tiny: Lesson) -> None:
+    broken = seen_by({}, "never", lambda lab: lab.step_on_first(drawn, -1))
+    first, second = together(2, lambda world: performed(tiny, broken, world=world), agree_s=20)
+    assert isinstance(first, RuntimeError)
+    assert isinstance(second, PeerLost)
+    assert str(second).startswith("rank 0: RuntimeError: ")

@@ -5,13 +5,17 @@ import io
 from typing import Any
 
 import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from labs.kit.display.screen import Screen
+from labs.kit.distributed.world import World
 from labs.kit.runner import session
 from labs.kit.runner.bench import distinct_arms
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lab import Lab
 from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.mutants import load
 from labs.record import Run
 
 
@@ -33,6 +37,43 @@ def test_a_blank_record_says_what_is_about_to_run(tiny: Lesson) -> None:
     )
     assert notes.config == {"count": 5, "scale": 1.0, "mood": "well", "loud": False}
     assert len(notes.ranks) == 1
+
+
+ONE_GPU = World(_gpus=[["GPU-0"]])
+
+
+@pytest.mark.parametrize(
+    ("module", "device", "words"),
+    [
+        ("m1_tensors.lab01_storage_vs_view", "cpu", "1 process: on the CPU"),
+        (
+            "m4_architecture.lab27_gradient_checkpointing",
+            "cuda:0",
+            "1 process, 1 GPU: on cuda:0, 6 of 7 parts on the CPU",
+        ),
+        (
+            "m6_production.lab43_ddp_concepts",
+            "cuda:0",
+            "1 process, 1 GPU: on cuda:0, 2 of 7 parts on the CPU",
+        ),
+    ],
+)
+def test_where_there_is_a_gpu_a_run_says_and_keeps_what_is_computed_there(
+    module: str, device: str, words: str
+) -> None:
+    lesson = load(f"labs.{module}")
+    assert session.where(lesson, ONE_GPU) == words
+    (rank,) = session.blank(lesson, lesson.config(), smoke=True, world=ONE_GPU).ranks
+    assert rank.device == device
+
+
+def test_a_claim_names_the_device_of_its_own_part(tiny: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = session.rehearse(tiny, tiny.config(), RunContext(world=ONE_GPU), smoke=True)
+    assert {claim.device for claim in notes.claims} == {"cpu"}
+    monkeypatch.setitem(tiny.__dict__, "on_device", frozenset({"arithmetic"}))
+    notes = session.rehearse(tiny, tiny.config(), RunContext(world=ONE_GPU), smoke=True)
+    devices = {claim.device for claim in notes.claims if claim.part == 2}
+    assert devices == {"cuda:0"}
 
 
 def test_a_run_whose_claims_hold_held(tiny: Lesson) -> None:
@@ -111,6 +152,18 @@ def test_replacements_last_for_one_run(tiny: Lesson) -> None:
     assert session.rehearse(tiny, tiny.config(), RunContext(), smoke=True).status == "held"
 
 
+def loads_with_more_workers_than_cores(cfg: Any, lab: Lab) -> None:
+    """What does torch advise?"""
+    DataLoader(TensorDataset(torch.ones(2)), num_workers=999)
+
+
+def test_torchs_advice_on_workers_is_not_heard_in_a_lab(tiny: Lesson) -> None:
+    with pytest.warns(UserWarning, match="This DataLoader will create 999"):
+        DataLoader(TensorDataset(torch.ones(2)), num_workers=999)
+    lesson = dataclasses.replace(tiny, run=loads_with_more_workers_than_cores)
+    assert session.rehearse(lesson, tiny.config(), RunContext(), smoke=True).error == ""
+
+
 def test_a_lab_without_claims_held(tiny: Lesson) -> None:
     empty = dataclasses.replace(tiny, run=lambda cfg, lab: None)
     assert session.rehearse(empty, tiny.config(), RunContext(), smoke=True).status == "held"
@@ -142,3 +195,21 @@ def test_the_screen_sees_what_the_notes_say(tiny: Lesson) -> None:
     assert "so the last number is N − 1" in shown
     assert "So a row of N numbers is *not* three rows." in shown
     assert "x[i] = i" not in shown, "a step's prose stands on the page"
+
+
+def test_an_import_that_ctrl_c_ended_is_an_interruption() -> None:
+    """As pybind11 and numpy's C code make of it."""
+    interrupt, broken = KeyboardInterrupt(), ImportError("initialization failed")
+    broken.__cause__ = interrupt
+    assert session.interrupt_behind(broken) is interrupt
+    assert session.interrupt_behind(ImportError("no such module")) is None
+
+
+def test_a_run_that_it_ends_is_interrupted(tiny: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    def imported(cfg: Any, lab: Lab) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    notes = session.blank(tiny, tiny.config(), smoke=False)
+    with pytest.raises(KeyboardInterrupt):
+        session.perform(dataclasses.replace(tiny, run=imported), tiny.config(), notes, RunContext())
+    assert (notes.status, notes.error) == ("interrupted", "interrupted")

@@ -5,8 +5,6 @@ import torch
 
 from labs.kit.topics import data
 
-pytest.importorskip("sklearn")
-
 
 def test_digits_are_images_between_zero_and_one() -> None:
     images, labels = data.digits()
