@@ -46,7 +46,8 @@ def exec_(options: argparse.Namespace) -> NoReturn:
     """Become one command on the login node."""
     if not options.command.strip():
         raise ClusterError("CMD= says what to run there, such as: make slurm-exec CMD=sinfo")
-    _become(options.user, ["bash", "-c", options.command])
+    # nsenter by itself stays between terminal and command, and a Ctrl-C ends it before the command has tidied up. A shell waits.
+    _become(options.user, ["bash", "-c", '"$@"; exit', "bash", "bash", "-c", options.command], "--no-fork")
 
 
 def node(options: argparse.Namespace) -> None:
@@ -65,11 +66,11 @@ def node(options: argparse.Namespace) -> None:
         {"cut": network.cut, "heal": network.heal}[options.action](cluster.controller, host)
 
 
-def _become(user: str, command: list[str]) -> NoReturn:
+def _become(user: str, command: list[str], *options: str) -> NoReturn:
     cluster = Cluster()
     person = _person(cluster, user)
-    inside = cluster.login.command(command, person, Path.cwd())
-    os.execvpe(inside[0], inside, environment_of(person, {"SLURM_CLUSTER": cluster.name}))
+    nsenter, *inside = cluster.login.command(command, person, Path.cwd())
+    os.execvpe(nsenter, [nsenter, *options, *inside], environment_of(person, {"SLURM_CLUSTER": cluster.name}))
 
 
 def _person(cluster: Cluster, name: str) -> Person:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.slurm_cluster.commands import ClusterError
@@ -23,9 +24,9 @@ def why_none() -> str:
     return f"this machine has {reason}: jobs are not bound to cores, memory and GPUs here"
 
 
-def make(name: str) -> None:
+def make(name: str, controllers: Sequence[str] = NEEDED) -> None:
     """Make one group for the cluster under each controller."""
-    for controller in NEEDED:
+    for controller in controllers:
         # Only where it says so does a new cpuset begin with its parent's cores; without any no process can enter.
         group = MOUNT / controller / name
         group.mkdir(exist_ok=True)
@@ -35,10 +36,10 @@ def make(name: str) -> None:
             (group / "cgroup.clone_children").write_text("1")
 
 
-def remove(name: str) -> None:
+def remove(name: str, controllers: Sequence[str] = NEEDED) -> None:
     """End all that still runs in the cluster's groups, and remove them."""
     deadline = time.monotonic() + GONE_S
-    for controller in NEEDED:
+    for controller in controllers:
         top = MOUNT / controller / name
         while top.exists():
             for group in [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from scripts.slurm_cluster import accounting, cgroups, config, daemons, network, packages
-from scripts.slurm_cluster.commands import ClusterError
+from scripts.slurm_cluster.commands import ClusterError, remove, run
 from scripts.slurm_cluster.host import Host, init_pids, kill_and_wait
 from scripts.slurm_cluster.people import Person, make_people, write_accounts
 
@@ -139,8 +139,10 @@ class Cluster:
                 network.connect(self.controller, host)
 
     def _write_files(self) -> None:
+        self.folder.mkdir(parents=True)
+        self._copy_etc()
         for part in ("etc/slurm", "home", "hosts", "gpus"):
-            (self.folder / part).mkdir(parents=True)
+            (self.folder / part).mkdir()
         (self.folder / "munge.key").write_bytes(secrets.token_bytes(128))
         (self.folder / "munge.key").chmod(0o400)
         write_accounts(self.folder / "etc", self.people)
@@ -157,6 +159,12 @@ class Cluster:
         shutil.chown(secret, "slurm", "slurm")
         secret.chmod(0o600)
 
+    def _copy_etc(self) -> None:
+        """Copy the machine's /etc as it is now, for hosts that are started, or restarted, at any time. Its own Slurm stays out."""
+        run(["cp", "-a", "/etc", str(self.folder / "etc")], what="copying /etc")
+        shutil.rmtree(self.folder / "etc" / "slurm", ignore_errors=True)
+        (self.folder / "etc" / "hosts").unlink(missing_ok=True)  # it may be a link to a file elsewhere
+
     @cached_property
     def _password(self) -> str:
         return accounting.new_password()
@@ -170,16 +178,28 @@ class Cluster:
                 "cores": size.cores,
                 "mib": size.mib,
                 "features": [f"n{number}"],
+                "gpus": self._gpus,
             }
             for number, node in enumerate(self.nodes, 1)
         ]
         return {
+            # As by default, and as on most clusters: jobs start there also where a node's own name leads to loopback.
+            "listens_everywhere": True,
             "slurm_version": config.version(), "cluster_name": self.name, "accounting": True, "database_password": self._password,
             "controller": {"name": self.controller.name, "address": self.controller.address},
             "nodes": nodes, "partitions": config.PARTITIONS, "cgroups": cgroups.kind(), "seconds": config.SECONDS,
-            "scheduler": config.SCHEDULER, "gpus_of_node": size.gpus, "gpu_type": "fake", "gpu_files": f"{self.folder}/gpus/gpu",
-            "default_mib_per_core": size.mib // (2 * size.cores),
+            "scheduler": config.SCHEDULER, "default_mib_per_core": size.mib // (2 * size.cores), "lines": [],
         }  # fmt: skip
+
+    @property
+    def _gpus(self) -> list[dict[str, Any]]:
+        """Return a node's GPUs, as runs of one type."""
+        count = self.size.gpus
+        return (
+            [{"type": "fake", "count": count, "files": f"{self.folder}/gpus/gpu[0-{count - 1}]"}]
+            if count
+            else []
+        )
 
     def _host(self, name: str, index: int) -> Host:
         return Host(self.folder, name, network.address(index))
@@ -209,7 +229,7 @@ class Cluster:
             kill_and_wait(pid)
         if cgroups.kind() == "v1":
             cgroups.remove(self._cgroup)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

@@ -1,8 +1,12 @@
 """Running commands, and the one kind of failure that a person can do something about."""
 
+import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+STRAGGLERS_S = 30.0  # for what a killed command had started, which may go on writing for a moment
 
 _children: list[subprocess.Popen[bytes]] = []
 
@@ -39,3 +43,15 @@ def start_detached(command: Sequence[str], log: Path, environment: Mapping[str, 
 def reap() -> None:
     """Reap those of them that have ended, where this command is still their parent."""
     _children[:] = [child for child in _children if child.poll() is None]
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder and all in it. Raises ClusterError where something in it cannot go, or is written again and again."""
+    deadline = time.monotonic() + STRAGGLERS_S
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{folder} could not be removed: {error}") from None
+            time.sleep(0.1)

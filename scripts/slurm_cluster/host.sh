@@ -45,14 +45,14 @@ if [ -n "$parent" ]; then
     done
 fi
 
-for file in hosts passwd group; do mount --bind "$cluster/etc/$file" "/etc/$file"; done
-mount --bind "$cluster/etc/slurm" /etc/slurm
+# The machine's own /etc would change under a running host with each package and user that the machine gets. The names of hosts
+# and Slurm's files are one for all hosts, so that an administrator changes them once.
+mount -t tmpfs -o mode=755 tmpfs /etc
+cp -a "$cluster/etc/." /etc
+[ ! -e /etc/hostname ] || echo "$name" > /etc/hostname
+for shared in hosts slurm; do mount --bind "$cluster/etc/$shared" "/etc/$shared"; done
 mkdir -p /run/munge /run/slurmdbd /var/spool/slurmd /var/spool/slurmctld
 chown slurm: /run /run/slurmdbd /var/spool/slurmctld
-if [ -e /etc/hostname ]; then
-    echo "$name" > "$own/hostname"
-    mount --bind "$own/hostname" /etc/hostname
-fi
 
 # Devices that no driver answers for: enough for Slurm to count them, hand them out and refuse them.
 mount -t tmpfs -o mode=755 tmpfs "$cluster/gpus"

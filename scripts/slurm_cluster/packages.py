@@ -1,4 +1,4 @@
-"""What the cluster needs from Debian, installed on demand. No daemon of the machine is started by that."""
+"""What the cluster needs from Debian, installed on demand. No daemon of the machine is started by that, now or at its next boot."""
 
 import os
 import platform
@@ -6,11 +6,11 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.slurm_cluster.commands import ClusterError
+from scripts.slurm_cluster.commands import ClusterError, run
 
 # Each package by a program or file that shows that it is there.
 NEEDED = {
@@ -25,12 +25,13 @@ NEEDED = {
     "bubblewrap": "/usr/bin/bwrap",
     "util-linux": "/usr/bin/nsenter",
 }
+UNITS = (".service", ".socket", ".timer", ".path")  # of systemd, which may be enabled
 POLICY = Path("/usr/sbin/policy-rc.d")  # Debian asks it before a package may start a daemon
 
 
-def missing() -> list[str]:
+def missing(needed: Mapping[str, str] = NEEDED) -> list[str]:
     """Return the packages that are not there yet."""
-    return [name for name, shown_by in NEEDED.items() if not any(Path("/").glob(shown_by.lstrip("/")))]
+    return [name for name, shown_by in needed.items() if not any(Path("/").glob(shown_by.lstrip("/")))]
 
 
 def require_root() -> None:
@@ -41,22 +42,29 @@ def require_root() -> None:
         raise ClusterError("only root can make a cluster: say the same with sudo, on a machine of your own")
 
 
-def install(*, yes: bool) -> None:
+def install(*, yes: bool, needed: Mapping[str, str] = NEEDED) -> None:
     """Install what is missing, after saying so, and asking where nobody has agreed beforehand."""
-    packages = missing()
+    packages = missing(needed)
     if not packages:
         return
     if not shutil.which("apt-get"):
         raise ClusterError(
-            f"these programs are missing: {', '.join(NEEDED[name] for name in packages)}\ninstall them as your system does"
+            f"these programs are missing: {', '.join(needed[name] for name in packages)}\ninstall them as your system does"
         )
     require_root()
-    print(f"to be installed by apt-get, and not started: {' '.join(packages)}", file=sys.stderr)
+    print(
+        f"to be installed by apt-get, and started neither now nor at boot: {' '.join(packages)}",
+        file=sys.stderr,
+    )
     if not yes and not _agreed():
         raise ClusterError("nothing was installed; say YES=1 to install without being asked")
+    before = _installed()
     with _nothing_starts():
         _apt_get("update", "-qq")
-        _apt_get("install", "-qq", "--yes", "--no-install-recommends", *packages)
+        try:
+            _apt_get("install", "-qq", "--yes", "--no-install-recommends", *packages)
+        finally:
+            _leave_disabled(sorted(_installed() - before))
 
 
 def _apt_get(verb: str, *options: str) -> None:
@@ -64,6 +72,26 @@ def _apt_get(verb: str, *options: str) -> None:
     done = subprocess.run(["apt-get", verb, *options], stdout=sys.stderr, env=environ, check=False)
     if done.returncode:
         raise ClusterError(f"apt-get {verb} ended with status {done.returncode}; its own words are above")
+
+
+def _installed() -> set[str]:
+    """Return the packages that this machine has."""
+    return set(run(["dpkg-query", "--show", "--showformat", "${Package}\n"]).split())
+
+
+def _leave_disabled(packages: list[str]) -> None:
+    """Let no daemon of new packages start with the machine: Debian enables each one as it is installed."""
+    if not packages:
+        return
+    files = [Path(line) for line in run(["dpkg", "--listfiles", *packages]).splitlines()]
+    units = sorted(
+        {file.name for file in files if file.parent.match("systemd/system") and file.suffix in UNITS}
+    )
+    scripts = sorted({file.name for file in files if file.parent == Path("/etc/init.d")})
+    for script in scripts:
+        run(["update-rc.d", script, "disable"])
+    if units and shutil.which("systemctl"):
+        run(["systemctl", "disable", "--quiet", *units])
 
 
 def _agreed() -> bool:

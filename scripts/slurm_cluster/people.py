@@ -33,10 +33,11 @@ def make_people(count: int) -> list[Person]:
 
 
 def write_accounts(folder: Path, people: list[Person]) -> None:
-    """Write passwd and group for all hosts: the machine's own, and these."""
+    """Add these to the users and groups that a folder like /etc already knows."""
     users = "".join(
         f"{person.name}:x:{person.uid}:{person.uid}::{person.home}:/bin/bash\n" for person in people
     )
     groups = "".join(f"{person.name}:x:{person.uid}:\n" for person in people)
-    (folder / "passwd").write_text(Path("/etc/passwd").read_text() + users)
-    (folder / "group").write_text(Path("/etc/group").read_text() + groups)
+    for name, lines in (("passwd", users), ("group", groups)):
+        with (folder / name).open("a") as file:
+            file.write(lines)

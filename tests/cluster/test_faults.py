@@ -121,7 +121,7 @@ def test_cancelled_by_somebody_else(ada: Desk) -> None:
     ada.slurm("scancel", run.job)
     ended = run.ended(30)
     assert ended.status == 143, ended
-    assert "cancelled" in ended.err
+    assert "the job was cancelled by root, and not by this command" in ended.err
     ada.nothing_left()
 
 

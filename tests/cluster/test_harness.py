@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from scripts.slurm_cluster import cgroups, daemons, network
+from scripts.slurm_cluster import cgroups, daemons, network, packages
 from scripts.slurm_cluster.cluster import Cluster, Size
 from scripts.slurm_cluster.commands import ClusterError
 from scripts.slurm_cluster.host import CHECKOUT
@@ -143,6 +143,109 @@ def test_the_machine_knows_neither_the_people_nor_the_network(own: Cluster) -> N
         not in subprocess.run(["ip", "addr"], capture_output=True, text=True, check=True).stdout
     )
     assert own.login.ask("id", "-un", "20001") == "ada\n"
+
+
+DAEMON = "labs-stranger"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Iterator[Path]:
+    """A package with a daemon, which Debian enables as it does others; gone from this machine afterwards."""
+    tree = tmp_path / "tree"
+    script = f"""#!/bin/sh
+### BEGIN INIT INFO
+# Provides: {DAEMON}
+# Required-Start: $remote_fs
+# Required-Stop: $remote_fs
+# Default-Start: 2 3 4 5
+# Default-Stop: 0 1 6
+### END INIT INFO
+"""
+    unit = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+    enabling = f"#!/bin/sh\ndeb-systemd-helper enable {DAEMON}.service\nupdate-rc.d {DAEMON} defaults\n"
+    tidying = f"#!/bin/sh\ndeb-systemd-helper purge {DAEMON}.service\nupdate-rc.d {DAEMON} remove\n"
+    control = f"Package: {DAEMON}\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: a test\n"
+    for place, text, mode in (
+        (f"etc/init.d/{DAEMON}", script, 0o755),
+        (f"lib/systemd/system/{DAEMON}.service", unit, 0o644),
+        ("DEBIAN/postinst", enabling, 0o755),
+        ("DEBIAN/postrm", tidying, 0o755),
+        ("DEBIAN/control", control, 0o644),
+    ):
+        file = tree / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+    made = tmp_path / f"{DAEMON}.deb"
+    subprocess.run(["dpkg-deb", "--build", tree, made], check=True, capture_output=True)
+    yield made
+    subprocess.run(["dpkg", "--purge", DAEMON], check=False, capture_output=True)
+
+
+def starts_at_boot(name: str) -> list[str]:
+    places = [
+        *Path("/etc").glob(f"rc[2-5].d/S*{name}"),
+        *Path("/etc/systemd/system").glob(f"*/{name}.service"),
+    ]
+    return [str(place) for place in places]
+
+
+def test_what_is_installed_for_a_cluster_is_not_left_enabled_at_boot(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apt_get = packages._apt_get
+    enabled: list[str] = []
+
+    def offline(verb: str, *options: str) -> None:
+        if verb == "install":
+            apt_get(verb, *options)
+            enabled.extend(starts_at_boot(DAEMON))
+
+    monkeypatch.setattr(packages, "_apt_get", offline)
+    packages.install(yes=True, needed={str(package): "/nowhere"})
+    assert enabled, "a test in which nothing was enabled could not see that it is disabled"
+    assert starts_at_boot(DAEMON) == []
+
+
+STRANGER = "labs-stranger"
+FILE = Path("/etc", STRANGER)
+
+
+@pytest.fixture
+def stranger() -> Iterator[Callable[[], None]]:
+    """What gives the machine a user and a file, as a package may while a cluster is up; both are gone afterwards."""
+
+    def comes() -> None:
+        subprocess.run(["useradd", "--system", STRANGER], check=True)
+        FILE.touch()
+
+    yield comes
+    subprocess.run(["userdel", STRANGER], stderr=subprocess.DEVNULL, check=False)
+    FILE.unlink(missing_ok=True)
+
+
+def test_what_the_machine_gets_meanwhile_changes_nothing_in_a_running_cluster(
+    own: Cluster, stranger: Callable[[], None]
+) -> None:
+    own.up(Size(nodes=1))
+    stranger()
+    own.node("node1").kill()
+    own.start_node(own.node("node1"))
+    daemons.wait_idle(own.controller, own.nodes)
+    for host in (own.controller, own.login, *own.nodes):
+        assert host.ask("id", "-un", "20001") == "ada\n"
+        assert host.run("id", STRANGER).returncode != 0
+        assert host.run("ls", str(FILE)).returncode != 0
+    assert own.login.run("srun", "id", "-un", user=own.people[0]).stdout == "ada\n"
+
+
+def test_what_a_host_writes_into_its_etc_is_its_own(own: Cluster, stranger: Callable[[], None]) -> None:
+    own.up(Size(nodes=1))
+    own.login.ask("touch", str(FILE))
+    assert own.controller.run("ls", str(FILE)).returncode != 0
+    assert not FILE.exists()
+    names = own.login.ask("cat", "/etc/hostname") if Path("/etc/hostname").exists() else "login\n"
+    assert names == own.login.ask("hostname") == "login\n"
 
 
 def test_what_a_cluster_cannot_have_is_refused() -> None:

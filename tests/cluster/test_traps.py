@@ -58,7 +58,6 @@ def test_the_variables_of_an_outer_job_change_nothing(ada: Desk) -> None:
         "SLURM_NTASKS": "5",
         "SLURM_MEM_PER_CPU": "1",
         "SLURM_CPUS_PER_TASK": "9",
-        "SBATCH_QOS": "nope",
     }
     run = ada.begin("note", environment=outer)
     assert run.ended().status == 0, run.err
@@ -140,10 +139,16 @@ def test_debians_127_0_1_1_is_found_before_the_ranks_start(ada: Desk, cluster: C
     assert "127.0.1.1" in ended.err
 
 
-def test_slurms_variables_do_not_leak_the_wrong_launcher(ada: Desk) -> None:
-    """Inside a job the nodes are there already, so the natural launcher is this machine, not another job."""
-    ended = ada.start(
-        "srun", "-N1", "--mem=1G", "bash", "-c", ".venv/bin/labs run 1 --smoke --dry-run"
-    ).ended(60)
-    assert ended.status == 0, ended
-    assert "SBATCH" not in ended.out
+def test_an_interface_that_no_node_has_is_one_sentence(ada: Desk) -> None:
+    """gloo would end in a line of C++. The login node may have it, or not: only the nodes count."""
+    words = ("run", "43", "--nodes", "2", "--smoke")
+    ended = ada.labs(*words, limit_s=120, GLOO_SOCKET_IFNAME="ib0")
+    assert ended.status == 2, ended
+    assert (
+        "GLOO_SOCKET_IFNAME=ib0 names no network interface of this host (node1), which has: eth0, lo"
+        in ended.err
+    )
+    assert "(node2)" in ended.err
+    assert "Traceback" not in ended.err
+    ended = ada.labs("preflight", "--nodes", "2", limit_s=120, GLOO_SOCKET_IFNAME="ib0")
+    assert (ended.status, "✘ interface" in ended.out) == (1, True), ended

@@ -30,6 +30,56 @@ def test_a_wish_reaches_slurm(ada: Desk, wish: dict[str, Any], field: str, value
     assert found[1] == value
 
 
+def described(ada: Desk, job: str) -> str:
+    """Return what the controller says of a job."""
+    return ada.slurm("scontrol", "show", "job", job, "--oneliner")
+
+
+def test_defaults_of_the_environment_hold_or_give_way_aloud(ada: Desk) -> None:
+    theirs = {"SBATCH_PARTITION": "solo", "SBATCH_ACCOUNT": "guests", "SBATCH_QOS": "low"}
+    run = ada.begin("note", nodes=1, environment=theirs, qos="high")
+    assert run.ended().status == 0, run.err
+    for field in ("Partition=solo", "Account=guests", "QOS=high"):
+        assert field in described(ada, run.job)
+    assert "SBATCH_QOS=low gives way to QOS=high" in run.err
+
+
+def test_further_options_are_passed_on(ada: Desk) -> None:
+    run = ada.begin("note", nodes=1, sbatch_args="--exclude=node1,node2 --comment 'for the course'")
+    assert run.ended().status == 0, run.err
+    assert "NodeList=node3" in described(ada, run.job)
+    assert "Comment=for the course" in described(ada, run.job)
+
+
+def test_through_make_too(ada: Desk) -> None:
+    ended = ada.start(
+        "make", "-o", ".venv/.stamp", "lab-01", "DRYRUN=1", "SBATCH_ARGS=--exclude=node1 --mail-type=END"
+    ).ended()
+    assert ended.status == 0, ended
+    assert "#SBATCH --exclude=node1 --mail-type=END\n" in ended.out
+
+
+def test_a_list_of_partitions_is_taken(ada: Desk) -> None:
+    run = ada.begin("note", nodes=2, partition="solo,lab")
+    assert run.ended().status == 0, run.err
+    assert "Partition=lab" in described(ada, run.job)
+
+
+def test_a_lab_that_needs_no_gpu_takes_none(ada: Desk) -> None:
+    script = ada.labs("run", "1", "--dry-run").out
+    assert "gpus-per-node" not in script
+    assert "--mem=1G" in script
+    assert "gpus-per-node=1" in ada.labs("run", "27", "--dry-run").out
+
+
+def test_memory_grows_with_the_processes_and_crowds_are_said(ada: Desk) -> None:
+    refused = ada.labs("run", "43", "--procs", "8")
+    assert (refused.status, "MEMORY=6G, which PROCS=8 needs, is more" in refused.err) == (2, True), refused
+    run = ada.begin("note", nodes=1, procs=4)
+    assert run.ended().status == 0, run.err
+    assert f"4 processes share {ada.cluster.size.cores} cores on each node" in run.err
+
+
 def test_a_reservation_is_used(ada: Desk) -> None:
     ada.slurm(
         "scontrol",
@@ -71,13 +121,14 @@ def test_gpus_are_handed_out(ada: Desk, gpus: str) -> None:
         (["--account", "nope"], "Invalid account"),
         (["--reservation", "nope"], "reservation"),
         (["--constraint", "nope"], "Invalid feature"),
+        (["--", "--rows=many"], "--rows: invalid int value: 'many'"),
     ],
     ids=str,
 )
 def test_what_cannot_be_had_is_refused_at_once(ada: Desk, asked: list[str], said: str) -> None:
     ended = ada.labs("run", "43", "--smoke", *asked)
     assert ended.status == 2, ended
-    assert said in ended.err
+    assert ended.err.count(said) == 1, ended.err
     refusal = [line for line in ended.err.splitlines() if not line.startswith("launcher:")]
     assert len(refusal) <= 3, ended.err
     assert "Traceback" not in ended.err
@@ -85,3 +136,14 @@ def test_what_cannot_be_had_is_refused_at_once(ada: Desk, asked: list[str], said
     assert not [folder for folder in ada.runs(43) if folder.stat().st_mtime > time.time() - 5], (
         "nothing half-done is left"
     )
+
+
+def test_a_refusal_names_the_limit_once(ada: Desk) -> None:
+    ada.slurm("sacctmgr", "-i", "modify", "qos", "low", "set", "MaxWall=00:01:00", "Flags=DenyOnLimit")
+    try:
+        ended = ada.begin("note", nodes=1, qos="low", time="5").ended()
+    finally:
+        ada.slurm("sacctmgr", "-i", "modify", "qos", "low", "set", "MaxWall=-1", "Flags-=DenyOnLimit")
+    assert ended.status == 2, ended
+    assert ended.err.count("QOSMaxWallDurationPerJobLimit") == 1, ended.err
+    assert ended.err.count("Job violates accounting/QOS policy") == 1

@@ -23,14 +23,18 @@ NOT_YET, NO_MORE = (
 )
 
 
+def gpus(count: int) -> list[dict[str, Any]]:
+    return [{"type": "h100", "count": count, "files": f"/dev/nvidia[0-{count - 1}]"}] if count else []
+
+
 def values(version: str, **other: Any) -> dict[str, Any]:
-    node = {"address": "198.18.77.3", "cores": 4, "mib": 8000, "features": ["a100"]}
+    node = {"address": "198.18.77.3", "cores": 4, "mib": 8000, "features": ["a100"], "gpus": gpus(2)}
     usual: dict[str, Any] = {
         "slurm_version": version, "cluster_name": "labs", "accounting": True, "database_password": "secret",
         "controller": {"name": "ctl", "address": "198.18.77.1"},
         "nodes": [node | {"name": "node1"}, node | {"name": "node2", "features": []}],
         "partitions": config.PARTITIONS, "cgroups": "v2", "seconds": {"slurmd_timeout": 300, "kill_wait": 30}, "scheduler": [],
-        "gpus_of_node": 2, "gpu_type": "h100", "gpu_files": "/dev/nvidia", "default_mib_per_core": 1000,
+        "default_mib_per_core": 1000, "lines": [],
     }  # fmt: skip
     return usual | other
 
@@ -42,13 +46,15 @@ def test_the_range_is_what_versions_env_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "cgroups", "accounting", "gpus"),
+    ("version", "cgroups", "accounting", "count"),
     list(product(VERSIONS, ("none", "v1", "v2"), (True, False), (0, 2))),
 )
 def test_every_line_is_a_key_and_a_value_that_the_version_knows(
-    version: str, cgroups: str, accounting: bool, gpus: int
+    version: str, cgroups: str, accounting: bool, count: int
 ) -> None:
-    given = values(version, cgroups=cgroups, accounting=accounting, gpus_of_node=gpus)
+    given = values(version, cgroups=cgroups, accounting=accounting)
+    for node in given["nodes"]:
+        node["gpus"] = gpus(count)
     text = "\n".join(config.render(name, given) for name in (*config.FILES, "slurmdbd.conf"))
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"\w+=\S+( \w+=\S+)*", line) for line in lines), lines
@@ -82,6 +88,21 @@ def test_nodes_and_partitions_as_whole_lines() -> None:
         "NodeName=node2 Name=gpu Type=h100 File=/dev/nvidia[0-1]"
         in config.render("gres.conf", values("22.05")).splitlines()
     )
+
+
+def test_nodes_may_differ_in_their_gpus_and_have_two_types_of_them() -> None:
+    given = values("22.05", lines=["TopologyPlugin=topology/tree"])
+    given["nodes"][0]["gpus"] = [*gpus(2), {"type": "t4", "count": 1, "files": "/dev/nvidia2"}]
+    given["nodes"][1]["gpus"] = []
+    text = config.render("slurm.conf", given)
+    assert "RealMemory=8000 Gres=gpu:h100:2,gpu:t4:1 Features=a100 State=UNKNOWN" in text
+    assert "NodeName=node2 NodeAddr=198.18.77.3 CPUs=4 RealMemory=8000 State=UNKNOWN" in text.splitlines()
+    assert text.splitlines()[-1] == "TopologyPlugin=topology/tree"
+    lines = config.render("gres.conf", given).splitlines()
+    assert lines[2:] == [
+        "NodeName=node1 Name=gpu Type=h100 File=/dev/nvidia[0-1]",
+        "NodeName=node1 Name=gpu Type=t4 File=/dev/nvidia2",
+    ]
 
 
 def test_a_value_that_is_missing_is_an_error_and_no_blank() -> None:
