@@ -1,5 +1,7 @@
 """Pack all that a machine without internet needs: wheels, weights, data sets. `make bundle` calls this, where there is a network.
 
+For a whole cluster without internet, ARGS='--debian bookworm' adds Debian's packages that `make cluster` installs.
+
 The bundle holds the very versions of this .venv, built, so that the other machine compiles nothing. It is for machines like
 this one: the same system, processor and minor version of Python.
 """
@@ -7,6 +9,7 @@ this one: the same system, processor and minor version of Python.
 import argparse
 import hashlib
 import platform
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,6 +21,11 @@ from scripts.environment.pip import Pip
 from scripts.environment.screen import Phase, SetupError, say
 from scripts.environment.steps import ROOT, VENV, read_stamp
 from scripts.environment.torch_source import OWN_INDEX, read_versions, source
+from scripts.hosts import repository
+from scripts.hosts.debian import SUITES
+from scripts.hosts.hosts import NEEDED
+from scripts.slurm_cluster.commands import ClusterError
+from scripts.slurm_cluster.packages import install, require_root
 
 BUILDERS = ("setuptools", "wheel", "pip")  # what --no-build-isolation and a new venv lean on
 README = """\
@@ -35,6 +43,13 @@ Weights and data sets are used where they lie, or are copied to where each perso
     export TORCH_HOME=/path/to/{name}/torch
     make fetch ARGS='--from /path/to/{name}'
 """
+DEBIAN = """
+Debian's packages for the hosts of a cluster ({suite}) are a folder that apt reads. Put it onto every host, or let any web server
+offer it to all, and say in the inventory of `make cluster` where it is, in one of these ways:
+
+    base_apt_sources=["deb [trusted=yes] file:/path/to/{name}/debian/{suite} ./"]
+    base_apt_sources=["deb [trusted=yes] http://192.0.2.1/debian/{suite} ./"]
+"""
 
 
 def main() -> int:
@@ -49,10 +64,17 @@ def main() -> int:
         metavar="FOLDER_OR_URL",
         help="a folder or a mirror that holds weights and data sets",
     )
+    parser.add_argument(
+        "--debian", choices=SUITES, help="pack Debian's packages for a cluster's hosts too; needs root"
+    )
+    parser.add_argument("--yes", action="store_true", help="install without asking what --debian takes")
     options = parser.parse_args()
     try:
-        say(f"bundle: {bundle(weights=not options.no_weights, origin=options.origin)}")
-    except SetupError as error:
+        archive = bundle(
+            weights=not options.no_weights, origin=options.origin, suite=options.debian or "", yes=options.yes
+        )
+        say(f"bundle: {archive}")
+    except (SetupError, ClusterError) as error:
         say(f"bundle: {error}")
         return 2
     except KeyboardInterrupt:
@@ -61,8 +83,8 @@ def main() -> int:
     return 0
 
 
-def bundle(*, weights: bool, origin: str = "") -> Path:
-    """Make the bundle and return its archive."""
+def bundle(*, weights: bool, origin: str = "", suite: str = "", yes: bool = False) -> Path:
+    """Make the bundle and return its archive. `suite`: of Debian, if its packages are to be in it; `yes`: install what that takes."""
     flavour, _ = read_stamp()
     if not flavour:
         raise SetupError("there is no .venv to take the versions from: say `make setup` first.")
@@ -72,18 +94,20 @@ def bundle(*, weights: bool, origin: str = "") -> Path:
     get_wheels(folder / "wheels", flavour)
     if weights:
         get_weights(folder / "torch", origin)
-    readme = (README + WEIGHTS * weights).format(
+    if suite:
+        get_packages(folder / "debian" / suite, suite, yes=yes)
+    readme = (README + WEIGHTS * weights + DEBIAN * bool(suite)).format(
         system=platform.system(),
         machine=platform.machine(),
         python=platform.python_version(),
         flavour=flavour,
         name=name,
+        suite=suite,
     )
     (folder / "README.txt").write_text(readme, encoding="utf-8")
+    parts = ["wheels", *["torch"] * weights, *[f"debian/{suite}"] * bool(suite)]
     with Phase("packing"):
-        return pack(
-            folder, [*(folder / "wheels").glob("*.whl"), *((folder / "torch").rglob("*") if weights else ())]
-        )
+        return pack(folder, [file for part in parts for file in (folder / part).rglob("*")])
 
 
 def pack(folder: Path, files: Iterable[Path]) -> Path:
@@ -137,6 +161,15 @@ def get_weights(folder: Path, origin: str) -> None:
         raise SetupError(
             "not all weights could be fetched: try again, or leave them out with ARGS=--no-weights."
         )
+
+
+def get_packages(folder: Path, suite: str, *, yes: bool) -> None:
+    """Fetch the packages that the hosts of a cluster install, with all that they depend on."""
+    require_root()
+    install(yes=yes, needed=NEEDED)
+    with Phase("Debian's packages"):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(repository.of(suite), folder)
 
 
 if __name__ == "__main__":

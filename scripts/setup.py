@@ -1,4 +1,5 @@
-"""Make .venv, with torch and everything else that the labs need; with `lock`, resolve the versions in constraints.txt anew.
+"""Make .venv, with torch and everything else that the labs need; with `tools`, add what tests them and sets up clusters; with
+`lock`, resolve the versions in constraints.txt anew.
 
 `make setup` and `make lock` call this, `make help` lists the choices.
 
@@ -57,10 +58,25 @@ def main():
             % (came, sys.executable, needed)
         )
         sys.exit(2)
-    os.chdir(ROOT)  # where `-m` looks for `scripts`
-    os.environ.pop("PYTHONSAFEPATH", None)  # which would keep it from looking there
-    os.execv(python, [python, "-m", "scripts.environment"] + sys.argv[1:])
+    for name in [name for name in os.environ if name.startswith("PYTHON") and name != "PYTHON"]:
+        del os.environ[name]  # set for another Python, and no affair of those that we start
+    os.execv(python, [python, "-I", os.path.abspath(__file__)] + sys.argv[1:])
+
+
+def set_up():
+    # type: () -> None
+    """Do the work, with modules of this Python and of the checkout, and of no other place."""
+    import runpy
+
+    os.chdir(ROOT)
+    sys.path.insert(
+        0, ROOT
+    )  # before other checkouts that this Python knows, but only while our own package is found
+    import scripts.environment  # noqa: F401
+
+    sys.path.remove(ROOT)
+    runpy.run_module("scripts.environment", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    main()
+    set_up() if sys.flags.isolated and tuple(sys.version_info[:2]) >= oldest_version() else main()

@@ -17,7 +17,7 @@ from time import perf_counter
 
 from labs.errors import UsageError
 from labs.files import read_json
-from labs.launch.engine import Engine
+from labs.launch.engine import NEVER_PULLED, Engine
 from scripts.bench import results
 from scripts.bench.figures import Figure
 from scripts.bench.runner import ROOT
@@ -92,7 +92,9 @@ def rebuild(engine: Engine, options: list[str]) -> Iterator[Figure]:
 def size(engine: Engine) -> Iterator[Figure]:
     """Say where the image's bytes are."""
     yield Figure(f"{IMAGE}, all layers", "GB", "≤ 2.2", [engine.size(IMAGE) / 1e9])
-    for line in engine.ask("run", "--rm", "--network", "none", IMAGE, "sh", "-c", BIG_ONES).splitlines():
+    for line in engine.ask(
+        "run", "--rm", *NEVER_PULLED, "--network", "none", IMAGE, "sh", "-c", BIG_ONES
+    ).splitlines():
         mib, path = line.split()
         yield Figure(f"  {Path(path).name}", "MiB", "", [float(mib)])
 

@@ -5,16 +5,21 @@ from collections.abc import Iterator
 from statistics import median
 
 from labs.catalog import Entry
+from scripts.bench import past
 from scripts.bench.figures import Figure
 from scripts.bench.runner import BIN, LABS, Runner, Sample, failures, seconds
 
 ALONE, TOGETHER = 1, 43  # the labs on which launching one process, and two, is compared with other ways
 COMMANDS = ("list", "show 1", "--help", "run 1 --dry-run")
+LIBRARIES = "import typer, pydantic"  # what a command line of this kind takes before it does anything
+PAIRS = 4  # in each round: processor time in hundredths of a second is noisy
 
 
 def figures(runner: Runner, entries: list[Entry], *, rounds: int, quick: bool) -> Iterator[Figure]:
     """Measure everything, one figure after the other."""
     yield from commands(runner, rounds)
+    yield command_overhead(runner, rounds)
+    yield from past.figures(runner, rounds)
     yield from set_up(runner, rounds)
     for entry in entries:
         yield from lab(runner, entry, "--smoke")
@@ -31,6 +36,15 @@ def commands(runner: Runner, rounds: int) -> Iterator[Figure]:
     for words in COMMANDS:
         _warms_the_cache, *samples = [runner.run(LABS, *words.split()) for _ in range(rounds + 1)]
         yield Figure(f"labs {words}", "s", "≤ 0.3", seconds(samples), failures(samples))
+
+
+def command_overhead(runner: Runner, rounds: int) -> Figure:
+    """Compare what `labs list` takes of the processors with the import of its libraries, in turn."""
+    import_, list_ = (sys.executable, "-c", LIBRARIES), (LABS, "list")
+    _warms_the_cache, *pairs = [(runner.run(*list_), runner.run(*import_)) for _ in range(PAIRS * rounds + 1)]
+    ratios = [ours.cpu_seconds / theirs.cpu_seconds for ours, theirs in pairs]
+    note = f"processor time{failures([ours for ours, _ in pairs])}"
+    return Figure(f"labs list against python -c '{LIBRARIES}'", "×", "≤ 1.5", ratios, note)
 
 
 def set_up(runner: Runner, rounds: int) -> Iterator[Figure]:

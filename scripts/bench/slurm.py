@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from labs import catalog
 from labs.files import read_json
-from scripts.bench import results
+from scripts.bench import past, results
 from scripts.bench.figures import Figure
 from scripts.bench.labs import TOGETHER, against
 from scripts.bench.runner import BIN, ROOT, Runner, Sample, failures, progress, seconds
@@ -80,6 +80,16 @@ class LoginNode(Runner):
         self.run("labs", "cancel", str(LAB.number))
         return Row(first, by_hand, torchx, submitted, late_s)
 
+    def after_many(self, rounds: int) -> Figure:
+        """Time `labs status` when hundreds of jobs have ended that nobody followed: the first time, and later on."""
+        newest = max(self.home.glob(f"labs/runs/lab{LAB.number}/*-slurm"))
+        job = {name: value for name, value in read_json(newest / "job.json").items() if name != "ended"}
+        past.leave(self.home / "labs", past.MANY, job)
+        self.cluster.login.ask("chown", "-R", self.person.name, f"{self.person.home}/labs/runs")
+        first, *samples = [self.run("labs", "status") for _ in range(rounds + 1)]
+        note = f"the first time {first.seconds:.2f} s{failures([first, *samples])}"
+        return Figure(f"labs status, {past.MANY} ended jobs", "s", "≤ 1", seconds(samples), note)
+
     def notes_of_nodes(self) -> list[dict[str, float]]:
         """Return what the nodes of the newest run noted at their end."""
         newest = max(self.home.glob(f"labs/runs/lab{LAB.number}/*-slurm"))
@@ -111,6 +121,7 @@ def measure(cluster: Cluster, rounds: int) -> tuple[list[Figure], dict[str, Any]
     login.torchx()
     rows = [login.round() for _ in range(rounds)]
     progress("")
+    status = login.after_many(rounds)
     records = login.records()
     # What the lab itself has counted.
     itself = [record["seconds"] for record in records if record.get("status") == "held"]
@@ -119,6 +130,7 @@ def measure(cluster: Cluster, rounds: int) -> tuple[list[Figure], dict[str, Any]
     return [
         *figures(rows),
         Figure(f"lab {LAB.number} --smoke itself, whichever way", "s", "", itself),
+        status,
     ], record
 
 

@@ -1,8 +1,12 @@
-"""Make .venv, or with `lock` resolve the versions in constraints.txt anew. scripts/setup.py hands over to this."""
+"""Make .venv; with `tools`, add the project's own; with `lock`, resolve constraints.txt anew. scripts/setup.py hands over to this."""
 
 import sys
 
 from scripts.environment import lock, steps
 
 if __name__ == "__main__":
-    sys.exit(lock.main() if sys.argv[1:] == ["lock"] else steps.main())
+    match sys.argv[1:]:
+        case ["lock"]:
+            sys.exit(lock.main())
+        case words:
+            sys.exit(steps.main(tools=words == ["tools"]))

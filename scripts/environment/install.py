@@ -15,9 +15,10 @@ from scripts.environment.torch_source import OWN_INDEX, Source, source
 # What .venv takes, and room for the wheels while pip unpacks them.
 NEEDED_GB = {"cpu": 4, "cuda": 10}
 
-# Extras of pyproject.toml: what labs need to run, and what the project's development needs too.
+# Extras of pyproject.toml: what labs need to run, what runs them elsewhere too, and what tests them and sets up clusters.
 RUNTIME = ("torch", "labs")
-DEVELOPMENT = (*RUNTIME, "dev")
+EVERYWHERE = (*RUNTIME, "k8s")
+TOOLS = ("ansible", "dev")
 
 DESCRIBE = """
 import json, platform, torch
@@ -27,11 +28,12 @@ print(json.dumps(have | {"cuda": torch.version.cuda, "gpu": torch.cuda.is_availa
 
 
 def install(
-    root: Path, venv: Path, flavour: str, versions: dict[str, str], extras: tuple[str, ...] = DEVELOPMENT
+    root: Path, venv: Path, flavour: str, versions: dict[str, str], extras: tuple[str, ...] = EVERYWHERE
 ) -> str:
     """Fill .venv, and say in words what it has now."""
     pip = Pip(venv)
     pip.log.write_text("")
+    pip.require_own_place()
     origin = install_torch(root, pip, flavour, versions)
     project = read_project(root)
     constraints = ("--constraint", str(root / "constraints.txt"))
@@ -40,6 +42,7 @@ def install(
     extra = install_deepspeed(pip, project, constraints)
     with Phase("the labs") as phase:
         pip.install(phase, "--no-deps", "--no-build-isolation", "--editable", str(root))
+    install_kernel(venv, project["project"]["name"])
     with Phase("first import of torch and torchvision"):
         vision = run_python(pip, str(root / "scripts" / "torchvision_cpu" / "install.py"))
         installed = json.loads(run_python(pip, "-c", DESCRIBE))
@@ -71,6 +74,10 @@ def install_torch(root: Path, pip: Pip, flavour: str, versions: dict[str, str]) 
         warn_of_the_big_wheel(root, pip, torch)
     with Phase(f"torch {pins['torch']} from {torch.origin}") as phase:
         pip.install(phase, *torch.requirements, *torch.options, "--constraint", str(root / "constraints.txt"))
+    if not pip.versions("torch"):
+        raise SetupError(
+            "pip says that it installed torch, but it is not in .venv: see `pip config list` for what sends it elsewhere."
+        )
     return f" (from {torch.origin})"
 
 
@@ -113,6 +120,32 @@ def install_deepspeed(pip: Pip, project: dict[str, Any], constraints: tuple[str,
         say(f"  DeepSpeed could not be installed, its labs will say so: {error}")
         return "no DeepSpeed"
     return f"DeepSpeed {pip.versions('deepspeed')['deepspeed']}"
+
+
+def install_tools(root: Path, venv: Path) -> None:
+    """Add what checks and tests the project, and what sets up clusters: no lab needs it."""
+    pip = Pip(venv)
+    pip.require_own_place()
+    optional = read_project(root)["project"]["optional-dependencies"]
+    with Phase("the project's own tools") as phase:
+        pip.install(
+            phase,
+            *(name for extra in TOOLS for name in optional[extra]),
+            "--constraint",
+            str(root / "constraints.txt"),
+        )
+
+
+def install_kernel(venv: Path, name: str) -> None:
+    """Give notebooks a kernel of their own: of the usual name, python3, a person may have another one, which wins over that of .venv."""
+    kernel = {
+        "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],  # Jupyter's own Python
+        "display_name": "PyTorch Deep Dive labs",
+        "language": "python",
+    }
+    folder = venv / "share" / "jupyter" / "kernels" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "kernel.json").write_text(json.dumps(kernel, indent=2) + "\n", encoding="utf-8")
 
 
 def run_python(pip: Pip, *arguments: str) -> str:

@@ -6,12 +6,29 @@ import platform
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from scripts.environment.screen import Phase, SetupError
 
 TIDY_UP_S = 10.0
+# Settings that put packages elsewhere than into .venv, or take those of another Python, or nothing at all.
+ELSEWHERE = (
+    "target",
+    "prefix",
+    "root",
+    "python",
+    "platform",
+    "python-version",
+    "implementation",
+    "abi",
+    "dry-run",
+    "no-deps",
+    "report",
+)
+
+VARIABLES = tuple(f"PIP_{name.upper().replace('-', '_')}" for name in ELSEWHERE)
 
 # The first that fits pip's output is the cause; a later one may be its consequence.
 CAUSES = (
@@ -64,9 +81,27 @@ class Pip:
         self.python = venv / "bin" / "python"
         self.log = venv / "setup.log"
         # PYTHONPATH would let pip count packages that are not in .venv; a `user = true` in pip.conf would refuse to work in it.
-        self.environ = {
-            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")
-        } | {"PIP_USER": "0"}
+        strange = {"PYTHONPATH", "PYTHONHOME", *VARIABLES}
+        self.environ = {name: value for name, value in os.environ.items() if name not in strange}
+        self.environ["PIP_USER"] = "0"
+
+    def require_own_place(self) -> None:
+        """Raise SetupError where a file of pip's configuration sends packages elsewhere: that cannot be overruled from outside."""
+        if found := self.configured_elsewhere():
+            raise SetupError(
+                f"pip's configuration says {found}, so packages would not land in .venv: take it out for the set-up"
+                " (`pip config debug` names the file)."
+            )
+
+    def configured_elsewhere(self) -> str:
+        """Return the first line of pip's configuration files that sends packages elsewhere; nothing where none does."""
+        command = [str(self.python), "-m", "pip", "--disable-pip-version-check", "config", "list"]
+        listed = subprocess.run(
+            command, env=self.environ, capture_output=True, text=True, errors="replace", check=False
+        )
+        names = "|".join(ELSEWHERE)
+        found = re.search(rf"^(?:global|install)\.(?:{names})=.+", listed.stdout, re.MULTILINE)
+        return found[0] if found else ""
 
     def install(self, phase: Phase, *arguments: str, **environ: str) -> None:
         """Install, showing the package that pip is at; a failure becomes one sentence."""
@@ -131,6 +166,15 @@ class Pip:
         return versions
 
 
+def told() -> str:
+    """Say what sends packages elsewhere than into this Python's folders, for the doctor; nothing where nothing does."""
+    found = [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)]
+    if found:
+        return f"{', '.join(found)}: would send packages elsewhere, and is set aside by make setup"
+    line = Pip(Path(sys.prefix)).configured_elsewhere()
+    return f"pip's configuration says {line}: make setup cannot work until it is taken out" if line else ""
+
+
 def interrupt(child: "subprocess.Popen[str]") -> None:
     """Let pip put back what it was about to replace."""
     child.send_signal(signal.SIGINT)
@@ -147,3 +191,7 @@ def progress(line: str) -> str:
     if line.startswith("Installing collected packages"):
         return f"installing {line.count(',') + 1} packages"
     return ""
+
+
+if __name__ == "__main__":
+    print(told())

@@ -10,7 +10,7 @@ from labs.errors import UsageError
 from labs.files import write_whole
 from labs.home import Home
 from labs.launch import image
-from labs.launch.engine import Engine, require_room
+from labs.launch.engine import NEVER_PULLED, Engine, require_room
 from scripts.environment.screen import say
 
 GB = 1e9
@@ -24,7 +24,7 @@ def save(target: str, file: str) -> None:
     needed = engine.size(name) / GB
     path.parent.mkdir(parents=True, exist_ok=True)
     require_room(path.parent, needed)
-    packages = engine.ask("run", "--rm", "--network", "none", name, "cat", PACKAGES)
+    packages = engine.ask("run", "--rm", *NEVER_PULLED, "--network", "none", name, "cat", PACKAGES)
     list_path = path.with_suffix(".packages.txt")
     engine.write(path, "save", name)
     write_whole(list_path, packages)
@@ -78,7 +78,7 @@ def unpack(target: str, folder: str) -> None:
 
 
 def extract(engine: Engine, name: str, root: Path) -> None:
-    container = engine.ask("create", name).strip()
+    container = engine.ask("create", *NEVER_PULLED, name).strip()
     # All belongs to who unpacks it, and devices come from the node: nobody but root could give files away, or make a device.
     tar = ["tar", "-x", "--no-same-owner", "--anchored", "--exclude", "dev/*", "-C", str(root)]
     try:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from labs.launch.engine import as_csv
+
 ENVIRONMENT = (
     "PIP_INDEX_URL",
     "PIP_EXTRA_INDEX_URL",
@@ -34,7 +36,12 @@ def build_secrets(wheels: Path) -> Iterator[list[str]]:
             "pip.conf": pip_conf(),
             "apt.conf": file_of("APT_CONFIG"),
         }
-        yield [word for id_, file in files.items() if file for word in ("--secret", f"id={id_},src={file}")]
+        yield [
+            word
+            for id_, file in files.items()
+            if file
+            for word in ("--secret", as_csv(f"id={id_}", f"src={file}"))
+        ]
 
 
 def settings() -> str:

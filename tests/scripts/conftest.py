@@ -1,6 +1,7 @@
 """A copy of what set-up reads, in a folder with a space in its name, cut off from every network."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -26,21 +27,9 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.fixture
 def offline() -> dict[str, str]:
     """The environment without the variables of `make test`, and with an index that refuses."""
-    make = {
-        "MAKEFLAGS",
-        "MAKELEVEL",
-        "MFLAGS",
-        "NODES",
-        "PROCS",
-        "GPUS",
-        "SMOKE",
-        "LAUNCHER",
-        "DRYRUN",
-        "ARGS",
-        "LAB",
-        "TORCH",
-        "PYTHON",
-    }
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    taken = re.findall(r"^(?:USER_VARIABLES|WISHES) := (.+)$", makefile, re.MULTILINE)
+    make = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", *" ".join(taken).split()}
     ours = {
         name: value for name, value in os.environ.items() if name not in make and not name.startswith("PIP_")
     }

@@ -13,10 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from labs import catalog
+from labs import catalog, launch
 from labs.catalog import Entry
+from labs.home import Home
 from scripts.bench import __main__ as bench
-from scripts.bench import labs, results, runner
+from scripts.bench import labs, past, results, runner
 from scripts.bench.figures import Figure
 from scripts.bench.runner import ROOT, Runner, Sample
 
@@ -70,6 +71,13 @@ def test_the_commands_that_must_feel_instant(tmp_path: Path) -> None:
     ]
     assert all(figure.note == "" and len(figure.samples) == 1 for figure in figures)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_past_runs_are_ended_ones_of_which_nobody_is_asked(tmp_path: Path) -> None:
+    past.leave(tmp_path, 5, {"launcher": "local", "id": "", "lab": past.LAB, "nodes": 1})
+    folders = Home(tmp_path).all_runs()
+    assert len(folders) == 5
+    assert {(state.word, state.ended) for state in launch.states(folders).values()} == {("held", True)}
 
 
 def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

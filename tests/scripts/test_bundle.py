@@ -10,6 +10,7 @@ from scripts import bundle
 from scripts.environment.pip import Pip
 from scripts.environment.screen import SetupError
 from scripts.environment.torch_source import Source
+from scripts.hosts import repository
 
 
 @pytest.fixture
@@ -35,6 +36,17 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "source",
         lambda flavour, versions: Source("cpu", ("torch==2.13.0",), ("--index-url", "x"), "elsewhere"),
     )
+
+    def packages(suite: str) -> Path:
+        folder = tmp_path / "kept" / suite
+        folder.mkdir(parents=True)
+        (folder / "munge_0.5_amd64.deb").write_bytes(b"a package")
+        (folder / "Packages").write_text("Package: munge\n")
+        return folder
+
+    monkeypatch.setattr(repository, "of", packages)
+    monkeypatch.setattr(bundle, "require_root", lambda: None)
+    monkeypatch.setattr(bundle, "install", lambda yes, needed: None)
     monkeypatch.setattr(Pip, "wheel", wheel)
     monkeypatch.setattr(bundle, "get_weights", weights)
     return words
@@ -67,6 +79,15 @@ def test_weights_of_an_earlier_bundle_stay_out_of_one_without(asked: list[str], 
     archive = bundle.bundle(weights=False)
     assert names(archive) == ["README.txt", "SHA256SUMS", "wheels/rich-1.0-py3-none-any.whl"]
     assert "TORCH_HOME" not in (tmp_path / "dist" / archive.stem / "README.txt").read_text(encoding="utf-8")
+
+
+def test_packages_for_the_hosts_of_a_cluster_are_a_folder_for_apt(asked: list[str], tmp_path: Path) -> None:
+    archive = bundle.bundle(weights=False, suite="bookworm")
+    packed = {name for name in names(archive) if name.startswith("debian/")}
+    assert packed == {"debian/bookworm/Packages", "debian/bookworm/munge_0.5_amd64.deb"}
+    readme = (tmp_path / "dist" / archive.stem / "README.txt").read_text(encoding="utf-8")
+    assert f"file:/path/to/{archive.stem}/debian/bookworm ./" in readme
+    assert not any("debian" in name for name in names(bundle.bundle(weights=False)))
 
 
 def test_the_checksums_notice_a_change(asked: list[str], tmp_path: Path) -> None:

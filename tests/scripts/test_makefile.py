@@ -59,12 +59,33 @@ def test_only_what_is_set_is_passed_on(make: Make) -> None:
     assert make("lab-01", "SMOKE=0", "DRYRUN=").stdout == "[run][01]"
 
 
+def test_tools_come_where_they_are_needed_and_nowhere_else(make: Make, checkout: Path) -> None:
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "python $@"; touch .venv/.tools\n')
+    (checkout / ".venv" / ".stamp").write_text("cpu 0123\n")  # newer than the Python
+    (checkout / ".venv" / "bin" / "pytest").symlink_to("/bin/true")
+    assert make("lab-01").stdout == "[run][01]"
+    assert make("test").stdout == "python -I scripts/setup.py tools\n"
+    assert make("test").stdout == ""
+
+
 def test_wishes_of_a_place_are_passed_on(make: Make) -> None:
     assert (
         make("lab-43", "TIME=30", "QOS=high", "MEMORY=8G").stdout
         == "[run][43][--time][30][--memory][8G][--qos][high]"
     )
     assert make("preflight", "NODES=2", "PARTITION=lab").stdout == "[preflight][--nodes][2][--partition][lab]"
+
+
+def test_what_comes_from_the_environment_is_told_apart(
+    make: Make, checkout: Path, offline: dict[str, str]
+) -> None:
+    (checkout / ".venv" / "bin" / "labs").write_text('#!/bin/sh\necho "[$LABS_FROM_ENVIRONMENT] $@"\n')
+    # A make within a make gets every variable of the outer one, most of them empty: those are nobody's wish.
+    offline |= {"TIME": "%E", "QOS": "high", "TORCH": "cpu", "PORT": "", "DETACH": ""}
+    assert (
+        make("lab-01", "QOS=low", "NODES=1").stdout == "[TORCH TIME] run 01 --nodes 1 --time %E --qos low\n"
+    )
 
 
 def test_the_command_itself_judges_what_was_typed(make: Make) -> None:
@@ -109,6 +130,19 @@ def test_set_up_is_done_only_if_needed(make: Make, checkout: Path) -> None:
     assert make("lab-01", "TORCH=cuda").stdout == "set up for cuda\n[run][01]"
     (checkout / ".venv" / "bin" / "python").unlink()
     assert make("setup").stdout == "set up for cpu\n"
+
+
+def test_a_venv_of_another_folder_is_a_reason_to_set_up(make: Make, checkout: Path, tmp_path: Path) -> None:
+    stamp = checkout / ".venv" / ".stamp"
+    (tmp_path / "same").symlink_to(checkout)
+    for folder, done in {
+        tmp_path: False,
+        tmp_path / "gone": False,
+        checkout: True,
+        tmp_path / "same": True,
+    }.items():
+        stamp.write_text(f"cpu 0123\n{folder}\n")
+        assert ("Nothing to be done" in make("setup").stdout) is done, folder
 
 
 def test_a_missing_python_is_one_sentence(make: Make, checkout: Path) -> None:

@@ -1,5 +1,6 @@
 """pip as set-up runs it: real pip, on wheels made here; what it prints becomes one sentence."""
 
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -112,11 +113,49 @@ def test_a_failure_names_the_log_which_has_pips_words(pip: Pip) -> None:
     assert "No matching distribution found for no-such-package" in pip.log.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "name", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_NO_DEPS", "PIP_DRY_RUN", "PYTHONHOME"]
+)
+def test_a_variable_that_sends_packages_elsewhere_does_not_reach_pip(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("PIP_INDEX_URL", "file:///a/mirror")
+    environ = Pip(Path(sys.prefix)).environ
+    assert name not in environ
+    assert environ["PIP_INDEX_URL"] == "file:///a/mirror", (
+        "where packages come from is the person's own affair"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("[install]\ntarget = /elsewhere\n", "install.target='/elsewhere'"),
+        ("[global]\nprefix = /elsewhere\n", "global.prefix='/elsewhere'"),
+        ("[global]\nindex-url = file:///a/mirror\n", ""),
+        ("[download]\nplatform = any\n", ""),
+    ],
+)
+def test_a_configuration_that_sends_packages_elsewhere_is_named(
+    pip: Pip, tmp_path: Path, text: str, refused: str
+) -> None:
+    (tmp_path / "pip.conf").write_text(text)
+    pip.environ |= {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    if not refused:
+        pip.require_own_place()
+        return
+    with pytest.raises(
+        SetupError, match=re.escape(f"pip's configuration says {refused}, so packages would not land")
+    ):
+        pip.require_own_place()
+
+
 def test_never_both_builds_of_onnxruntime() -> None:
     project = install.read_project(Path(__file__).parents[2])
     versions = {"TORCH_VERSION": "2.13.0", "TORCHVISION_VERSION": "0.28.0"}
     for flavour in ("cpu", "cuda", "cu126"):
-        names = install.packages(project, flavour, versions, install.DEVELOPMENT)
+        names = install.packages(project, flavour, versions, install.EVERYWHERE)
         on_intel = [name for name in names if name.startswith("onnxruntime") and "!=" not in name]
         assert len(on_intel) == 1
         assert ("gpu" in on_intel[0]) == (flavour != "cpu")

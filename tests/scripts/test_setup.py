@@ -11,12 +11,15 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from venv import create as make_venv
 
 import pytest
 
 from scripts.environment import lock, steps
+from scripts.environment.command import COMMAND
 from scripts.environment.install import require_disk
 from scripts.environment.screen import SetupError, duration
+from scripts.environment.torch_source import read_versions
 
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.py"
 UNDER_AN_OLD_PYTHON = """
@@ -65,13 +68,13 @@ MISSING, PRESENT = 'echo "not installed" >&2; exit 127', '[ "$1" = -c ] && echo 
 
 def test_a_newer_python_under_another_name_takes_over(tmp_path: Path) -> None:
     done = under_an_old_python(pythons(tmp_path, python3_11=MISSING, python3_12=PRESENT))
-    assert (done.returncode, done.stdout) == (0, "took over -m scripts.environment\n")
+    assert (done.returncode, done.stdout) == (0, f"took over -I {SETUP}\n")
 
 
 def test_pins_are_found_with_the_oldest_python(checkout: Path, offline: dict[str, str]) -> None:
     oldest = {"PATH": str(pythons(checkout, python3_11=PRESENT))}
     done = set_up(checkout, offline | oldest, "scripts/setup.py", "lock")
-    assert (done.returncode, done.stdout) == (0, "took over -m scripts.environment lock\n")
+    assert (done.returncode, done.stdout) == (0, f"took over -I {checkout}/scripts/setup.py lock\n")
 
 
 def test_a_newer_python_finds_no_pins(
@@ -96,6 +99,36 @@ def test_it_finds_its_own_checkout(checkout: Path, offline: dict[str, str], word
     done = set_up(folder, offline | safe | {"TORCH": "rocm"}, *words)
     assert done.stderr.startswith("set-up: TORCH=rocm is no choice: take one of auto, cpu, cuda, cu130")
     assert done.returncode == 2
+
+
+def test_neither_pythons_variables_nor_files_in_the_checkout_lead_it_astray(
+    checkout: Path, offline: dict[str, str]
+) -> None:
+    for name in ("random", "tempfile", "fcntl", "hashlib", "types", "tomllib"):
+        (checkout / f"{name}.py").write_text("raise SystemExit('a file of the person was imported')\n")
+    strange = {
+        "PYTHONHOME": "/nowhere",
+        "PYTHONPATH": str(checkout),
+        "PYTHONWARNINGS": "error",
+        "TORCH": "rocm",
+    }
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={sys.executable}"],
+        cwd=checkout,
+        env=offline | strange,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.startswith("set-up: TORCH=rocm is no choice")
+
+
+def test_what_it_starts_sees_no_variables_of_another_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PYTHONPATH", "PYTHONOPTIMIZE", "PYTHON"):
+        monkeypatch.setenv(name, "7")
+    done = under_an_old_python(pythons(tmp_path, python3_12='[ "$1" = -c ] && echo "$0" || /usr/bin/env'))
+    assert [line for line in done.stdout.splitlines() if line.startswith("PYTHON")] == ["PYTHON=7"]
 
 
 def test_a_wrong_torch_is_named(checkout: Path, offline: dict[str, str]) -> None:
@@ -151,7 +184,41 @@ def test_a_python_without_ensurepip(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         SetupError, match="this Python has no ensurepip: install it with `sudo apt install python3-venv"
     ):
-        steps.require_modules()
+        steps.require_modules({})
+
+
+VERSIONS = read_versions(steps.ROOT / "versions.env")
+WITHOUT = "import sys\nfor name in {!r}: sys.modules[name] = None\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (["_ctypes"], "was built without _ctypes, and nothing here works without"),
+        (["_lzma", "_bz2"], "was built without _bz2, _lzma, and nothing here works without"),
+    ],
+)
+def test_a_python_that_was_built_without_a_part_is_told_before_anything_is_fetched(
+    checkout: Path, offline: dict[str, str], tmp_path: Path, missing: list[str], said: str
+) -> None:
+    make_venv(tmp_path / "python", with_pip=False)
+    (next(tmp_path.glob("python/lib/python*/site-packages")) / "sitecustomize.py").write_text(
+        WITHOUT.format(missing)
+    )
+    python = tmp_path / "python" / "bin" / "python"
+    done = set_up(checkout, offline, python=str(python))
+    assert (done.returncode, (checkout / ".venv").exists()) == (2, False)
+    assert done.stderr.startswith(f"set-up: this Python ({python}) {said}: name another one with PYTHON=")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_venv_whose_python_lost_a_part_is_not_usable(venv: Path) -> None:
+    assert steps.is_usable(VERSIONS)
+    assert not steps.is_usable(VERSIONS | {"PYTHON_MODULES": "zlib,_no_such_part"})
+
+
+def test_this_python_has_what_is_asked_for() -> None:
+    steps.require_modules(VERSIONS)
 
 
 @pytest.fixture
@@ -164,7 +231,9 @@ def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("TORCH", raising=False)
     monkeypatch.setattr(steps, "VENV", tmp_path)
     monkeypatch.setattr(steps, "STAMP", tmp_path / ".stamp")
+    monkeypatch.setattr(steps, "TOOLS", tmp_path / ".tools")
     monkeypatch.setattr(steps, "make_venv", lambda: pytest.fail("a whole .venv is not made anew"))
+    monkeypatch.setattr(steps, "loosen", lambda *_: None)
     return tmp_path
 
 
@@ -175,6 +244,31 @@ def test_a_whole_venv_is_left_alone(
     steps.write_stamp("cpu", steps.digest_of_inputs())
     steps.set_up("")
     assert capsys.readouterr().err == "set-up: nothing to do, .venv has everything (TORCH=cpu).\n"
+
+
+def test_tools_are_added_once_and_anew_where_others_are_wanted(
+    venv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added: list[Path] = []
+    monkeypatch.setattr(steps, "install_tools", lambda _, into: added.append(into))
+    steps.add_tools()
+    os.utime(steps.TOOLS, (0, 0))
+    steps.add_tools()
+    assert added == [venv]
+    assert steps.TOOLS.stat().st_mtime > 0, "make sees that it is newer than the stamp"
+    steps.TOOLS.write_text("of other versions")
+    steps.add_tools()
+    assert added == [venv, venv]
+
+
+def test_tools_that_did_not_come_are_tried_again(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise SetupError("no network")
+
+    monkeypatch.setattr(steps, "install_tools", fail)
+    with pytest.raises(SetupError):
+        steps.add_tools()
+    assert not steps.TOOLS.exists()
 
 
 def test_an_update_that_fails_goes_on_next_time(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +301,7 @@ def test_another_torch_makes_a_new_venv(venv: Path, monkeypatch: pytest.MonkeyPa
     steps.set_up("cu126")
     assert made == ["venv", "cu126"]
     assert steps.read_stamp()[0] == "cu126"
+    assert (venv / "bin" / "labs").read_text(encoding="utf-8") == COMMAND
 
 
 def test_a_venv_without_stamp_is_half_made(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,3 +353,16 @@ def test_a_read_only_checkout_is_one_sentence(
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (112, "1 min 52 s")])
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_who_shares_a_checkout_is_told_whom_to_ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(steps, "ROOT", tmp_path)
+    monkeypatch.setattr(steps, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(steps, "STAMP", tmp_path / ".venv" / ".stamp")
+    steps.require_own()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    owner = tmp_path.owner()
+    with pytest.raises(
+        SetupError, match=rf"is not there, or not whole, and you may not change it: ask {owner} to run"
+    ):
+        steps.require_own()
