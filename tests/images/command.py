@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from labs.errors import UsageError
-from labs.launch import LAUNCHERS, Request, RunSpec
+from labs.launch import LAUNCHERS, Request, RunSpec, claimed
 
 nodes, procs, folder, verb, *wishes = sys.argv[1:]
 request = Request(**dict(wish.split("=", 1) for wish in wishes))
@@ -13,7 +13,8 @@ spec = RunSpec(
 )
 try:
     LAUNCHERS["docker"].check(spec)
-    sys.exit(LAUNCHERS["docker"].submit(spec))
+    with claimed(spec) as own:
+        sys.exit(LAUNCHERS["docker"].submit(own))
 except UsageError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_status)

@@ -143,7 +143,7 @@ def folder_for_all() -> Iterator[Path]:
     """A folder in which anybody may write: pytest's own are its owner's alone."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        folder.chmod(0o777)
+        folder.chmod(0o1777)
         yield folder
 
 

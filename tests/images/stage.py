@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from labs.launch.docker import LABEL
 
 ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
-LIMIT_S = 120.0
+LIMIT_S = 300.0  # guards against hangs, on a busy machine too
 
 Engine = Callable[..., str]
 

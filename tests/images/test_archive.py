@@ -13,7 +13,6 @@ from types import ModuleType
 import pytest
 
 from labs.errors import UsageError
-from labs.home import Home
 from labs.launch import Request, RunSpec
 from labs.launch import engine as engines
 from labs.launch.slurm import runtime
@@ -107,10 +106,21 @@ def test_an_image_unpacked_runs_in_bwrap_and_belongs_to_who_unpacked_it(
     """As a person without rights, where root tests: they too could unpack it and run it."""
     assert shutil.which("bwrap"), "the harness installs bubblewrap"
     monkeypatch.setenv("LABS_HOME", str(folder_for_all / "home"))
-    Home.from_environment().root.mkdir()
+    own, theirs = folder_for_all / "home", folder_for_all / "theirs"
+    for home in (own, theirs):
+        home.mkdir()
+    if os.geteuid() == 0:
+        os.chown(theirs, WHO, WHO)
     root = folder_for_all / "root"
     unpacked = as_person(
-        "env", f"PYTHONPATH={ROOT}", "/usr/bin/python3", *SCRIPT[1:], "unpack", "cpu", str(root)
+        "env",
+        f"PYTHONPATH={ROOT}",
+        f"LABS_HOME={theirs}",
+        "/usr/bin/python3",
+        *SCRIPT[1:],
+        "unpack",
+        "cpu",
+        str(root),
     )
     assert unpacked.returncode == 0, unpacked.stderr
     assert f"run it with RUNTIME=bwrap IMAGE={root}" in unpacked.stderr

@@ -58,8 +58,10 @@ def test_an_engine_that_does_not_answer(stage: Stage) -> None:
 @pytest.mark.usefixtures("docker_alone")
 def test_an_engine_without_the_right_to_use_it(stage: Stage) -> None:
     stage.open_to_all()
+    stage.home.mkdir()
+    os.chown(stage.home, 20001, 20001)
     ended = stage.ended(stage.start("facts", user=20001))
-    assert ended.status == 2
+    assert (ended.status, list(stage.home.iterdir())) == (2, [])
     assert "you may not use it: ask to be put into the group docker" in ended.err
 
 

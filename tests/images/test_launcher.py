@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from labs.files import read_json
 from tests.images.stage import Stage
 
 MIB = 2**20
@@ -76,11 +77,13 @@ def test_a_signal_ends_all(stage: Stage, number: signal.Signals) -> None:
     assert stage.left() == ""
 
 
-def test_killed_itself_it_takes_its_containers_along(stage: Stage) -> None:
+def test_killed_itself_it_takes_its_containers_along_and_its_end_is_noted(stage: Stage) -> None:
     process = stage.start("wait")
     stage.facts(2)
+    assert "ended" not in read_json(stage.run_folder / "job.json")
     process.kill()
     stage.until(lambda: not stage.engine("ps", "--quiet"), "the end of all containers")
+    stage.until(lambda: "ended" in read_json(stage.run_folder / "job.json"), "the note of its end")
 
 
 def test_a_killed_rank_is_named_and_ends_the_run(stage: Stage) -> None:
@@ -111,5 +114,5 @@ def test_status_logs_and_cancel_from_another_shell(stage: Stage) -> None:
     assert stage.labs("cancel", run).status == 0
     assert stage.ended(process).status == 128 + signal.SIGTERM
     assert stage.left() == ""
-    assert "no job of yours" in stage.labs("status").out
+    assert "no run of yours" in stage.labs("status").out
     assert stage.labs("cancel", run).status == 2
