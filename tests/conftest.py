@@ -132,6 +132,6 @@ def troubled_checkout(tmp_path: Path) -> Path:
 
 def checkout_with(lab: Path, name: str, copy: Path) -> Path:
     """Copy the package, and a lab into it under a name. Started there with `-m`, Python finds this copy first."""
-    shutil.copytree(ROOT / "labs", copy / "labs", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "labs", copy / "labs")  # with its bytecode, which stays good
     shutil.copy(lab, copy / "labs" / "m7_bonus" / name)
     return copy
