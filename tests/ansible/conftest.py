@@ -24,7 +24,9 @@ TASKS = 90  # of more than a hundred that come before the labs, which take minut
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--suite", choices=SUITES, default="bookworm", help="which Debian the hosts have")
     parser.addoption(
-        "--without-site", action="store_true", help="leave out what makes a whole cluster of hosts: minutes, not an hour"
+        "--without-site",
+        action="store_true",
+        help="leave out what makes a whole cluster of hosts: minutes, not an hour",
     )
     parser.addoption(
         "--seed", type=int, default=random.randrange(10_000), help="chooses where a run is cut off"
