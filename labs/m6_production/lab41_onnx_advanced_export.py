@@ -566,12 +566,14 @@ def served(cfg: Config, lab: Lab) -> None:
     )
 
 
-@needs("cuda")
+@needs("cuda in onnxruntime")
 def on_a_gpu(cfg: Config, lab: Lab) -> None:
     """Who computes where there is a GPU?
 
     The same question with CUDA first in the list. Matrix products must run there. Some small nodes about
     shapes stay on the CPU, and rightly: moving one number to the GPU takes longer than computing with it.
+    A machine with a GPU is not enough: the package `onnxruntime` has kernels for processors alone, and only
+    `onnxruntime-gpu` brings those for CUDA. With the wrong one of the two installed nothing fails.
     """
     proto = lab.once(exported, network(cfg.width), tokens, EXAMPLE, FREE)
     nodes = lab.step(ran_on, proto, tokens, EXAMPLE, (CUDA, CPU))

@@ -12,6 +12,7 @@ ELSEWHERE = {
     r"needs (\d+) processes(?: or fewer)?$": "labs check {} --procs {}",
     r"needs (\d+) nodes$": "labs check {} --nodes {}",
     r"needs cuda$": "labs check {}   on a machine with a GPU",
+    r"needs cuda in onnxruntime": "labs check {}   on a machine with a GPU and onnxruntime-gpu",
     r"needs ([^:]+)": "labs check {}   where there is {}",
     r"smoke;": "labs check {}   without --smoke",
     r"too noisy:": "labs check {}   again, while this machine does nothing else",

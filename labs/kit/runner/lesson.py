@@ -58,7 +58,7 @@ class Lesson:
         return frozenset(
             name
             for name, part in self.parts.items()
-            if reached[name] & asking or marks_of(part).needs == "cuda"
+            if reached[name] & asking or marks_of(part).needs.startswith("cuda")
         )
 
     @cached_property

@@ -42,12 +42,23 @@ def _importable(name: str) -> str | None:
     return f"it cannot be imported: {said}" if done.returncode else None
 
 
+def _onnxruntime_on(device: torch.device) -> str | None:
+    """Ask the onnxruntime that is installed: its build for CPUs alone runs on a machine with a GPU too, and never uses it."""
+    if device.type != "cuda" or _importable("onnxruntime") is not None:
+        return ""
+    import onnxruntime
+
+    has = onnxruntime.get_available_providers()
+    return None if "CUDAExecutionProvider" in has else f"its providers are {', '.join(has)}"
+
+
 # N stands for a number, NAME for a package as it is imported.
 NEEDS: dict[str, Check] = {
     "N processes": lambda world, count: _unless(world.size >= int(count)),
     "N processes or fewer": lambda world, count: _unless(world.size <= int(count)),
     "N nodes": lambda world, count: _unless(world.nodes >= int(count)),
     "cuda": lambda world, _: _unless(world.device.type == "cuda"),
+    "cuda in onnxruntime": lambda world, _: _onnxruntime_on(world.device),
     "a C++ compiler": lambda world, _: compiler.why_not(_language(world.device)),
     "the package NAME": lambda _, name: _importable(name),
 }

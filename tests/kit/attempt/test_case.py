@@ -65,6 +65,7 @@ def test_the_example_is_shown_before_other_inputs() -> None:
         ("needs 1 processes or fewer", "labs check 1 --procs 1"),
         ("needs 2 nodes", "labs check 1 --nodes 2"),
         ("needs cuda", "labs check 1   on a machine with a GPU"),
+        ("needs cuda in onnxruntime", "labs check 1   on a machine with a GPU and onnxruntime-gpu"),
         ("needs a C++ compiler", "labs check 1   where there is a C++ compiler"),
         ("needs a C++ compiler: g++ fails: why", "labs check 1   where there is a C++ compiler"),
         ("smoke; here 3 ×", "labs check 1   without --smoke"),

@@ -67,6 +67,7 @@ def test_a_step_is_reached_by_the_parts_that_call_it(tiny: Lesson) -> None:
         ("m1_tensors.lab01_storage_vs_view", set()),
         ("m4_architecture.lab27_gradient_checkpointing", {"on_a_gpu"}),  # which needs cuda, and names it
         ("m5_training.lab33_torch_compile_intro", {"one_loop", "paid", "modes"}),
+        ("m6_production.lab41_onnx_advanced_export", {"on_a_gpu"}),
     ],
 )
 def test_parts_that_ask_for_the_runs_device_compute_there_and_all_others_on_the_cpu(

@@ -76,6 +76,23 @@ def test_cuda_is_what_this_process_computes_on() -> None:
         assert needs.lacking("cuda", with_gpus(count)) == ("" if met else "needs cuda")
 
 
+@pytest.mark.parametrize(
+    ("gpus", "providers", "lacks"),
+    [
+        (1, ["CUDAExecutionProvider", "CPUExecutionProvider"], ""),
+        (1, ["CPUExecutionProvider"], "needs cuda in onnxruntime: its providers are CPUExecutionProvider"),
+        (0, ["CUDAExecutionProvider", "CPUExecutionProvider"], "needs cuda in onnxruntime"),
+    ],
+)
+def test_onnxruntime_is_asked_what_it_was_built_for(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, providers: list[str], lacks: str
+) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    assert needs.lacking("cuda in onnxruntime", with_gpus(gpus)) == lacks
+
+
 def test_one_process_that_lacks_it_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(needs.NEEDS, "an even rank", lambda world, _: "odd" if world.rank % 2 else None)
     assert together(2, lambda world: needs.lacking("an even rank", world)) == ["needs an even rank: odd"] * 2
