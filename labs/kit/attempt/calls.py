@@ -3,7 +3,6 @@
 import inspect
 from dataclasses import dataclass
 from functools import cached_property
-from time import perf_counter
 from typing import Any, NamedTuple
 
 from labs.kit.attempt.comparison import Finding, brief, compare, elements, in_lines
@@ -11,6 +10,7 @@ from labs.kit.attempt.copies import copied
 from labs.kit.attempt.nested import memory_of
 from labs.kit.attempt.state import Change, change, state_of
 from labs.kit.runner.lesson import Function
+from labs.kit.runner.limits import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Outcome:
 
     @classmethod
     def of(cls, function: Function, args: Any, kwargs: Any) -> "Outcome":
-        begun = perf_counter()
+        taken = Stopwatch()
         try:
-            return cls(function(*args, **kwargs), seconds=perf_counter() - begun)
+            return cls(function(*args, **kwargs), seconds=taken.seconds)
         except (Exception, SystemExit) as error:  # what it raises is what it did
-            return cls(error=error, seconds=perf_counter() - begun)
+            return cls(error=error, seconds=taken.seconds)
 
     def again(self) -> Any:
         """Return it, or raise it."""

@@ -18,7 +18,7 @@ from labs.kit.distributed.world import World
 from labs.kit.runner.bench import distinct_arms
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
-from labs.kit.runner.limits import OutOfTime
+from labs.kit.runner.limits import OutOfTime, Stopwatch
 from labs.kit.runner.marks import marks_of
 from labs.kit.runner.mutants import mutated
 from labs.kit.runner.step_cache import StepCache
@@ -84,22 +84,23 @@ class Judge:
         parts = self.parts(*names) - self.parts(*others)
         if not parts:
             return
-        begun = monotonic()
+        taken, broke = Stopwatch(), False
         if self.world.size > 1:
             self.runs.run({}, parts, self.memory, UNTIMED)
-            self.runs.be_patient(monotonic() - begun)
+            self.runs.be_patient(taken.seconds)
         while names:
-            self._watch_once(names, parts)
+            broke = self._watch_once(names, parts).status == "broke"
             stuck = {name for name in names if self.cases[name].watched.stuck}
             if self.world.size == 1 or not stuck:
                 break
             names = [name for name in names if name not in stuck]
-        self.runs.bound(monotonic() - begun)
+        if not broke:  # else it is not known how long the lab's own steps take
+            self.runs.bound(taken.seconds)
 
-    def _watch_once(self, names: list[str], parts: frozenset[str]) -> None:
+    def _watch_once(self, names: list[str], parts: frozenset[str]) -> record.Run:
         watcher = Watcher(self.file, names, self.runs.next_world())
         cache = self._cache(names) if self.memory.calls else self.memory
-        self.runs.run(watcher.replacements(), parts, cache, UNTIMED, world=watcher.world)
+        notes = self.runs.run(watcher.replacements(), parts, cache, UNTIMED, world=watcher.world)
         self.file.printed.close_all()
         everywhere = self.world.gather("watched", (watcher.watched, self.file.printed.texts))
         for name, seen in watcher.watched.items():
@@ -115,6 +116,7 @@ class Judge:
             )
             if printed := next((texts[name] for _, texts in everywhere if texts.get(name)), ""):
                 self.file.printed.texts[name] = printed
+        return notes
 
     def _reaches_fresh(self, name: str) -> bool:
         """Tell whether a step, or one that calls it, does what outlives the call."""

@@ -9,7 +9,7 @@ from labs.kit.distributed.world import PeerLost, World
 from labs.kit.measure.timing import Arms
 from labs.kit.runner.context import RunContext, Settled
 from labs.kit.runner.lesson import Function, Lesson
-from labs.kit.runner.limits import time_limit
+from labs.kit.runner.limits import Stopwatch, time_limit
 from labs.kit.runner.marks import marks_of
 from labs.kit.runner.session import rehearse
 from labs.kit.runner.step_cache import StepCache
@@ -44,13 +44,14 @@ class Bench:
         once = [self.lesson.reached_from(name) for name, step in steps.items() if marks_of(step).fresh]
         self.memory = StepCache(self.memory, frozenset(steps.keys() - frozenset().union(*once)))
         self.versions = []
+        taken = Stopwatch()
         notes = self.run(RunContext(timer=distinct_arms, cache=self.memory))
         if notes.status != "held":
             failed = [f"{claim.id}: {claim.reason}" for claim in notes.claims if claim.verdict == "failed"]
             raise DoesNotHold(
                 f"lab {self.lesson.entry.number:02d} does not hold without a mutant: {notes.error or '; '.join(failed)}"
             )
-        self.patience_s = self.world.agreed(max(PATIENCE_S, PATIENCE * notes.seconds))
+        self.patience_s = self.world.agreed(max(PATIENCE_S, PATIENCE * taken.seconds))
         self.versions = self.memory.versions
         return notes
 

@@ -42,6 +42,22 @@ class TestVerdicts:
         assert found["99.1"].insight == "Two times a number is the number plus itself."
         assert all(exercise.next == "" for exercise in found.values())
 
+    def test_a_run_that_broke_does_not_tell_how_long_the_labs_own_steps_take(
+        self, tiny: Lesson, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(file, *RIGHT)
+        judge, perform = judge_of(tiny, file), runs.perform
+
+        def breaks_once(*args: Any) -> None:
+            monkeypatch.setattr(runs, "perform", perform)
+            args[2].status, args[2].error = "broke", "the weather"
+            raise OSError
+
+        monkeypatch.setattr(runs, "perform", breaks_once)
+        found = run_of(tiny, judge).exercises
+        assert judge.runs.limit_s == runs.UNKNOWN_S
+        assert [exercise.judgement for exercise in found[:2]] == ["passed"] * 2  # the third needs a clock
+
     def test_one_exercise_can_be_judged_alone(self, tiny: Lesson, file: Path) -> None:
         assert list(judged(tiny, file, *RIGHT, only="99.2")) == ["99.2"]
 

@@ -12,12 +12,23 @@ from typing import Any
 import pytest
 import torch
 
-from labs.kit.runner.limits import OutOfTime, memory_limit, time_limit
+from labs.kit.runner.limits import OutOfTime, Stopwatch, memory_limit, time_limit
 
 
 def test_waiting_costs_nothing_and_what_ends_in_time_is_left_alone() -> None:
     with time_limit(0.2):
         time.sleep(0.5)
+
+
+@pytest.mark.parametrize(("clock_s", "work_s", "taken_s"), [(2.0, 32.0, 32.0), (2.0, 0.5, 2.0)])
+def test_a_stopwatch_counts_the_work_of_all_threads_where_that_is_more_than_the_clock(
+    monkeypatch: pytest.MonkeyPatch, clock_s: float, work_s: float, taken_s: float
+) -> None:
+    stopwatch = Stopwatch()
+    clock, work = stopwatch._begun
+    monkeypatch.setattr(time, "monotonic", lambda: clock + clock_s)
+    monkeypatch.setattr(time, "process_time", lambda: work + work_s)
+    assert stopwatch.seconds == pytest.approx(taken_s)
 
 
 def test_what_waits_for_ever_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
