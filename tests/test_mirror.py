@@ -21,7 +21,6 @@ STAND_IN = {
     "kit/runner/context": "kit/runner/test_lab.py: it only carries values",
     "kit/runner/edit_rules": "kit/runner/test_edits.py: a rule is seen by the edits that it makes",
     "kit/topics/tasks": "contract/test_run.py: only what labs compute with it can tell whether a task is learnt",
-    "launch/devices": "launch/test_docker.py: which GPUs a container gets is seen in its command",
     "launch/kubernetes/api": "k8s/test_submission.py, with a server that answers and the official client",
     "launch/kubernetes/contact": "k8s/test_faults.py, with a server that is away, for a while or for good",
     "launch/kubernetes/gang": "k8s/test_recordings.py: what is seen of pods shows in what is told",

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from labs.errors import UsageError
+from labs.launch import devices
 from labs.launch.file_follower import FileFollower, pump
 from labs.launch.keeper import kept
 from labs.launch.process_group import GRACE_S, ProcessGroup
@@ -41,21 +42,21 @@ class Local:
         )
 
     def check(self, spec: RunSpec) -> None:
-        """Refuse what would only bring the machine to its knees."""
+        """Refuse what would only bring the machine to its knees, and GPUs that it has not."""
         check_size(spec)
+        devices.check(spec, len(devices.seen(os.environ)))
 
     def render(self, spec: RunSpec) -> str:
-        hidden = "CUDA_VISIBLE_DEVICES= " if spec.gpus == "0" else ""
         if spec.nodes * spec.procs == 1:
-            return f"{hidden}{shell_line([sys.executable, '-m', spec.module, *spec.arguments])}\n"
-        nodes = [hidden + shell_line(_starter(spec, node, Variable("$MEET"))) for node in _order(spec)]
+            return f"{_gpus(spec, 0)}{shell_line([sys.executable, '-m', spec.module, *spec.arguments])}\n"
+        nodes = [
+            _gpus(spec, node) + shell_line(_starter(spec, node, Variable("$MEET"))) for node in _order(spec)
+        ]
         return (
             "MEET=$(mktemp -d)/port  # where node0 says on which port all meet\n" + " &\n".join(nodes) + "\n"
         )
 
     def submit(self, spec: RunSpec) -> int:
-        if spec.gpus == "0":
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""
         run = _here if spec.nodes * spec.procs == 1 else _beside
         if not spec.folder:
             return run(spec)
@@ -101,6 +102,7 @@ def _here(spec: RunSpec) -> int:
         signal.SIGINT, signal.SIG_DFL
     )  # while torch is imported; the lab takes over when it has done so
     sys.argv = [spec.module, *spec.arguments]
+    os.environ.update(devices.variables(spec, 0, os.environ))
     alone = without_rank_variables(os.environ)
     for name in os.environ.keys() - alone.keys():
         del os.environ[name]
@@ -114,7 +116,8 @@ def _here(spec: RunSpec) -> int:
 def _beside(spec: RunSpec) -> int:
     with _meeting(spec) as meet, ProcessGroup(BY_ITSELF, STARTERS_GRACE_S) as group:
         for node in _order(spec):
-            group.start(f"the starter of node{node}", _starter(spec, node, str(meet)), os.environ)
+            own = {**os.environ, **devices.variables(spec, node, os.environ)}
+            group.start(f"the starter of node{node}", _starter(spec, node, str(meet)), own)
         return group.wait()
 
 
@@ -128,6 +131,11 @@ def _meeting(spec: RunSpec) -> Iterator[Path]:
             yield meet
         finally:
             meet.unlink(missing_ok=True)
+
+
+def _gpus(spec: RunSpec, node: int) -> str:
+    """Return what stands before a node's command, so that it sees the GPUs that were asked for and no others."""
+    return "".join(f"{name}={value} " for name, value in devices.variables(spec, node, os.environ).items())
 
 
 def _order(spec: RunSpec) -> Iterator[int]:

@@ -25,7 +25,7 @@ RUN = ("run", "1", "--launcher", "docker")
         (("--shm", "1x"), "SHM=1x is not possible"),
         (("--cpus", "9999"), "CPUS=9999 is more than this machine has"),
         (("--cpus", "half"), "CPUS=half is not possible"),
-        (("--gpus", "9999"), "GPUS=9999 on 1 nodes is more than"),
+        (("--gpus", "9999"), "GPUS=9999 on 1 node is more than"),
         (("--partition", "lab"), "PARTITION=lab means nothing to LAUNCHER=docker"),
     ],
 )
