@@ -32,8 +32,17 @@ def mutants(
     systematic: Annotated[
         bool, typer.Option("--systematic", help="instead, edit the exercises in every way of a fixed list")
     ] = False,
+    procs: Annotated[
+        str | None,
+        typer.Option(
+            "--procs",
+            metavar="N",
+            help="processes for labs that run on several; 1 where one has the only GPU",
+        ),
+    ] = None,
 ) -> None:
     """Prove that the claims can fail: known mistakes are put into the steps, and each claim must notice one."""
+    count = launch.whole_number("PROCS", procs) if procs else None
     entries = (
         [catalog.find_ready(lab)] if lab else [entry for entry in catalog.all_labs().values() if entry.ready]
     )
@@ -46,7 +55,7 @@ def mutants(
             "labs.kit.runner.matrix",
             "local",
             None,
-            procs=entry.processes_to_judge,
+            procs=count or entry.processes_to_judge,
             flags=(entry.import_name,),
         )
         status = launch.LAUNCHERS["local"].submit(spec) or status
