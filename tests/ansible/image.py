@@ -7,10 +7,10 @@ FOLDERS = ("usr", "dev", "proc", "opt/venv/bin")
 LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "opt/venv/bin/python": "/usr/bin/python3"}
 
 
-def pack(target: Path) -> Path:
-    """Write the archive that an inventory names as `labs_image`."""
+def pack(target: Path, *more: str) -> Path:
+    """Write the archive that an inventory names as `labs_image`, with more folders where it is to be another image."""
     with tarfile.open(target, "w") as archive:
-        for name in FOLDERS:
+        for name in (*FOLDERS, *more):
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(folder)

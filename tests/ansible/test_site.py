@@ -1,10 +1,11 @@
 """A finished cluster: a second run finds nothing to do, only what is needed listens, secrets stay secret, and Ada runs a lab."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.ansible import disks
+from tests.ansible import disks, image
 from tests.ansible.site import Site
 
 ALLOWED_TO_KNOW = {
@@ -105,3 +106,13 @@ def test_nodes_have_what_runs_labs_in_an_image(site: Site) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split("\n\n")) == 3, "a line from each node"
+
+
+def test_another_image_takes_the_name_and_jobs_keep_the_one_before(site: Site, tmp_path: Path) -> None:
+    site.needs_the_labs()
+    before = site.on("ctl", "readlink", "/shared/labs-image").strip()
+    done = site.play("labs", labs_image=str(image.pack(tmp_path / "image.tar", "opt/new")))
+    assert done.status == 0, done.text[-3000:]
+    after = site.on("ctl", "readlink", "/shared/labs-image").strip()
+    assert site.on("ctl", "ls", f"{before}/opt").split() == ["venv"]
+    assert site.on("ctl", "ls", f"{after}/opt").split() == ["new", "venv"]
