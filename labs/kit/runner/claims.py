@@ -193,7 +193,8 @@ def together(outcomes: Sequence[Outcome], *, first_only: bool) -> Outcome:
                 rank_first = "" if _alike(outcomes) else f"rank {rank}: "
                 return replace(outcome, reason=rank_first + outcome.reason, shown=rank_first + outcome.shown)
     if _alike(outcomes):
-        return replace(outcomes[0], shown=f"{outcomes[0].shown}, on all {len(outcomes)} ranks alike")
+        shown = outcomes[0].shown.removesuffix(".")  # an error's words may end a sentence that goes on here
+        return replace(outcomes[0], shown=f"{shown}, on all {len(outcomes)} ranks alike")
     if outcomes[0].bound.tolerance is not None:
         worst = max(outcomes, key=lambda outcome: float(outcome.value or 0))
         return replace(worst, shown=f"{worst.shown}; the largest of {len(outcomes)} ranks")

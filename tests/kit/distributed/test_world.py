@@ -119,6 +119,14 @@ def test_a_claim_holds_only_if_it_holds_on_all_ranks(
     assert (judged.held, judged.reason) == (held, reason)
 
 
+def test_an_errors_full_stop_ends_no_sentence_that_goes_on() -> None:
+    refused = claims.Outcome(True, None, "RuntimeError: no.")
+    assert (
+        claims.together([refused, refused], first_only=False).shown
+        == "RuntimeError: no, on all 2 ranks alike"
+    )
+
+
 def test_what_is_noisy_is_judged_on_rank_0() -> None:
     assert claims.together([HELD, FAILED], first_only=True).held is True
 
