@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from labs.errors import UsageError
-from labs.launch.kubernetes import manifest, rules
+from labs.launch.kubernetes import manifest, rules, schema
 from labs.launch.kubernetes.api import Api, Away, Refused
 from labs.launch.spec import RunSpec
 
@@ -47,6 +47,7 @@ def send(api: Api, spec: RunSpec, run: str, nonce: str) -> dict[str, Any]:
         sealed = spec.nodes * spec.procs > 1 and _send_secret(api, spec, run, made)
         documents = manifest.documents(spec, run, nonce, secret=sealed)
         rules.check(documents)
+        schema.check(documents)
         for document in documents:
             job = _create(api, document)
             made.append((document["kind"], run))
