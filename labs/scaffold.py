@@ -16,9 +16,9 @@ LONGEST = 45  # characters of a title, so that the header is one line of at most
 HIGHEST = 99  # two digits, as in every file's name and claim's id
 NEEDS = {
     "cpu": "1 process, no GPU, 1 GiB of memory, 1 minute",
-    "cpu gpu": "1 process, no GPU (with one it shows more), 1 GiB of memory, 1 minute",
+    "cpu gpu": "1 process, a GPU for some of the claims, 1 GiB of memory, 1 minute",
     "cpu dist": "1 process or more, no GPU, 1 GiB of memory, 1 minute",
-    "cpu gpu dist": "1 process or more, no GPU (with one it shows more), 1 GiB of memory, 1 minute",
+    "cpu gpu dist": "1 process or more, a GPU for some of the claims, 1 GiB of memory, 1 minute",
     "dist": "2 processes or more, no GPU, 2 GiB of memory, 1 minute",
 }
 

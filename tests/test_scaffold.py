@@ -86,7 +86,7 @@ def test_a_planned_lab_becomes_one_that_runs(labs: Labs, checkout: Path) -> None
     assert "not run yet" in next(line for line in labs("list").stdout.splitlines() if line.startswith("  02"))
     shown = labs("show", "2", "--lang", "pl").stdout
     assert "Jakaś rzecz 2" in shown
-    assert "1 process, no GPU (with one it shows more)" in shown
+    assert "1 process, a GPU for some of the claims" in shown
 
     smoke = labs("run", "2", "--smoke")
     assert (smoke.returncode, "8 held" in smoke.stdout) == (0, True), smoke.stdout + smoke.stderr

@@ -17,7 +17,7 @@ Run:
     python -m labs.m5_training.lab33_torch_compile_intro --smoke
 
 Needs:
-    1 process or more, no GPU, 2 GiB of memory, 2 minutes
+    1 process or more, a GPU for one of the claims, 2 GiB of memory, 2 minutes
 
 Builds on:
     lab 27 for what the backward pass keeps, lab 43 for buckets

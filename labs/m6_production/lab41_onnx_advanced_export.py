@@ -14,7 +14,7 @@ Run:
     python -m labs.m6_production.lab41_onnx_advanced_export --smoke
 
 Needs:
-    1 process, no GPU, 1 GiB of memory, 1 minute
+    1 process, a GPU for one of the claims, 1 GiB of memory, 1 minute
 
 Builds on:
     lab 01 for what lies behind a pointer

@@ -74,7 +74,9 @@ def crowding(spec: RunSpec) -> list[str]:
 
 def _sized(spec: RunSpec, minutes: int, cores: int, gpus: int) -> RunSpec:
     wish = spec.request
-    given = str(min(spec.procs, gpus)) if spec.uses_gpu else "0"
+    given = (
+        str(spec.procs) if spec.uses_gpu and gpus >= spec.procs else "0"
+    )  # one for each rank, or they all do without
     request = replace(
         wish,
         time=str(minutes_of(spec) or minutes),

@@ -59,8 +59,8 @@ def test_more_than_there_is_is_refused_before_anything_is_submitted(
 
 
 def test_what_was_not_said_is_filled_in_from_the_partition(answers: dict[str, str]) -> None:
-    found = limits.resolved(spec(procs=4))
-    assert (found.gpus, found.request.time, found.request.cpus) == ("2", "15", "4")
+    found = limits.resolved(spec(procs=2))
+    assert (found.gpus, found.request.time, found.request.cpus) == ("2", "15", "2")
     asked = limits.resolved(spec(gpus="0", time="1:00:00", cpus="1"))
     assert (asked.gpus, asked.request.time, asked.request.cpus) == ("0", "60", "1")
     assert limits.resolved(spec(partition="long")).gpus == "0"
@@ -75,6 +75,9 @@ def test_one_partition_of_a_list_is_enough(answers: dict[str, str]) -> None:
 def test_a_lab_that_needs_no_gpu_takes_none(answers: dict[str, str]) -> None:
     assert limits.resolved(spec(procs=2, uses_gpu=False)).gpus == "0"
     assert limits.resolved(spec(procs=2)).gpus == "2"
+    assert limits.resolved(spec(procs=3)).gpus == "0", (
+        "where one rank would go without, all compute on the CPU"
+    )
     assert limits.resolved(spec(procs=2, gpus="1", uses_gpu=False)).gpus == "1", "unless somebody asks"
 
 
