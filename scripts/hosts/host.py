@@ -59,9 +59,10 @@ class Host:
                 kill_and_wait(child.pid)
 
     def answers(self) -> bool:
-        """Tell whether somebody could log in."""
+        """Tell whether somebody could log in: sshd says so before the system lets anybody in."""
         probe = ["bash", "-c", f"read -r -t 5 line < /dev/tcp/{self.address}/22 && [[ $line == SSH* ]]"]
-        return subprocess.run(self.stage.enter(probe), capture_output=True, check=False).returncode == 0
+        reached = subprocess.run(self.stage.enter(probe), capture_output=True, check=False).returncode == 0
+        return reached and self.run("test", "-e", "/run/nologin").returncode != 0
 
     def command(self, command: Sequence[str]) -> list[str]:
         """Return the command that runs another one on this host, as root."""

@@ -24,11 +24,6 @@ TASKS = 90  # of more than a hundred that come before the labs, which take minut
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--suite", choices=SUITES, default="bookworm", help="which Debian the hosts have")
     parser.addoption(
-        "--without-site",
-        action="store_true",
-        help="leave out what makes a whole cluster of hosts: minutes, not an hour",
-    )
-    parser.addoption(
         "--without-labs",
         action="store_true",
         help="a cluster that runs jobs and no labs: no wheels are fetched",
@@ -39,20 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "stages: plays all stages, which takes many minutes")
     asked.watch(config, "ansible")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what plays all stages over hosts, if asked to."""
-    if config.getoption("--without-site"):
-        long = [item for item in items if is_long(item)]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
-
-
-def is_long(item: pytest.Item) -> bool:
-    return "site" in getattr(item, "fixturenames", ()) or item.get_closest_marker("stages") is not None
 
 
 def pytest_ignore_collect(collection_path: object, config: pytest.Config) -> bool | None:

@@ -31,7 +31,6 @@ def test_a_change_would_be_seen(bare: Hosts, unchanged: "Callable[[], list[str]]
     assert unchanged() == ["node1:etc/trace", "node2:srv"]
 
 
-@pytest.mark.stages
 def test_a_look_ahead_changes_nothing(bare: Hosts, unchanged: "Callable[[], list[str]]") -> None:
     seen = play(bare, "site", "--check", "--diff")
     assert seen.status == 0, seen.text[-3000:]

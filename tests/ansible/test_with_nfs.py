@@ -18,6 +18,7 @@ ExecStart=/bin/sh -c 'exec python3 -m http.server --bind "$(nfsconf --get nfsd h
 [Install]
 WantedBy=multi-user.target
 """
+# A mount by network, to systemd: it lets people in when all of those are there, and would wait for one that turns out local.
 MOUNT = """#!/bin/sh
 echo "$1 $2" > /run/asked-to-mount
 exec mount {options} "$2"
@@ -32,7 +33,7 @@ def stage(site: Site) -> Site:
     site.on("ctl", "sh", "-ec", f"mkdir -p {FOLDER}; mount --bind /shared {FOLDER}; systemctl daemon-reload")
     for host in CLIENTS:
         site.on(host, "apt-get", "install", "-qq", "--yes", "--no-install-recommends", "nfs-common")
-        write(site, host, "/sbin/mount.nfs", MOUNT.format(options="--bind /shared"))
+        write(site, host, "/sbin/mount.nfs", MOUNT.format(options="--bind -o _netdev /shared"))
     return site
 
 
