@@ -9,6 +9,7 @@ import pytest
 from labs import record
 from labs.exercises import Source
 from labs.kit.attempt import runs, watch
+from labs.kit.runner import session
 from labs.kit.runner.lesson import Lesson
 from tests.kit.attempt.conftest import DOUBLED, LONG_ROW, TOTAL, judge_of, judged, run_of, write
 
@@ -46,7 +47,7 @@ class TestVerdicts:
         self, tiny: Lesson, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write(file, *RIGHT)
-        judge, perform = judge_of(tiny, file), runs.perform
+        judge, perform = judge_of(tiny, file), session.perform
 
         def breaks_once(*args: Any) -> None:
             monkeypatch.setattr(runs, "perform", perform)

@@ -19,6 +19,7 @@ from labs.kit.runner import claims
 from labs.kit.runner.bench import Bench, distinct_arms, same_arms
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.limits import Stopwatch
 from labs.kit.runner.session import blank, rehearse
 
 
@@ -57,7 +58,7 @@ class TestBench:
             return rehearse(lesson, cfg, context, smoke=smoke)
 
         monkeypatch.setattr(benches, "rehearse", seen)
-        monkeypatch.setattr(benches.Stopwatch, "seconds", took_s)
+        monkeypatch.setattr(Stopwatch, "seconds", took_s)
         bench = Bench(tiny, World())
         bench.reference()
         bench.run(bench.replacing("total", tiny.steps["total"]))
