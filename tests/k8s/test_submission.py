@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,31 @@ def test_what_is_sent_is_what_a_dry_run_shows(stage: Stage) -> None:
     rules.check(sent)
     as_shown = manifest.documents(stage.spec(memory="5G", time="7"), "lab43-7f3a", server.tape.nonce)
     assert sent == as_shown
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"completionz": 2}, "spec.completionz: Extra inputs are not permitted"),
+        ({"ttlSecondsAfterFinished": -1}, "ttlSecondsAfterFinished is less than 0"),
+    ],
+    ids=["a field that no schema has", "a rule that no schema knows"],
+)
+def test_what_would_be_refused_is_told_before_anything_is_made(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, change: dict[str, int], said: str
+) -> None:
+    documents = manifest.documents
+
+    def broken(*arguments: Any, **options: Any) -> list[dict[str, Any]]:
+        made = documents(*arguments, **options)
+        made[-1]["spec"] |= change
+        return made
+
+    server = stage.serve("ok-lab43")
+    monkeypatch.setattr(manifest, "documents", broken)
+    with pytest.raises(UsageError, match=said):
+        stage.run()
+    assert [path for how, path, _ in server.tape.asked if how == "POST" and "/namespaces/" in path] == []
 
 
 def test_no_secret_without_the_right_to_make_one_and_that_is_said(stage: Stage) -> None:

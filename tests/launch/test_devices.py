@@ -63,7 +63,10 @@ def test_more_gpus_than_there_are_is_refused_without_a_container_too(dev: Path) 
         LOCAL.check(spec("1", nodes=2))
 
 
-@pytest.mark.parametrize(("told", "count"), [("GPU 0: A (UUID: 1)\nGPU 1: B (UUID: 2)\n", 2), ("", 0)])
+@pytest.mark.parametrize(
+    ("told", "count"),
+    [("GPU 0: A (UUID: 1)\nGPU 1: B (UUID: 2)\n  MIG 1g.10gb Device 0: (UUID: 3)\n", 2), ("", 0)],
+)
 def test_where_windows_keeps_the_gpus_the_driver_is_asked(
     dev: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, count: int
 ) -> None:

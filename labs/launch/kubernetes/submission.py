@@ -42,12 +42,12 @@ def look_first(api: Api, spec: RunSpec) -> None:
 
 def send(api: Api, spec: RunSpec, run: str, nonce: str) -> dict[str, Any]:
     """Make all of a run and return its Job. Raises UsageError where the server refuses, and leaves nothing then."""
+    documents = _judged(spec, run, nonce, secret=True)
     made: list[tuple[str, str]] = []
     try:
         sealed = spec.nodes * spec.procs > 1 and _send_secret(api, spec, run, made)
-        documents = manifest.documents(spec, run, nonce, secret=sealed)
-        rules.check(documents)
-        schema.check(documents)
+        if not sealed:
+            documents = _judged(spec, run, nonce, secret=False)
         for document in documents:
             job = _create(api, document)
             made.append((document["kind"], run))
@@ -59,6 +59,14 @@ def send(api: Api, spec: RunSpec, run: str, nonce: str) -> dict[str, Any]:
         remove(api, made)
         raise
     return job
+
+
+def _judged(spec: RunSpec, run: str, nonce: str, *, secret: bool) -> list[dict[str, Any]]:
+    """Return what is to be sent. Raises UsageError for what Kubernetes would refuse in it."""
+    documents = manifest.documents(spec, run, nonce, secret=secret)
+    rules.check(documents)
+    schema.check(documents)
+    return documents
 
 
 def remove(api: Api, made: list[tuple[str, str]]) -> None:
