@@ -24,11 +24,6 @@ TASKS = 90  # of more than a hundred that come before the labs, which take minut
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--suite", choices=SUITES, default="bookworm", help="which Debian the hosts have")
     parser.addoption(
-        "--without-labs",
-        action="store_true",
-        help="a cluster that runs jobs and no labs: no wheels are fetched",
-    )
-    parser.addoption(
         "--seed", type=int, default=random.randrange(10_000), help="chooses where a run is cut off"
     )
 
@@ -79,7 +74,7 @@ def site(
     """A cluster on which Ada works. The run that made it was cut off at some task; the next one finished it."""
     folder = tmp_path_factory.mktemp("site")
     whole, given = "without_labs", {}
-    if suite == WITH_LABS and not request.config.getoption("--without-labs"):
+    if suite == WITH_LABS:
         whole = "site"
         given = {"labs_bundle": str(wheels.bundle()), "labs_image": str(image.pack(folder / "image.tar"))}
     with booted("tests", suite) as hosts:

@@ -1,5 +1,6 @@
 """One call, by both functions."""
 
+import time
 from typing import Any
 
 import pytest
@@ -19,6 +20,16 @@ def called(step: Any, learner: Any, *args: Any) -> tuple[Call, Outcome, Outcome]
 def difference(step: Any, learner: Any, *args: Any) -> Finding | None:
     call, mine, right = called(step, learner, *args)
     return call.difference(mine, right, "it raised something")
+
+
+def test_a_call_is_timed_however_it_ends() -> None:
+    def slow(error: Exception | None) -> None:
+        time.sleep(0.02)
+        if error:
+            raise error
+
+    assert Outcome.of(slow, (None,), {}).seconds >= 0.02
+    assert Outcome.of(slow, (ValueError(),), {}).seconds >= 0.02
 
 
 def grads_halved(model: nn.Module) -> None:
