@@ -39,7 +39,7 @@ def test_a_report_says_what_is_there_and_changes_nothing(site: Site) -> None:
     said = site.play("report")
     assert (said.status, said.changed) == (0, 0), said.text[-3000:]
     for name in ("ctl", "desk", "node1", "node2"):
-        assert name in said.text
+        assert f"{name}: debian-" in said.text, said.text[-3000:]
     assert "node1 idle" in said.text
 
 
