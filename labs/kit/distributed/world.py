@@ -236,6 +236,7 @@ class World:
         devices.enter(self.device)
         with interfaces.on_this_machine_alone() if self.nodes == 1 else nullcontext():
             self._open_group()
+            gc.freeze()  # what was there before needs no looking through at the end: most of it is torch itself
             try:
                 # A rank that fails and goes before a slower one has connected would leave that one a broken group, and no reason.
                 self.gather("the group's beginning", None)
@@ -243,6 +244,7 @@ class World:
             finally:
                 # A model under DDP that outlives its group waits for gloo's threads, at times for ever; many lie in cycles.
                 gc.collect()
+                gc.unfreeze()
                 if dist.is_initialized():
                     dist.destroy_process_group()
 

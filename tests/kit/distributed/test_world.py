@@ -1,5 +1,6 @@
 """Processes that agree: here threads on one store, since what is said goes through the store alone."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -223,6 +224,12 @@ def test_models_that_nobody_holds_go_before_their_group() -> None:
         left = weakref.ref(model)
         del model
     assert left() is None
+
+
+def test_what_was_there_before_a_group_is_looked_through_again_after_it() -> None:
+    with World().group():
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
 
 
 def test_what_a_rank_does_by_itself_asks_nobody() -> None:
