@@ -334,12 +334,13 @@ def killed_twice() -> list[Event]:
 
 
 def undisturbed() -> str:
-    """Take the steps of the same training in one process, share by share, and return the weights' hash.
+    """Take the steps of the same training in one process, share by share, with torch's own optimizer.
 
-    Its ranks have one thread each. With more of them sums are taken in another order, and have other bits.
+    Return the weights' hash. Its ranks have one thread each. With more of them sums are taken in another
+    order, and have other bits.
     """
     model = training.network_of(seed=0)
-    optimizer = training.optimizer_of(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=training.RATE, momentum=training.MOMENTUM)
     with torch_threads(1):
         for step in range(TRAINED_STEPS):
             optimizer.zero_grad()

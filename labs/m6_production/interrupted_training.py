@@ -1,7 +1,8 @@
-"""A training that lab 43 kills and starts again: plain DDP, a checkpoint every few steps, a line of JSON for each event.
+"""A training that lab 43 kills and starts again: a checkpoint every few steps, a line of JSON for each event.
 
 It knows nothing of who starts it: torchrun, the course's node starter, or a shell that sets RANK, WORLD_SIZE,
-MASTER_ADDR and MASTER_PORT.
+MASTER_ADDR and MASTER_PORT. Gradients are averaged by hand and steps taken by hand: DDP and torch's optimizers would
+import torch's compiler, which takes each rank that is killed and started again as long as torch itself.
 """
 
 import argparse
@@ -17,11 +18,11 @@ from types import FrameType
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from labs.kit.distributed.subgroup import note
 
 BATCH = 7  # samples per rank and step
+RATE, MOMENTUM = 0.1, 0.9
 MEETING_S = 120.0  # how long ranks wait for one another at the start: a busy machine imports torch slowly
 UNREADABLE = (RuntimeError, EOFError, OSError, pickle.UnpicklingError)  # a file cut short, or overwritten
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")  # the newest, and the one before
@@ -52,16 +53,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, told_to_end)
     rank, size = meet(timedelta(seconds=args.timeout))
     network = network_of(args.seed)
-    model, optimizer = DistributedDataParallel(network), optimizer_of(network)
-    begin = step = load(args.folder, network, optimizer)
+    momenta = momenta_of(network)
+    begin = step = load(args.folder, network, momenta)
     note(args.folder, rank=rank, event="begin", step=begin)
     try:
         for step in range(begin, args.steps):
             if step in args.die_at and rank == size - 1:
                 die_once(args.folder, step)
-            train(model, optimizer, *share_of(step, args.seed, rank))
+            train(network, momenta, *share_of(step, args.seed, rank))
             if (step + 1) % args.every == 0 and rank == 0:
-                save(args.folder, network, optimizer, step + 1)
+                save(args.folder, network, momenta, step + 1)
     except (RuntimeError, InterruptedError) as error:  # a broken connection, or an agent that saw it first
         note(args.folder, rank=rank, event="noticed", step=step, error=str(error).partition("\n")[0])
         sys.exit(3)
@@ -101,8 +102,9 @@ def network_of(seed: int) -> nn.Module:
     return nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 4))
 
 
-def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+def momenta_of(model: nn.Module) -> list[Tensor]:
+    """Return what the optimizer has to remember of each weight: at the start nothing."""
+    return [torch.zeros_like(weight) for weight in model.parameters()]
 
 
 def share_of(step: int, seed: int, rank: int) -> tuple[Tensor, Tensor]:
@@ -111,26 +113,31 @@ def share_of(step: int, seed: int, rank: int) -> tuple[Tensor, Tensor]:
     return torch.randn(BATCH, 16, generator=generator), torch.randint(4, (BATCH,), generator=generator)
 
 
-def train(model: nn.Module, optimizer: torch.optim.Optimizer, x_BI: Tensor, y_B: Tensor) -> None:
-    """Take one step on a share of a batch."""
-    optimizer.zero_grad()
+def train(model: nn.Module, momenta: list[Tensor], x_BI: Tensor, y_B: Tensor) -> None:
+    """Take a step down the mean of all ranks' gradients, each of them of a share of the batch, as SGD with momentum does."""
     nn.functional.cross_entropy(model(x_BI), y_B).backward()
-    optimizer.step()
+    with torch.no_grad():
+        for weight, momentum in zip(model.parameters(), momenta, strict=True):
+            gradient, weight.grad = weight.grad, None
+            assert gradient is not None
+            dist.all_reduce(gradient)
+            momentum.mul_(MOMENTUM).add_(gradient / dist.get_world_size())
+            weight.add_(momentum, alpha=-RATE)
 
 
-def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+def save(folder: Path, model: nn.Module, momenta: list[Tensor], step: int) -> None:
     """Write the checkpoint beside the old one and only then put it first.
 
     So neither a kill nor a full disk loses what there was.
     """
     part, (newest, before) = folder / "checkpoint.part", (folder / name for name in CHECKPOINTS)
-    torch.save({"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, part)
+    torch.save({"step": step, "model": model.state_dict(), "momenta": momenta}, part)
     if newest.exists():
         newest.replace(before)
     part.replace(newest)
 
 
-def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def load(folder: Path, model: nn.Module, momenta: list[Tensor]) -> int:
     """Resume from the newest checkpoint that can be read and return its step; 0 where there is none."""
     for path in (folder / name for name in CHECKPOINTS):
         if not path.exists():
@@ -141,7 +148,7 @@ def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> in
             note(folder, event="corrupt", file=path.name, error=str(error).partition("\n")[0])
             continue
         model.load_state_dict(kept["model"])
-        optimizer.load_state_dict(kept["optimizer"])
+        momenta[:] = kept["momenta"]
         return int(kept["step"])
     return 0
 
