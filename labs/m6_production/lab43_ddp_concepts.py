@@ -61,7 +61,7 @@ from labs.kit import Lab, exercise, main
 from labs.kit.distributed.checkpoints import Checkpoints, FullState
 from labs.kit.distributed.shards import weights_of
 from labs.kit.topics.tasks import fingerprint
-from labs.m6_production._lab43_helpers import killed_twice
+from labs.m6_production._lab43_helpers import backward_passes, killed_twice
 
 # Shape letters: N elements, R ranks, B batch, I inputs, O outputs, S steps, P parameters.
 
@@ -383,11 +383,11 @@ def buckets(cfg: Config, lab: Lab) -> None:
     convert the bucket. In float16 half the bytes travel, and a gradient below 3·10⁻⁸ arrives as zero.
     """
     device, sizes = lab.world.device, [2**power for power in range(10, 25, 2)]
-    price = {"all-reduce": helpers.all_reduce_ms(sizes, device)}
+    price = {"all-reduce": lab.step(helpers.all_reduce_ms, sizes, device)}
     lab.plot("The price of a message", sizes, price, x_label="bytes", y_label="ms", log_x=True, log_y=True)
     lab.predict("43.overlap", *helpers.OVERLAP_GUESSES)
     caps = (None, 2.0, 0.5, 0.001)  # MiB; the first gradient has half a MiB exactly
-    passes = [helpers.backward_passes(averaging_hook, cap, torch.float32, cfg.rows, device) for cap in caps]
+    passes = [lab.step(backward_passes, averaging_hook, cap, torch.float32, cfg.rows, device) for cap in caps]
     sent = [pictures.sizes_of("bucket", third) for _, _, third in passes]
     lab.table("Rebuilt buckets", ["bucket_cap_mb", "buckets", "bytes"], pictures.bucket_rows(caps, sent))
     limits = [(int((cap or 1) * 2**20), int((cap or 25) * 2**20)) for cap in caps]
@@ -403,7 +403,7 @@ def buckets(cfg: Config, lab: Lab) -> None:
         [(0, 1), (len(sent[2]) - 1, len(sent[2]))],
         unit="passes",
     )
-    half = helpers.backward_passes(averaging_hook, None, torch.float16, cfg.rows, device)[2]
+    half = lab.step(backward_passes, averaging_hook, None, torch.float16, cfg.rows, device)[2]
     lab.bytes(
         "43.fp16-hook",
         "A hook that converts to float16 sends half the gradients' bytes.",

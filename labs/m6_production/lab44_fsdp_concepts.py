@@ -92,7 +92,7 @@ class Config:
 
     @classmethod
     def smoke(cls) -> "Config":
-        return cls(steps=8, hidden=101, width=64, deepspeed=0, train_steps=8)
+        return cls(steps=5, hidden=101, width=64, deepspeed=0, train_steps=8)
 
     def model(self, **options: Any) -> Stack:
         return Stack(self.blocks, OUTPUTS, self.hidden, **options)
