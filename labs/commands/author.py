@@ -32,6 +32,9 @@ def mutants(
     systematic: Annotated[
         bool, typer.Option("--systematic", help="instead, edit the exercises in every way of a fixed list")
     ] = False,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="let a mutant pass over the parts that could prove nothing more")
+    ] = False,
     procs: Annotated[
         str | None,
         typer.Option(
@@ -56,12 +59,12 @@ def mutants(
             "local",
             None,
             procs=count or entry.processes_to_judge,
-            flags=(entry.import_name,),
+            flags=(entry.import_name, *(["--brief"] if brief else [])),
         )
         status = launch.LAUNCHERS["local"].submit(spec) or status
     alone = [entry.import_name for entry in entries if not entry.distributed]
     if alone:
         from labs.kit.runner.matrix import show_matrices
 
-        status = show_matrices(alone) or status
+        status = show_matrices(alone, brief=brief) or status
     end_with(status)

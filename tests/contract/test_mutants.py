@@ -25,7 +25,7 @@ def matrix_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def matrix(number: int) -> tuple[int, dict[str, Any]]:
         folder = tmp_path_factory.mktemp(f"lab{number:02d}")
         target = folder / "matrix.json"
-        command = [sys.executable, "-m", "labs", "mutants", str(number)]
+        command = [sys.executable, "-m", "labs", "mutants", str(number), "--brief"]
         environment = {**surroundings(folder), "LABS_MATRIX": str(target)}
         ended = subprocess.run(
             command,

@@ -31,8 +31,9 @@ class RunContext:
 
     `folder` is None where nothing is to be kept; `timer` stands in for the clock, and `cache` for steps, when mutants are
     judged; `replacements` take the place of steps; `learner` names those of them that a learner wrote. `only` names the parts
-    that are run, where not all are. `ask` puts a prediction to the person at the terminal and returns the guess. `on_claim` is
-    told of every claim, once it is judged on all ranks, and may raise Settled.
+    that are run, where not all are, and `passes_over` is asked before each of these, on every rank with the same answer. `ask`
+    puts a prediction to the person at the terminal and returns the guess. `on_claim` is told of every claim, once it is judged
+    on all ranks, and may raise Settled.
     """
 
     screen: Screen = field(default_factory=unseen)
@@ -43,5 +44,6 @@ class RunContext:
     replacements: Mapping[str, Function] = field(default_factory=dict)
     learner: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
+    passes_over: Callable[[str], bool] = lambda part: False
     ask: Ask = lambda prediction: None
     on_claim: Callable[[Claim], None] = lambda claim: None

@@ -56,6 +56,8 @@ class Lab(Judging):
         """Run one part of the lesson. Where what it needs is not there, its claims are noted with the reason instead."""
         if self._context.only is not None and part.__name__ not in self._context.only:
             return
+        if self._context.passes_over(part.__name__):
+            return
         begun = perf_counter()
         if self.enter(part):
             part(cfg, self)
@@ -116,9 +118,7 @@ class Lab(Judging):
 
     def _called(self, part: str, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a step for a part, or for all of them, from a seed that does not hang on which other parts are run."""
-        for handed in self._steps_among([*args, *kwargs.values()]):
-            self._enter_step(handed)
-        step = self._enter_step(function)
+        step = self._enter_call(function, args, kwargs)
         call = self._calls[part, step.name]
         self._calls[part, step.name] += 1
         self._seed(f"{part} {step.name} {_plain((*args, *kwargs.values())) if part == ONCE else call}")
@@ -130,6 +130,12 @@ class Lab(Judging):
             result = cache(key, function, args, kwargs) if cache else function(*args, **kwargs)
             step.seconds += perf_counter() - begun
         return result
+
+    def _enter_call(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> record.Step:
+        """Enter the step that is called, behind those of the lab's own that are handed to it."""
+        for handed in self._steps_among([*args, *kwargs.values()]):
+            self._enter_step(handed)
+        return self._enter_step(function)
 
     def _seed(self, place: str) -> None:
         seed = zlib.crc32(place.encode()) + int(self.notes.config.get("seed", 0))
@@ -145,7 +151,7 @@ class Lab(Judging):
         Where it raises, the others raise PeerLost at once.
         """
         if not self.world.first:
-            self._enter_step(function)
+            self._enter_call(function, args, kwargs)  # which claims judge it is the same on every rank
             trouble, result = self.world.gather("step on first", None)[0]
             if trouble:
                 raise PeerLost(f"rank 0: {trouble}")

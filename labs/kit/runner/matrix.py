@@ -13,24 +13,25 @@ from rich.table import Table
 from labs.kit.distributed.world import World, leave
 from labs.kit.runner.bench import DoesNotHold
 from labs.kit.runner.lesson import Lesson
-from labs.kit.runner.mutants import Matrix, load, matrix
+from labs.kit.runner.mutants import Matrix, Trial, load, matrix
 
+BRIEF = "--brief"
 JSON = "LABS_MATRIX"  # names a file that takes the matrix as JSON too
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def show_matrices(import_names: list[str], world: World | None = None) -> int:
+def show_matrices(import_names: list[str], world: World | None = None, *, brief: bool = False) -> int:
     """Judge the mutants of these labs and show a matrix each; return 0 where every claim can fail and every mutant counts."""
     world = world or World()
     console = Console(
         highlight=False, emoji=False, quiet=not world.first, width=None if sys.stdout.isatty() else 120
     )
-    shown = [_shown(load(name), world, console) for name in import_names]
+    shown = [_shown(load(name), world, console, brief) for name in import_names]
     world.part_ways()
     return 0 if all(shown) else 1
 
 
-def _shown(lesson: Lesson, world: World, console: Console) -> bool:
+def _shown(lesson: Lesson, world: World, console: Console, brief: bool) -> bool:
     """Show one lab's matrix; return whether all is as it should be."""
     with console.status("") as status:
         try:
@@ -38,6 +39,7 @@ def _shown(lesson: Lesson, world: World, console: Console) -> bool:
                 lesson,
                 world,
                 lambda mutant: status.update(f"[dim]lab {lesson.entry.number:02d}: {mutant}[/]"),
+                brief=brief,
             )
         except DoesNotHold as error:
             console.print(escape(str(error)), style="bold red", soft_wrap=True)
@@ -57,7 +59,7 @@ def _show(result: Matrix, console: Console) -> None:
         grid.add_column(letter, justify="center")
     for claim in result.claims:
         tone = "bold red" if claim in result.survivors else ""
-        grid.add_row(claim, *("✘" if claim in trial.killed else "·" for trial in result.trials), style=tone)
+        grid.add_row(claim, *(_sign(claim, trial) for trial in result.trials), style=tone)
     console.print(grid)
     for trial, letter in letters.items():
         fault = (
@@ -77,5 +79,10 @@ def _show(result: Matrix, console: Console) -> None:
     )
 
 
+def _sign(claim: str, trial: Trial) -> str:
+    return "✘" if claim in trial.killed else " " if claim in trial.passed_over else "·"
+
+
 if __name__ == "__main__":
-    leave(show_matrices(sys.argv[1:], World.from_environment()))
+    names = [word for word in sys.argv[1:] if word != BRIEF]
+    leave(show_matrices(names, World.from_environment(), brief=BRIEF in sys.argv))

@@ -17,6 +17,7 @@ from labs.kit.runner.bench import Bench, until_one_fails
 from labs.kit.runner.edits import compiled
 from labs.kit.runner.lesson import Function, Lesson
 from labs.kit.runner.marks import Mutant, marks_of
+from labs.kit.runner.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Trial:
     step: str
     killed: frozenset[str] = frozenset()
     fault: str = ""
+    passed_over: frozenset[str] = (
+        frozenset()
+    )  # claims that were not looked at, since they could prove nothing more
 
 
 @dataclass(frozen=True)
@@ -55,19 +59,27 @@ class Matrix:
 
 
 def matrix(
-    lesson: Lesson, world: World | None = None, progress: Callable[[str], None] = lambda name: None
+    lesson: Lesson,
+    world: World | None = None,
+    progress: Callable[[str], None] = lambda name: None,
+    *,
+    brief: bool = False,
 ) -> Matrix:
     """Run the lab's mutants on its smoke Config. Raises DoesNotHold where the lab itself does not hold there.
 
-    With several processes all of them go through the mutants together, each time in a new process group.
+    With several processes all of them go through the mutants together, each time in a new process group. A `brief` matrix
+    passes over what could prove nothing more. It begins with the last mutant: early steps reach the most parts, and by then
+    most claims were seen to fail.
     """
     bench = Bench(lesson, world or World())
     progress("the lab itself")
     notes = bench.reference()
-    trials = []
-    for mutant in lesson.mutants:
+    proof = Proof(notes) if brief else None
+    tried = {}
+    for mutant in reversed(lesson.mutants) if brief else lesson.mutants:
         progress(mutant.name)
-        trials.append(_trial(bench, mutant, notes))
+        tried[mutant] = _trial(bench, mutant, notes, proof)
+    trials = [tried[mutant] for mutant in lesson.mutants]
     held = [claim for claim in notes.claims if claim.verdict == "held"]
     timed = frozenset(notes.parts_named(claim.part for claim in held if claim.kind == "ratio"))
     if timed:
@@ -78,20 +90,28 @@ def matrix(
     return Matrix(lesson.entry.number, tuple(claim.id for claim in held), unmeasured, tuple(trials), judges)
 
 
-def _trial(bench: Bench, mutant: Mutant, notes: record.Run) -> Trial:
+def _trial(bench: Bench, mutant: Mutant, notes: record.Run, proof: Proof | None = None) -> Trial:
     """Try one mutant; an edit that is not a fair one is a fault of the mutant."""
+    name = mutant.step.__name__
     try:
-        return _verdict(mutant.name, mutant.step.__name__, notes, _with_mutant(bench, mutant))
+        if proof is None:
+            return _verdict(mutant.name, name, notes, _with_mutant(bench, mutant))
+        proof.begin(name)
+        trial = _verdict(mutant.name, name, notes, _with_mutant(bench, mutant, proof))
+        return replace(trial, passed_over=proof.end(trial.killed))
     except ValueError as error:
-        return Trial(mutant.name, mutant.step.__name__, fault=str(error))
+        return Trial(mutant.name, name, fault=str(error))
 
 
-def _with_mutant(bench: Bench, mutant: Mutant) -> record.Run:
+def _with_mutant(bench: Bench, mutant: Mutant, proof: Proof | None = None) -> record.Run:
     name = mutant.step.__name__
     if marks_of(mutant.step).fresh:
         edited = Edited(name, mutated_source(mutant), mutant.name, bench.patience_s)
         return in_own_process(bench.lesson, edited)
-    return bench.run(bench.replacing(name, mutated(mutant)))
+    context = bench.replacing(name, mutated(mutant))
+    if proof:
+        context = replace(context, on_claim=proof.told, passes_over=proof.passes_over)
+    return bench.run(context)
 
 
 def _verdict(name: str, step: str, notes: record.Run, mutant_notes: record.Run) -> Trial:

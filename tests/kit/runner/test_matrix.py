@@ -8,6 +8,7 @@ import pytest
 from labs.kit.runner import matrix as shown
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.marks import Mutant
+from labs.kit.runner.mutants import Matrix, Trial
 
 
 @pytest.fixture
@@ -26,11 +27,11 @@ class Show:
     ) -> None:
         self.tiny, self.monkeypatch, self.capsys = tiny, monkeypatch, capsys
 
-    def __call__(self, *mutants: Mutant) -> tuple[int, str]:
+    def __call__(self, *mutants: Mutant, brief: bool = False) -> tuple[int, str]:
         lesson = dataclasses.replace(self.tiny)
         vars(lesson)["mutants"] = mutants
         self.monkeypatch.setattr(shown, "load", lambda name: lesson)
-        status = shown.show_matrices([lesson.import_name])
+        status = shown.show_matrices([lesson.import_name], brief=brief)
         said = self.capsys.readouterr()
         return status, said.out + said.err
 
@@ -42,6 +43,21 @@ def test_a_complete_matrix_is_fine(show: Show) -> None:
     assert output.count("✘") == 1 + 8  # one in the heading
     assert "99.elsewhere is not judged here: needs the package no_such_package" in output
     assert all(mutant.name in output for mutant in show.tiny.mutants)
+
+
+def test_what_a_mutant_passed_over_is_left_empty(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = frozenset({"99.late"})
+    trials = Trial("a", "s", frozenset({"99.early"}), passed_over=over), Trial("b", "s", over)
+    asked: list[bool] = []
+
+    def matrix(*_: object, brief: bool) -> Matrix:
+        asked.append(brief)
+        return Matrix(99, ("99.early", "99.late"), {}, trials)
+
+    monkeypatch.setattr(shown, "matrix", matrix)
+    status, output = show(brief=True)
+    assert (status, asked) == (0, [True])
+    assert "99.early ✘ ·\n99.late    ✘\n" in output
 
 
 def test_survivors_are_named_and_fail(show: Show) -> None:

@@ -37,6 +37,26 @@ def judged(lesson: Lesson, *mutants: Mutant) -> Matrix:
     return matrix(with_mutants(lesson, *mutants))
 
 
+def of_two_parts(tiny: Lesson) -> Lesson:
+    """Return a lesson whose first part doubles, and whose second sums up what was doubled."""
+    names = tiny.namespaces[0]
+    lab_99: Any = type("Names", (), {"__getattr__": lambda self, name: names[name]})()
+
+    def first(cfg: Any, lab: Any) -> None:
+        lab.equal("99.double", "Twice two is four.", lab.step(lab_99.doubled, torch.tensor([2.0])).item(), 4)
+        lab.equal("99.one", "One is one.", 1, 1)
+
+    def second(cfg: Any, lab: Any) -> None:
+        twos = lab.step(lab_99.doubled, torch.ones(3))
+        lab.equal("99.sum", "Three ones, doubled, are six.", lab.step(lab_99.total, twos).item(), 6)
+
+    def run(cfg: Any, lab: Any) -> None:
+        for part in (first, second):
+            lab.part(part, cfg)
+
+    return dataclasses.replace(tiny, run=run, parts={"first": first, "second": second})
+
+
 class TestEdits:
     @pytest.mark.parametrize(
         ("step", "old", "new", "line"),
@@ -113,6 +133,16 @@ class TestMatrix:
             "remembers it twice": {"99.remembered"},
             "both arms the same": {"99.longer"},
         }
+
+    def test_a_brief_matrix_proves_as_much_and_looks_at_less(self, tiny: Lesson) -> None:
+        lesson = with_mutants(of_two_parts(tiny), tiny.mutants[1], tiny.mutants[3])
+        whole, brief = matrix(lesson), matrix(lesson, brief=True)
+        found = {trial.name: (set(trial.killed), set(trial.passed_over)) for trial in whole.trials}
+        assert found == {"triples": ({"99.double", "99.sum"}, set()), "takes the mean": ({"99.sum"}, set())}
+        found = {trial.name: (set(trial.killed), set(trial.passed_over)) for trial in brief.trials}
+        assert found == {"triples": ({"99.double"}, {"99.sum"}), "takes the mean": ({"99.sum"}, set())}
+        assert list(found) == ["triples", "takes the mean"]
+        assert (brief.survivors, brief.faults) == (whole.survivors, whole.faults) == (["99.one"], [])
 
     def test_a_claim_that_no_mutant_kills_survives(self, tiny: Lesson) -> None:
         result = judged(tiny, Mutant("triples", tiny.steps["doubled"], "2 * x_N", "3 * x_N"))

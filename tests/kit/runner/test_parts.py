@@ -252,6 +252,12 @@ def test_a_part_run_alone_finds_the_same_numbers(tiny: Lesson, look: Callable[[L
     assert [part.number for part in alone.parts] == [2]
 
 
+def test_a_part_that_is_passed_over_leaves_the_others_their_numbers(tiny: Lesson) -> None:
+    parts = {name: seen_by({}, name, lambda lab: lab.step(drawn)) for name in ("first", "second", "third")}
+    notes = performed(tiny, *parts.values(), passes_over=lambda part: part == "second").notes
+    assert [(part.number, part.name) for part in notes.parts] == [(1, "first"), (3, "third")]
+
+
 def test_each_part_draws_other_numbers_and_each_call_too(tiny: Lesson) -> None:
     seen: dict[str, Any] = {}
 
@@ -300,6 +306,21 @@ def test_the_first_rank_steps_alone_where_there_is_only_one(tiny: Lesson) -> Non
     notes = performed(tiny, seen_by(seen, "first", lambda lab: lab.step_on_first(drawn, 3))).notes
     assert len(seen["first"]) == 3
     assert notes.steps[0].calls == 1
+
+
+def applied(function: Callable[[Tensor], Tensor]) -> float:
+    """Apply a step to three ones."""
+    return function(torch.ones(3)).item()
+
+
+def test_what_a_claim_judges_is_the_same_on_ranks_that_did_not_step(tiny: Lesson) -> None:
+    total = tiny.steps["total"]
+
+    def part(cfg: Any, lab: Lab) -> None:
+        lab.equal("99.three", "three ones", lab.step_on_first(applied, total), 3.0)
+
+    runs = together(2, lambda world: performed(tiny, part, world=world), agree_s=20)
+    assert [lab.notes.claims[0].judges for lab in runs] == [["total", "applied"]] * 2
 
 
 def test_a_step_that_breaks_on_the_first_rank_alone_ends_the_others_with_its_reason(tiny: Lesson) -> None:
