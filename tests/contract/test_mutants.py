@@ -19,7 +19,7 @@ WRONG_SOLUTIONS = 5
 
 @pytest.fixture(scope="module")
 def matrix_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Compute each lab's matrix of claims and mutants, once, as `labs mutants` does: on three processes where it is distributed."""
+    """Compute each lab's matrix of claims and mutants, once, as `labs mutants --brief` does: on three processes where it is distributed."""
 
     @cache
     def matrix(number: int) -> tuple[int, dict[str, Any]]:
