@@ -84,11 +84,26 @@ def steps_done(
 
 
 def trained_alone(steps: int, batch: int, rate: float, device: torch.device) -> Tensor:
-    """Train on whole batches in one process, and return the weights after each step."""
+    """Train on whole batches in one process, by the formula of momentum, and return the weights after each step."""
     model = network(0, device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-    batches = (batch_of(step, batch, device) for step in range(steps))
-    return torch.stack([weights_of(model) for _ in steps_done(model, optimizer, batches)])
+    weights, path = list(model.parameters()), []
+    momenta = [torch.zeros_like(weight) for weight in weights]
+    for step in range(steps):
+        gradients = torch.autograd.grad(loss_of(model, *batch_of(step, batch, device)), weights)
+        with torch.no_grad():
+            for weight, momentum, gradient in zip(weights, momenta, gradients, strict=True):
+                weight.sub_(momentum.mul_(0.9).add_(gradient), alpha=rate)
+        path.append(weights_of(model))
+    return torch.stack(path)
+
+
+def after_as_many_samples(
+    steps: int, share: int, ranks: int, rate: float, device: torch.device
+) -> tuple[float, float, float]:
+    """Return the losses after as many samples in small batches, in large ones, and in large ones at R times the rate."""
+    ways = (steps * ranks, share, rate), (steps, share * ranks, rate), (steps, share * ranks, rate * ranks)
+    small, same, fast = (loss_at(trained_alone(*way, device)[-1], device) for way in ways)
+    return small, same, fast
 
 
 class Trained(NamedTuple):
@@ -171,13 +186,13 @@ def two_passes(option: str, device: torch.device) -> tuple[Tensor, str]:
 def rows_of(rank: int, ranks: int, elements: int) -> list[Tensor]:
     """Return rows of whole numbers to sum over the ranks, of several lengths and dtypes.
 
-    R divides the first length. Integers beyond 2⁴⁰ would not survive a detour through float32.
+    R divides the first length, and the second is shorter by one. A detour through float32 would spoil the
+    float64 beyond 2⁴⁰, and one through float64 the integers beyond 2⁵⁶.
     """
     generator = torch.Generator().manual_seed(rank)
     numbers_N = torch.randint(-1000, 1000, (elements // ranks * ranks,), generator=generator)
-    large_N = numbers_N[:7] + 2**40
-    odd = [numbers_N[:-1].float(), numbers_N[:1].float(), numbers_N[:4].int()]
-    return [numbers_N.float(), *odd, large_N, large_N.double()]
+    odd = [numbers_N[:-1].float(), numbers_N[:1].float(), numbers_N[:4].int(), numbers_N[:0]]
+    return [numbers_N.float(), *odd, numbers_N[:7] + 2**56, (numbers_N[:7] + 2**40).double()]
 
 
 def all_reduced(rows: list[Tensor]) -> list[Tensor]:

@@ -6,6 +6,7 @@ from labs.m6_production._lab43_helpers import (
     lone_gradient,
     sampled_epochs,
     skipped_collective,
+    steps_done,
     trained_alone,
     undisturbed,
 )
@@ -78,6 +79,13 @@ MUTANTS = (
         "dist.all_reduce(parameter.grad, dist.ReduceOp.MAX)",
     ),
     Mutant(
+        "takes a step as well",
+        averaged_gradients,
+        "parameter.grad /= dist.get_world_size()",
+        "parameter.data -= parameter.grad.div_(dist.get_world_size())",
+    ),
+    Mutant("takes no step", steps_done, "optimizer.step()", "pass"),
+    Mutant(
         "does not wrap the model", trained_by_ddp, "model = DistributedDataParallel(layers)", "model = layers"
     ),
     Mutant("begins alike on all ranks", trained_by_ddp, "network(dist.get_rank(),", "network(0,"),
@@ -116,6 +124,7 @@ MUTANTS = (
         "bucket_cap_mb=cap_mb, find_unused_parameters=True",
     ),
     Mutant("sends float32 all the same", averaging_hook, "whole.to(dtype)", "whole.clone()"),
+    Mutant("gives nothing back", averaging_hook, "whole.copy_(done.value()[0])", "pass"),
     Mutant("counts bytes twice", averaging_hook, "message.nbytes))", "2 * message.nbytes))"),
     Mutant(
         "is never silent",

@@ -151,9 +151,9 @@ def ring(cfg: Config, lab: Lab) -> None:
     2(R − 1) chunks of 1/R of the data: for 4 ranks 1.5 times its data, and with more ranks it approaches
     twice.
 
-    Where R does not divide the length, zeros fill up the last chunk, and change no sum. A single number takes
-    as many turns as a gigabyte, and most of what is sent for it is padding: small messages are paid by the
-    turn, not by the byte. We sum rows of several lengths, of whole numbers, since their sums do not round.
+    Where R does not divide the length, zeros fill up the last chunks, and change no sum. A single number
+    takes as many turns as a gigabyte, and most of what is sent for it is padding: small messages are paid by
+    the turn, not by the byte. We sum rows of several lengths, of whole numbers, since their sums do not round.
     """
     lab.predict("43.ring-bytes", *helpers.RING_GUESSES)
     rank, ranks = lab.world.rank, lab.world.size
@@ -167,18 +167,18 @@ def ring(cfg: Config, lab: Lab) -> None:
     )
     lab.bytes(
         "43.ring-bytes",
-        "Each rank of the ring sends 2(R−1)/R of its data.",
-        sum(message.nbytes for message in lab.step(ring_messages, rows[0])),
-        want=2 * (ranks - 1) * rows[0].nbytes // ranks,
-        because="2(R−1) turns, in each of which a rank sends one of R chunks",
+        "Each rank of the ring sends 2(R−1)/R of its data, padding included.",
+        sum(message.nbytes for row in rows[:2] for message in lab.step(ring_messages, row)),
+        want=2 * 2 * (ranks - 1) * rows[0].nbytes // ranks,
+        because="2(R−1) turns with one of R chunks each, for N numbers and again for N−1 and a zero",
         needs="3 processes",
     )
     fractions_N = torch.rand(cfg.elements, generator=torch.Generator().manual_seed(rank))
     gap_N = lab.step(ring_all_reduce, fractions_N) - helpers.all_reduced([fractions_N])[0]
     lab.say(
         f"With fractions between 0 and 1 the two sums differ by up to {gap_N.abs().max():.1g} here. Neither "
-        "is wrong: they add the ranks in another order, and each addition rounds. For the same reason a sum "
-        "over 8 ranks is not, to the last bit, the sum over 4."
+        "is wrong: from three ranks on they add in another order, and each addition rounds. For the same "
+        "reason a batch on 8 ranks has not, to the last bit, the gradient that it has on 4."
     )
 
 
@@ -239,8 +239,8 @@ def averaging(cfg: Config, lab: Lab) -> None:
     lab.close(
         "43.by-hand",
         "Averaged by hand, each gradient is the whole batch's, also where only one rank has one.",
-        helpers.gradient_row(model),
-        whole_P,
+        torch.cat([helpers.gradient_row(model), weights_of(model)]),
+        torch.cat([whole_P, weights_of(helpers.Experts(ranks, device))]),  # no weight has changed
         within=helpers.DIGITS,
         needs="2 processes",
     )
@@ -301,9 +301,7 @@ def data_parallel(cfg: Config, lab: Lab) -> None:
         because="R before, 1 after the first step and after the last, and R running means",
         needs="2 processes",
     )
-    small_SP = helpers.trained_alone(cfg.steps * ranks, cfg.share, RATE, device)
-    fast_SP = helpers.trained_alone(cfg.steps, batch, RATE * ranks, device)
-    small, same, fast = (helpers.loss_at(path_SP[-1], device) for path_SP in (small_SP, alone_SP, fast_SP))
+    small, same, fast = helpers.after_as_many_samples(cfg.steps, cfg.share, ranks, RATE, device)
     lab.say(
         "R ranks mean a batch R times as large, so an epoch has R times fewer steps. After as many samples "
         f"the loss is {small:.2f} with one rank's small batches, {same:.2f} with large batches at the same "
@@ -349,6 +347,8 @@ def averaging_hook(dtype: torch.dtype, log: list[pictures.Noted]) -> helpers.Hoo
 
         >>> predicted_buckets([4, 4, 1, 8, 3], first=5, cap=9)
         [8, 9, 3]
+        >>> predicted_buckets([4, 4, 1, 8, 3], first=9, cap=5)
+        [9, 8, 3]
         """,
     insight="A gradient above the limit is never cut: one large embedding makes one large bucket.",
 )
@@ -420,7 +420,7 @@ def reductions(quiet: str, device: torch.device) -> tuple[int, Tensor]:
     """
     model = DistributedDataParallel(nn.Linear(3, 2, bias=False).double().to(device))
     log: list[pictures.Noted] = []
-    model.register_comm_hook(None, averaging_hook(torch.float64, log))
+    model.register_comm_hook(None, averaging_hook(torch.float32, log))  # exact: whole numbers
     for batch in range(helpers.BATCHES):
         inputs_BI, above_BO = helpers.whole_numbers(batch, dist.get_rank(), device)
         silent = model.no_sync if batch < helpers.BATCHES - 1 else nullcontext
@@ -551,9 +551,9 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     the rank that has begun the fewest is the one to look at; with gloo `dist.monitored_barrier()` names it.
     Let the timeout be what your longest honest step takes, a minute or two.
 
-    A rank that is killed is another matter. Its connections break, and its neighbours notice at once. Nobody
-    can go on without it, since every collective needs all ranks: all end, and all start again from the last
-    checkpoint. We kill a rank of a small training twice. After the first time somebody gives the command
+    A rank that is killed is another matter. Its connections break, and with gloo its neighbours notice at
+    once. Nobody can go on without it, since every collective needs all ranks: all end, and all start again
+    from the last checkpoint. We kill a rank of a small training twice. After the first time somebody gives the command
     again, as a queue does. After the second time torchrun starts all ranks again within the same job, as
     often as it was allowed to:
 

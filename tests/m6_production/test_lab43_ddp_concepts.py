@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,8 +21,15 @@ from hypothesis import strategies as st
 from labs.kit.distributed.subgroup import by_node_starter, events_apart
 from labs.kit.measure.timing import torch_threads
 from labs.m6_production import _lab43_pictures as pictures
-from labs.m6_production._lab43_helpers import batch_of, loss_at, trained_alone, undisturbed
-from labs.m6_production.lab43_ddp_concepts import predicted_buckets
+from labs.m6_production._lab43_helpers import (
+    after_as_many_samples,
+    all_reduce_ms,
+    batch_of,
+    loss_at,
+    trained_alone,
+    undisturbed,
+)
+from labs.m6_production.lab43_ddp_concepts import averaging_hook, predicted_buckets
 
 sizes = st.integers(1, 50)
 CPU = torch.device("cpu")
@@ -45,6 +54,44 @@ def test_training_lowers_the_loss_that_the_lab_tells() -> None:
     losses = [loss_at(weights_P, CPU) for weights_P in trained_alone(20, 21, 0.05, CPU)]
     assert losses[-1] < losses[0] - 0.3
     assert batch_of(0, 4, CPU)[0].tolist() != batch_of(1, 4, CPU)[0].tolist()
+    inputs_BI, labels_B = batch_of(0, 4, CPU)
+    assert all(row[label] == row[:4].max() for row, label in zip(inputs_BI, labels_B, strict=True))
+    runs = trained_alone(15, 7, 0.05, CPU), trained_alone(5, 21, 0.05, CPU), trained_alone(5, 21, 0.15, CPU)
+    assert after_as_many_samples(5, 7, 3, 0.05, CPU) == tuple(loss_at(run[-1], CPU) for run in runs)
+
+
+def test_messages_of_all_sizes_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+
+    def seconds(send: partial[Any], repeats: int, device: torch.device) -> float:
+        sent.append(send.args[0].nbytes)
+        return float(len(sent))
+
+    monkeypatch.setattr("labs.m6_production._lab43_helpers.seconds", seconds)
+    assert all_reduce_ms([1024, 4096], CPU) == [1e3, 10e3]
+    assert sent == [1024] * 9 + [4096] * 9
+
+
+def test_a_hook_does_not_wait_and_puts_back_what_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived: torch.futures.Future[list[torch.Tensor]] = torch.futures.Future()
+    sent = []
+
+    def all_reduce(message: torch.Tensor, *, async_op: bool) -> SimpleNamespace:
+        sent.append(message)
+        assert async_op
+        return SimpleNamespace(get_future=lambda: SimpleNamespace(then=arrived.then))  # it has no `wait`
+
+    monkeypatch.setattr("torch.distributed.all_reduce", all_reduce)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
+    whole, log = torch.tensor([3.0, 5.0]), list[pictures.Noted]()
+    bucket: Any = SimpleNamespace(buffer=lambda: whole, index=lambda: 0)
+    done = averaging_hook(torch.float16, log)(None, bucket)
+    assert [(event.what, event.size) for event in log] == [("bucket", 4)]
+    assert sent[0].tolist() == [1.5, 2.5]
+    arrived.set_result([torch.tensor([4.0, 6.0], dtype=torch.float16)])
+    assert done.wait() is whole
+    assert whole.tolist() == [4, 6]
+    assert [event.what for event in log] == ["bucket", "averaged 0"]
 
 
 def test_an_undisturbed_training_has_the_same_bits_however_many_threads_its_process_has() -> None:
@@ -62,7 +109,7 @@ def test_an_undisturbed_training_has_the_same_bits_however_many_threads_its_proc
 def noted() -> dict[str, list[dict[str, Any]]]:
     """What three ranks noted, by event."""
     events = events_apart(by_node_starter(3), "tests.m6_production.three_ranks")
-    kinds = ("ring", "experts", "norm")
+    kinds = ("ring", "experts", "norm", "skipped")
     return {kind: [event for event in events if event["event"] == kind] for kind in kinds}
 
 
@@ -97,7 +144,12 @@ def test_each_rank_keeps_batchnorm_statistics_of_its_own_share(
     assert len(noted["norm"]) == 3
     for event in noted["norm"]:
         assert event["mean"] == pytest.approx(event["own"], abs=1e-12)
+        assert event["second"] == pytest.approx(event["mixed"], abs=1e-12), "rank 0's, and a batch of its own"
     assert len({event["mean"][0] for event in noted["norm"]}) == 3
+
+
+def test_the_rank_that_skips_a_collective_has_begun_one_less(noted: dict[str, list[dict[str, Any]]]) -> None:
+    assert [event["begun"] for event in noted["skipped"]] in ([[1, 1, 0]] * 3, [[None, None, None]] * 3)
 
 
 # What is read off events ----------------------------------------------------------------------------------------------
@@ -146,6 +198,29 @@ def test_a_rank_that_was_told_nothing_waits_for_ever() -> None:
 def test_epochs_are_counted() -> None:
     assert pictures.epochs_in_words(5, [[0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 4, 0]]) == (6, 1, 0, "the same")
     assert pictures.epochs_in_words(5, [[0, 1, 2], [3, 1, 0]]) == (3, 0, 2, "another")
+
+
+def test_the_ring_is_drawn_from_what_rank_0_receives(monkeypatch: pytest.MonkeyPatch) -> None:
+    from_left = [
+        torch.tensor([0, 2]),
+        torch.tensor([1, 1]),
+    ]  # the last rank's own chunk 1, and the sum of chunk 0
+    monkeypatch.setattr(pictures, "from_all", lambda sent: [sent, from_left])
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
+    assert pictures.marked(1, 2).tolist() == [0, 1, 0, 2]
+    rows = pictures.turns_of_ring([]).rows
+    assert [(row.label, [cell.text for cell in row.filled()]) for row in rows] == [
+        ("at first", ["0", "0"]),
+        ("turn 1: added", ["0", "0+1"]),
+        ("turn 2: passed on", ["0+1", "0+1"]),
+    ]
+
+
+def test_gradients_that_are_not_all_there_are_not_called_averaged() -> None:
+    whole = torch.ones(3)
+    passes = {"a": (whole.clone(), "goes on"), "b": (whole[:2], "stops"), "c": (2 * whole, "goes on")}
+    rows = [("a", "all", "goes on"), ("b", "none", "stops"), ("c", "none", "goes on")]
+    assert pictures.rows_of_passes(passes, whole) == rows
 
 
 def test_a_buckets_way_is_drawn_from_its_sending_to_its_average() -> None:

@@ -48,17 +48,22 @@ def main() -> None:
         untouched=torch.equal(weights_of(model), weights),
         options=pictures.rows_of_passes(passes, whole),
     )
-    trained = lab.trained_by_ddp(1, 7, CPU, norm=True)
-    first = dist.get_rank() == 0
-    note(folder, event="norm", first=first, mean=trained.mean.tolist(), own=own_mean(rank).tolist())
+    first, second = (lab.trained_by_ddp(steps, 7, CPU, norm=True) for steps in (1, 2))
+    begin = weights_of(helpers.network(0, CPU, norm=True))
+    own = own_mean(0, rank, begin)
+    mixed = 0.9 * own_mean(0, 0, begin) + own_mean(1, rank, first.path_SP[0])
+    means = {"mean": first.mean, "own": own, "second": second.mean, "mixed": mixed}
+    note(folder, event="norm", **{name: mean.tolist() for name, mean in means.items()})
+    note(folder, event="skipped", begun=[seen.begun for seen in helpers.skipped_collective(1.0)])
     dist.destroy_process_group()
 
 
-def own_mean(rank: int) -> torch.Tensor:
-    """Return the running mean after one batch: a tenth of the mean of what this rank's share gives behind rank 0's first layer."""
-    first_layer = helpers.network(0, CPU, norm=True)[0]
-    inputs_BI, _ = helpers.batch_of(0, 7 * dist.get_world_size(), CPU)
-    mean: torch.Tensor = 0.1 * first_layer(inputs_BI[7 * rank : 7 * (rank + 1)]).mean(0).detach()
+def own_mean(batch: int, rank: int, weights: torch.Tensor) -> torch.Tensor:
+    """Return what a batch adds to a running mean: a tenth of the mean of what a rank's share gives behind the first layer."""
+    network = helpers.network(0, CPU, norm=True)
+    torch.nn.utils.vector_to_parameters(weights, network.parameters())
+    inputs_BI, _ = helpers.batch_of(batch, 7 * dist.get_world_size(), CPU)
+    mean: torch.Tensor = 0.1 * network[0](inputs_BI[7 * rank : 7 * (rank + 1)]).mean(0).detach()
     return mean
 
 
