@@ -16,7 +16,7 @@ from labs.kit.distributed.checkpoints import ShardedState
 from labs.kit.distributed.shards import Held, held_by, rows_in, weights_of
 from labs.kit.distributed.subgroup import by_node_starter, events_apart
 from labs.kit.measure.traffic import Traffic, bytes_sent
-from labs.kit.topics.tasks import Stack, loss_of, steps_of
+from labs.kit.topics.tasks import Stack, fingerprint, loss_of, steps_of
 
 DEEPSPEED = "labs.m6_production.zero_stages"
 Log = list[tuple[str, int]]
@@ -81,6 +81,14 @@ class Meter(Traffic):
             self.wire = None
         else:
             self.wire += after - self._before
+
+
+def messages_of(collective: Callable[..., Tensor], *args: Any) -> Log:
+    """Call `gathered` or `scattered`, and note its collectives and what this rank puts into each."""
+    traffic = Traffic()
+    with traffic:
+        collective(*args)
+    return traffic.log
 
 
 class Schedule(Traffic):
@@ -263,10 +271,16 @@ def by_deepspeed(lab: Lab, last: int) -> tuple[list[Columns], list[Columns]]:
 
 
 class Saved(NamedTuple):
-    """A checkpoint: a hash of the weights and moments that are in it, and its files."""
+    """A checkpoint: a hash of the weights and moments that are in it, how many of them are not 0, and its files."""
 
     hash: str
+    numbers: int
     files: Files
+
+    @property
+    def writers(self) -> int:
+        """Return how many ranks have written a file of their rows."""
+        return sum(name.endswith(".distcp") for name in self.files)
 
 
 def handed_on(
@@ -278,7 +292,7 @@ def handed_on(
     common.
     """
     mesh = tools.mesh_of(device, ranks)
-    own = Saved("", {})
+    own = Saved("", 0, {})
     if dist.get_rank() < ranks:
         model = shard(make().to(device), mesh)
         optimizer = torch.optim.AdamW(model.parameters())
@@ -293,7 +307,9 @@ def handed_on(
         with tempfile.TemporaryDirectory() as folder:
             state.write(Path(folder))
             written = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-        own = Saved(tools.state_hash(model, optimizer), written)
-    everyones: list[Any] = [None] * dist.get_world_size()
+        state_P = tools.state_row(model, optimizer)
+        own = Saved(fingerprint(state_P), int(state_P.count_nonzero()), written)
+    everyones = [own] * dist.get_world_size()
     dist.all_gather_object(everyones, own)
-    return Saved(everyones[0].hash, {name: text for saved in everyones for name, text in saved.files.items()})
+    everything = {name: text for saved in everyones for name, text in saved.files.items()}
+    return everyones[0]._replace(files=everything)

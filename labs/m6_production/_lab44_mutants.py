@@ -9,6 +9,7 @@ from labs.m6_production.lab44_fsdp_concepts import (
     ring_bytes,
     rows_of,
     scattered,
+    sharded,
     trained,
     trained_with_checkpoints,
     watched_step,
@@ -86,6 +87,12 @@ MUTANTS = (
         "[padded[place::size].contiguous() for place in range(size)]",
     ),
     Mutant(
+        "reduces all rows on every rank",
+        scattered,
+        "dist.reduce_scatter(mine, list(padded.chunk(size)))",
+        "dist.all_reduce(padded), mine.copy_(padded.chunk(size)[rank])",
+    ),
+    Mutant(
         "averages nothing",
         losses_by_hand,
         "gathered, scattered, rows[name]",
@@ -93,6 +100,7 @@ MUTANTS = (
     ),
     Mutant("takes one step", losses_by_hand, "cfg.steps", "1"),
     Mutant("never lets go", watched_step, 'switch == "keep"', "True"),
+    Mutant("never keeps", sharded, "reshard_after_forward=not keep", "reshard_after_forward=True"),
     Mutant("sends float32", watched_step, "torch.bfloat16 if", "torch.float32 if"),
     Mutant("reduces in bfloat16", watched_step, "reduce_dtype=torch.float32", "reduce_dtype=half"),
     Mutant("clips by half", trained, "LIMIT", "2 * LIMIT"),
@@ -107,6 +115,7 @@ MUTANTS = (
     Mutant("takes no step", peak_of_training, "range(steps)", "range(0)"),
     Mutant("skips a batch", trained_with_checkpoints, "kept.resume(state)", "kept.resume(state) + 1"),
     Mutant("loads nothing", handed_on, "state.read(Path(folder))", "folder.isascii()"),
+    Mutant("saves no moments", handed_on, "range(2)", "range(0)"),
 )
 
 EQUIVALENT = (

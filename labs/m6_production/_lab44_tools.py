@@ -11,9 +11,10 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.nn.parallel import DistributedDataParallel
 
 from labs.kit.distributed.shards import own_rows, weights_of, whole
-from labs.kit.topics.tasks import fingerprint, loss_of, losses_of, share_of
+from labs.kit.topics.tasks import loss_of, losses_of, share_of
 
-SHAPES = ((1,), (2, 3), (5,), (7, 2), (27, 16))  # fewer rows than ranks, biases, rows that no number divides
+# Fewer rows than ranks, biases, kernels, rows that no number divides.
+SHAPES = ((1,), (2, 3), (5,), (4, 2, 3), (7, 2), (27, 16))
 
 
 def mesh_of(device: torch.device, ranks: int = 0) -> DeviceMesh:
@@ -28,11 +29,11 @@ def by_ddp(model: nn.Module) -> DistributedDataParallel:
     return wrapped
 
 
-def state_hash(model: nn.Module, optimizer: torch.optim.Optimizer) -> str:
-    """Return a hash of all weights and moments, whole. All ranks of the model call it together."""
+def state_row(model: nn.Module, optimizer: torch.optim.Optimizer) -> Tensor:
+    """Return all weights and moments, whole, in one row. All ranks of the model call it together."""
     state = [value for entries in optimizer.state.values() for value in entries.values()]
     moments = [whole(value).flatten() for value in state if isinstance(value, Tensor) and value.ndim]
-    return fingerprint(torch.cat([weights_of(model), *moments]))
+    return torch.cat([weights_of(model), *moments])
 
 
 def predicted_columns(sizes: Sequence[int], ranks: int, stage: int) -> tuple[int, int, int]:
@@ -78,8 +79,8 @@ def pieces(rank: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
 def parameters_to_gather(device: torch.device) -> tuple[list[Tensor], list[Tensor]]:
     """Return whole parameters, the same on all ranks, and this rank's rows of them."""
     large = [
-        2**40 + numbers for numbers in pieces(0, torch.int64, device)
-    ]  # more than a float32 can tell apart
+        2**60 + numbers for numbers in pieces(0, torch.int64, device)
+    ]  # more than a float64 can tell apart
     everything = [*pieces(0, torch.float64, device), *large]
     return everything, [own_rows(parameter) for parameter in everything]
 
@@ -92,6 +93,13 @@ def gradients_to_scatter(device: torch.device) -> tuple[list[Tensor], list[Tenso
         gradients += everyones[dist.get_rank()]
         means += [own_rows(torch.stack(same).mean(dim=0)) for same in zip(*everyones, strict=True)]
     return gradients, means
+
+
+def one_message(kind: str, whole_M: Tensor) -> list[tuple[str, int]]:
+    """Return what sharding should note of a parameter: one gather of this rank's room, or one reduce-scatter of all."""
+    size = dist.get_world_size()
+    room = -(-len(whole_M) // size) * whole_M[0].nbytes
+    return [(kind, room if kind == "gather" else size * room)]
 
 
 def written_out(tensors: Sequence[Tensor]) -> list[tuple[Any, ...]]:

@@ -127,7 +127,7 @@ def cut(cfg: Config, lab: Lab) -> None:
 
     A model of one billion parameters takes 16 GB before the first sample comes, if Adam trains it in float32:
     four bytes for each weight, four for its gradient, eight for Adam's two moments. DDP puts all of that on
-    every card. Eight cards hold the same 16 GB eight times, and a model of ten billion fits on none of them.
+    every card. Eight cards hold the same 16 GB eight times, and a model of 20 billion fits on none of them.
 
     The cure is to cut. Each of R ranks keeps some rows of every parameter, and the same rows of its gradient
     and moments. `fully_shard` cuts as `torch.chunk` does: each rank makes room for ⌈rows / R⌉ rows, and the
@@ -140,7 +140,7 @@ def cut(cfg: Config, lab: Lab) -> None:
     lab.predict("44.chunks", *helpers.ASKED_OF_CHUNKS, answer="0")
     five = [lab.step(rows_of, 5, 4, rank) for rank in range(4)]
     lab.diagram("A bias of five numbers on four ranks", pictures.cut_rows(5, five))
-    cases = [(rows, ranks) for rows in (1, 2, 5, 10, 27) for ranks in (1, 2, 3, 4, 8)]
+    cases = [(rows, ranks) for rows in (1, 2, 5, 10, 27, 203) for ranks in (1, 2, 3, 4, 8, 17)]
     lab.equal(
         "44.chunks",
         "Every rank holds the rows that `torch.chunk` gives it, and makes room for as many as the first has.",
@@ -158,8 +158,8 @@ def cut(cfg: Config, lab: Lab) -> None:
     contract="""
         `tensor` has this rank's rows of a parameter, of any dtype and with any further dims: ⌈rows / R⌉ rows,
         on the last ranks fewer or none. It stays as it is. Return the whole parameter, all its `rows` rows,
-        on every rank. With two ranks and `rows=3`, rank 0 comes with [1., 2.], rank 1 with [3.], and both get
-        [1., 2., 3.]. With one rank:
+        on every rank, after one all-gather of ⌈rows / R⌉ rows. With two ranks and `rows=3`, rank 0 comes with
+        [1., 2.], rank 1 with [3.], and both get [1., 2., 3.]. With one rank:
 
         >>> gathered(torch.tensor([4.0, 5.0]), 2)
         tensor([4., 5.])
@@ -188,9 +188,9 @@ def gathered(tensor: Tensor, rows: int) -> Tensor:
     "no padding, divided by R.",
     contract="""
         `grad` is this rank's gradient of a whole parameter, of any shape with at least one row. It stays as
-        it is. Return this rank's rows of the mean over all ranks, in the gradient's dtype; no row where the
-        rank holds none. With two ranks, rank 0 comes with [2., 4., 6.] and rank 1 with [4., 8., 0.]; rank 0
-        gets [3., 6.], and rank 1 gets [3.]. With one rank:
+        it is. Return this rank's rows of the mean over all ranks, in the gradient's dtype, after one
+        reduce-scatter; no row where the rank holds none. With two ranks, rank 0 comes with [2., 4., 6.] and
+        rank 1 with [4., 8., 0.]; rank 0 gets [3., 6.], and rank 1 gets [3.]. With one rank:
 
         >>> scattered(torch.tensor([2.0, 4.0]))
         tensor([2., 4.])
@@ -257,18 +257,18 @@ def by_hand(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "44.gather",
         "The rows of all ranks, gathered, are the whole parameter on each of them.",
-        tools.written_out(got),
-        tools.written_out(whole),
-        unit="parameters",
+        [*tools.written_out(got), lab.step(helpers.messages_of, gathered, own[-1], len(whole[-1]))],
+        [*tools.written_out(whole), tools.one_message("gather", whole[-1])],
+        unit="parameters and messages",
     )
     grads, means = tools.gradients_to_scatter(device)
     mine = [lab.step(scattered, grad_M).round() for grad_M in grads]  # the means are whole numbers
     lab.equal(
         "44.scatter",
         "Each rank gets its own rows of the mean gradient.",
-        tools.written_out(mine),
-        tools.written_out(means),
-        unit="gradients",
+        [*tools.written_out(mine), lab.step(helpers.messages_of, scattered, grads[-1])],
+        [*tools.written_out(means), tools.one_message("reduce-scatter", grads[-1])],
+        unit="gradients and messages",
     )
     hand_S = lab.step(losses_by_hand, cfg, device)
     ddp_S = tools.losses_by_ddp(cfg.model().to(device), cfg.steps, SHARE, device)
@@ -313,11 +313,11 @@ def watched_step(cfg: Config, device: torch.device, switch: str = "") -> helpers
 def come_and_go(cfg: Config, lab: Lab) -> None:
     """When is a block whole?
 
-    The version by hand has a flaw. It gathers all weights at once, and autograd keeps them until the backward
-    pass is over: at its worst moment it saves none of them. What is missing is an order in which they come
-    and go. `fully_shard(block)` makes a group of a block's parameters. One all-gather makes them whole before
-    the block computes, and after the forward pass their storage is emptied. The backward pass gathers them
-    again; then the gradients leave by one reduce-scatter, and the storage is emptied once more.
+    The version by hand has a flaw. It gathers all weights at once, and autograd keeps them for the backward
+    pass: at its worst moment it saves none of them. What is missing is an order in which they come and go.
+    `fully_shard(block)` makes a group of a block's parameters. One all-gather makes them whole before the
+    block computes, and after it their storage is emptied. The backward pass gathers them again; then the
+    gradients leave by one reduce-scatter, and the storage is emptied once more.
 
     Is it not mad to throw away what one needs again? For the last block it is: its backward pass comes next.
     But between the two passes of the first block lies the whole step. A model of n blocks that keeps all of
@@ -337,20 +337,19 @@ def come_and_go(cfg: Config, lab: Lab) -> None:
     lab.plot(*pictures.whole_weights(plain, kept), x_label="turn of computing", y_label="KiB")
     lab.equal(
         "44.calls",
-        "A step over n blocks calls `all_gather` 2n times, once forward and once backward, and "
-        "`reduce_scatter` n times; parameters outside the blocks add one call of each.",
-        [plain.calls, rooted.calls],
-        [(n, n, n), (n + 1, n, n + 1)],
+        "A step over n blocks calls `all_gather` 2n times, n of them backward, and `reduce_scatter` n times; "
+        "parameters outside the blocks add one call of each, and blocks that are kept are not gathered again.",
+        [plain.calls, rooted.calls, kept.calls],
+        [(n, n, n), (n + 1, n, n + 1), (n, 0, n)],
         unit="models",
     )
-    lab.count(
+    lab.equal(
         "44.let-go",
-        "At most two blocks are whole at any time, however many there are.",
-        max(plain.most),
-        at_least=1,
-        at_most=2,
-        unit="whole at once",
-        because=f"one computes, and one may have been fetched ahead; if all are kept it is {max(kept.most)}",
+        "At most two blocks are whole at any time, however many there are; if they are kept, all are.",
+        [max(plain.most) in (1, 2), max(kept.most)],
+        [True, n],
+        unit="ways",
+        because=f"one computes, and one may have been fetched ahead; here {max(plain.most)} of {n} was whole",
     )
     lab.equal(
         "44.bfloat16",
@@ -501,7 +500,7 @@ def too_large(cfg: Config, lab: Lab) -> None:
     memory, cut that, and only then ask for memory. Each rank gets its rows, and fills them itself.
 
     The figures below are the most bytes that the tensors of a rank took at once, looked at after each
-    operation, from the line that makes the model to the end of the second step.
+    operation, from the line that makes the model to the end of the last step.
     """
     device, width = lab.world.device, cfg.width
     whole = lab.step(peak_of_training, width, device, cut=False)
@@ -584,9 +583,10 @@ def goes_on(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "44.resharded",
         "A checkpoint that two ranks wrote loads on one rank and on all, with the same weights and moments.",
-        [copy.hash for copy in loaded],
-        [saved.hash] * 2,
-        unit="numbers of ranks",
+        [*(copy.hash for copy in loaded), saved.numbers, saved.writers],
+        [saved.hash, saved.hash, 3 * len(ours_P), 2],
+        unit="hashes and counts",
+        because="two files, with a weight and two moments for each parameter",
         needs="2 processes",
     )
 
