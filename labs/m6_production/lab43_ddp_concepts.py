@@ -395,7 +395,7 @@ def buckets(cfg: Config, lab: Lab) -> None:
     predicted = [lab.step(predicted_buckets, gradients, first, cap) for first, cap in limits]
     lab.equal("43.buckets", "DDP's rebuilt buckets have the predicted bytes.", predicted, sent, unit="caps")
     first, _, third = passes[2]
-    lab.diagram("Buckets on their way", pictures.overlap("1st", first), pictures.overlap("3rd", third))
+    lab.diagram("Buckets with limit 0.5 MiB", pictures.overlap("1st", first), pictures.overlap("3rd", third))
     lab.equal(
         "43.overlap",
         "A single bucket leaves after the last gradient; of several all but one leave before it.",
@@ -438,10 +438,10 @@ def rounds(cfg: Config, lab: Lab) -> None:
     Only their sum has to be averaged, so three of four all-reduces are for nothing, and `no_sync()` leaves
     them out, on every rank alike. It has to surround the forward pass as well: there DDP decides.
 
-    Data do not always come out even. 23 samples on 3 ranks are 8, 8 and 7, and the rank that has a batch less
-    would let the others wait for ever in their all-reduce. `DistributedSampler` makes the shares equal: it
-    draws some samples twice, or with `drop_last=True` leaves some out. So an accuracy that is summed over the
-    ranks counts some twice. It shuffles by the epoch's number, which you have to tell it by `set_epoch`.
+    Data do not always come out even. 23 samples on 3 ranks are 8, 8 and 7, and the rank that is through first
+    lets the others wait in their all-reduce. `DistributedSampler` makes the shares equal: it draws some
+    samples twice, or with `drop_last=True` leaves some out. So an accuracy that is summed over the ranks
+    counts some twice. It shuffles by the epoch's number, which you have to tell it by `set_epoch`.
 
     Where shares cannot be made equal, `Join` lets the ranks that are done go on answering with zeros. By
     which number should it divide the sum then? By default by all ranks that began, so that the lone rank's
@@ -557,7 +557,7 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     again, as a queue does. After the second time torchrun starts all ranks again within the same job, as
     often as it was allowed to:
 
-        torchrun --nproc-per-node=2 --max-restarts=1 -m labs.m6_production.interrupted_training
+        torchrun --nproc-per-node=2 --max-restarts=1 -m labs.m6_production.interrupted_training --folder kept
     """
     seen = helpers.skipped_collective(cfg.patience)
     columns = ["rank", "what it was told", "seconds", "collectives begun"]
@@ -585,9 +585,9 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     )
     lab.say(
         f"The others waited {waited:.1f} s for the silent rank, of a timeout of {cfg.patience:g} s, and "
-        f"{late:.2f} s for a killed one, of {helpers.KILL_TIMEOUT_S:g} s. So an error exactly at the timeout "
-        "means a rank that took another way, and one long before it a rank that died: look for the message "
-        "of that rank, not for those of its neighbours."
+        f"{late:.2f} s for a killed one, of {helpers.KILL_TIMEOUT_S:g} s. So with gloo an error exactly at "
+        "the timeout means a rank that took another way, and one long before it a rank that died: look for "
+        "the message of that rank, not for those of its neighbours."
     )
 
 
