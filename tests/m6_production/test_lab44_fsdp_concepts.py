@@ -15,14 +15,18 @@ from labs.home import CHECKOUT
 from labs.kit.distributed.checkpoints import ShardedState
 from labs.kit.distributed.shards import Held
 from labs.kit.distributed.subgroup import by_node_starter, events_apart
+from labs.kit.distributed.world import World
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import read
 from labs.kit.runner.session import rehearse
 from labs.kit.topics.tasks import Stack
+from labs.m6_production import _lab44_pictures as pictures
 from labs.m6_production import lab44_fsdp_concepts as lab
-from labs.m6_production._lab44_helpers import predicted_held
+from labs.m6_production._lab44_helpers import Schedule, Trained, predicted_held
 from labs.m6_production._lab44_pictures import told_of_sockets
 from labs.m6_production._lab44_tools import predicted_columns
+
+CPU = torch.device("cpu")
 
 rows = st.integers(1, 200)
 ranks = st.integers(1, 17)
@@ -109,6 +113,67 @@ def test_what_the_sockets_say_is_told_as_it_is() -> None:
     assert "1.35 ×" in told_of_sockets(135, 100)
     assert "gloo" in told_of_sockets(135, 100)
     assert "headers" in told_of_sockets(103, 100)
+
+
+# What is drawn --------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_drawn_on_the_rank_that_holds_them() -> None:
+    rows = pictures.cut_rows(5, [(2, 2), (2, 2), (1, 2), (0, 2)]).rows
+    assert [(row.label, [cell.text for cell in row.filled()]) for row in rows] == [
+        ("rank 0", ["row 0", "row 1"]),
+        ("rank 1", ["row 2", "row 3"]),
+        ("rank 2", ["row 4", "–"]),
+        ("rank 3", ["–", "–"]),
+    ]
+
+
+def step_of(block_bytes: int) -> Schedule:
+    """A step over two blocks, the second of which is kept whole between its two passes."""
+    happened: list[tuple[str, set[int]]] = [("gather", set()), ("block 0", {0}), ("gather", set())]
+    happened += [("block 1", {1}), ("backward", {1}), ("gather", {1}), ("back 1", {1})]
+    happened += [("reduce-scatter", set()), ("back 0", {0}), ("reduce-scatter", set())]
+    schedule = Schedule([])
+    schedule.log = [(what, 0) for what, _ in happened]
+    schedule.whole = [there for _, there in happened]
+    schedule.bytes = [block_bytes * len(there) for there in schedule.whole]
+    return schedule
+
+
+def test_a_step_is_drawn_event_by_event() -> None:
+    lanes = pictures.timeline_of(step_of(1024), 2).lanes
+    assert {name: [(span.start, span.end, span.text) for span in lane] for name, lane in lanes.items()} == {
+        "messages": [(0, 1, "0"), (2, 3, "1"), (4, 5, "0"), (6, 7, "1"), (8, 9, "0")],
+        "computes": [(1, 2, "F0"), (3, 4, "F1"), (5, 6, "B1"), (7, 8, "B0")],
+        "block 0": [(1, 2, "whole"), (7, 8, "whole")],
+        "block 1": [(3, 6, "whole")],
+    }
+    tones = [span.tone for span in lanes["messages"]]
+    assert [pictures.LEGEND[tone].partition(" ")[0] for tone in tones] == [
+        *["all-gather"] * 3,
+        *["reduce-scatter"] * 2,
+    ]
+    _, turns, kib = pictures.whole_weights(step_of(1024), step_of(4096))
+    assert turns == [1, 2, 3, 4]
+    assert kib == {"let go after forward": [1] * 4, "kept until backward": [4] * 4}
+
+
+def test_what_is_held_and_sent_is_shown_as_it_is() -> None:
+    bars = pictures.bars_of({"DDP": Held(weights=1, room=9, gradients=2, moments=3, counters=9)}).bars
+    assert bars == {"DDP": {"weights": 1, "gradients": 2, "moments": 3}}
+    told, silent = (Trained(torch.ones(1), Held(0, 0, 0, 0, 0), [], wire) for wire in (170, None))
+    titles, rows = pictures.sent_table({"DDP": told, "ZeRO-3": silent}, [150, 200], 100)
+    assert titles == ["", "in a ring", "of the weights", "through its sockets"]
+    assert rows == [["DDP", 150, "1.50 ×", 170], ["ZeRO-3", 200, "2.00 ×", "not told"]]
+
+
+def test_the_large_model_takes_memory_as_the_table_says_and_is_never_whole_before_it_is_cut() -> None:
+    with World().group():
+        whole = lab.peak_of_training(16, CPU, cut=False)
+        begun, cut = (lab.peak_of_training(16, CPU, cut=True, steps=steps) for steps in (0, 2))
+    count = sum(weight.numel() for weight in Stack(lab.LARGE_BLOCKS, 16, 63, device="meta").parameters())
+    assert 4 * count <= begun < 5 * count
+    assert 16 * count <= whole < cut < 24 * count
 
 
 # Broken off and started again, on one process -------------------------------------------------------------------------
