@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from labs.kit.draw.diagrams import Edge, Graph, Node
 from labs.kit.measure.timing import in_turn
 from labs.kit.topics.onnx_files import answer_or_nan, session_of
 
 VOCABULARY, HEADS, CLASSES = 64, 4, 5
-EDGES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+EDGES = (-1.25, -0.5, 0.0, 0.25, 1.0)
 FREE: Any = ({0: Dim("batch"), 1: Dim("length")},)  # for the parts that are not about it
 Size = tuple[int, int]
 Draw = Callable[[int, int], Tensor]
@@ -92,6 +93,39 @@ def counting(x_BT: Tensor, edges_K: Tensor) -> Tensor:
 def eager_answers(work: Callable[[Tensor], Tensor], draw: Draw, sizes: tuple[Size, ...]) -> Tensor:
     """Return torch's own answers to one request of each size, joined."""
     return torch.cat([work(draw(*size)).flatten() for size in sizes])
+
+
+class Searches(TorchDispatchMode):
+    """Notes the operators that search, among those that are called within its `with` block."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func.overloadpacket.__name__ in ("searchsorted", "bucketize"):
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+class Overtaken:
+    """A session whose bound request is overtaken: other tokens lie in its place while the session runs."""
+
+    def __init__(self, session: Any, request_BT: Tensor, late_BT: Tensor) -> None:
+        self.session, self.request_BT, self.late_BT = session, request_BT, late_BT
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
+
+    def run_with_iobinding(self, binding: Any, *options: Any) -> None:
+        early_BT = self.request_BT.clone()
+        self.request_BT.copy_(self.late_BT)
+        try:
+            self.session.run_with_iobinding(binding, *options)
+        finally:
+            self.request_BT.copy_(early_BT)
 
 
 def absent_provider() -> str:

@@ -57,6 +57,13 @@ MUTANTS = (
     ),
     Mutant("forgets the last edge", bins_by_counting, "> edges_K)", "> edges_K[:-1])"),
     Mutant("rounds before it compares", bins_by_counting, "x_BT.unsqueeze(-1)", "x_BT.unsqueeze(-1).round()"),
+    Mutant(
+        "searches after all",
+        bins_by_counting,
+        "(x_BT.unsqueeze(-1) > edges_K).sum(-1)",
+        "torch.searchsorted(edges_K, x_BT)",
+    ),
+    Mutant("knows the edges by heart", bins_by_counting, "> edges_K)", "> torch.tensor(EDGES))"),
     Mutant("exports what ONNX has", refused, "as_module(work)", "as_module(average_at_once)"),
     Mutant("decomposes it the wrong way round", cured, "return counting(x_BT", "return counting(-x_BT"),
     Mutant("translates it with the edge", cured, "op.Less(", "op.LessOrEqual("),
@@ -68,6 +75,12 @@ MUTANTS = (
     Mutant("lets the session choose the memory", bound, OUTPUT, 'binding.bind_output("output", device)'),
     Mutant(
         "runs on other tokens", bound, "binding, device =", "tokens_BT = tokens_BT * 0; binding, device ="
+    ),
+    Mutant(
+        "binds a copy of the tokens",
+        bound,
+        "binding, device =",
+        "tokens_BT = tokens_BT.clone(); binding, device =",
     ),
     Mutant("never runs", bound, "session.run_with_iobinding(binding)", "pass"),
     Mutant("returns a copy that was not bound", bound, OUTPUT, "scores_BC = scores_BC.clone(); " + OUTPUT),
