@@ -73,6 +73,12 @@ def straight(classes: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), layer).requires_grad_(False)
 
 
+def bent(classes: int) -> nn.Sequential:
+    """Make a small network with ReLUs, in float64: on the way through the box its gradient turns."""
+    layers = nn.Linear(64, 32).double(), nn.Linear(32, classes).double()
+    return nn.Sequential(nn.Flatten(), layers[0], nn.ReLU(), layers[1]).requires_grad_(False)
+
+
 def corner(model: nn.Sequential, x_NCHW: Tensor, y_N: Tensor, wrong_N: Tensor, epsilon: float) -> Tensor:
     """Find the best change of all for a straight network of two classes, without any gradient.
 

@@ -36,6 +36,7 @@ MUTANTS = (
         STEP,
         "moving_NCHW + epsilon / 4 * input_gradient(model, start_NCHW, y_N).sign()",
     ),
+    Mutant("comes back at the end only", pgd, BOX, f"{BOX} if _ == steps - 1 else stepped_NCHW"),
     Mutant("takes whole steps", pgd, "epsilon / 4 *", "epsilon *"),
     Mutant("takes one step", pgd, "range(steps)", "range(1)"),
     Mutant("goes down", pgd, "moving_NCHW + epsilon / 4", "moving_NCHW - epsilon / 4"),
@@ -53,8 +54,9 @@ MUTANTS = (
         "steers without looking again",
         targeted,
         DOWN,
-        "x_NCHW - epsilon * input_gradient(model, x_NCHW, target_N)",
+        "moving_NCHW - epsilon / 4 * input_gradient(model, x_NCHW, target_N).sign()",
     ),
+    Mutant("comes back at the end only", targeted, BOX, f"{BOX} if _ == steps - 1 else stepped_NCHW"),
     Mutant("trains on the digits after all", hardened, "epsilon=epsilon", "epsilon=0.0"),
     Mutant(
         "begins outside of the box",
