@@ -20,10 +20,18 @@ MUTANTS = (
     Mutant("walks as if contiguous", read_by_address, "view.stride(),", "torch.empty(view.shape).stride(),"),
     Mutant("goes on by one wherever it goes on", read_by_address, "+ stride *", "+ (stride > 0) *"),
     Mutant(
-        "reads through float32",
+        "reads through floating point",
         read_by_address,
-        "= storage[places]",
-        "= storage.float()[places].to(view.dtype)",
+        "= storage.take(places)",
+        "= storage.double().take(places).to(view.dtype)",
+    ),
+    Mutant("asks the view for its elements", read_by_address, "= storage.take(places)", "= view.clone()"),
+    Mutant("hands the view back", read_by_address, "= storage.take(places)", "= view"),
+    Mutant(
+        "reads two dims and no other",
+        read_by_address,
+        "zip(view.shape, view.stride(), strict=True)",
+        "list(zip(view.shape, view.stride(), strict=True))[:2]",
     ),
     Mutant("stores channel by channel", pixel_by_pixel, "channels_last", "contiguous_format"),
     Mutant(
@@ -41,6 +49,10 @@ MUTANTS = (
         "last_step == size * step",
         "step == 1 and last_step == size",
     ),
+    Mutant(
+        "merges no expanded dims", view_is_legal, "last_step == size * step", "0 < last_step == size * step"
+    ),
+    Mutant("asks torch", view_is_legal, "runs: list[int] = []", "runs: list[int] = torch.ones(0).tolist()"),
     Mutant("lets dims of size 1 break a run", view_is_legal, "size == 1", "size == 0"),
     Mutant("never refuses", view_is_legal, "room % size:", "room % size > room:"),
     Mutant("leaves a run before it is used up", view_is_legal, "room == 1:", "room >= 1 and runs:"),

@@ -8,7 +8,7 @@ You will see:
       every element.
     - The rule by which `view` grants or refuses a shape. You can write it yourself; it agrees with torch 400
       times of 400.
-    - Ten numbers that take 4 MiB on disk, and as many numbers read ten times more slowly.
+    - Ten numbers that take 4 MiB on disk, and a sum that takes ten times as long because of a stride.
 
 Run:
     make lab-01
@@ -51,7 +51,7 @@ from torch import Tensor
 from labs.kit import Lab, exercise, main
 from labs.kit.measure.memory import peak_bytes
 from labs.kit.measure.timing import seconds, torch_threads
-from labs.m1_tensors._lab01_helpers import Layout, random_layouts, storage_of, walked
+from labs.m1_tensors._lab01_helpers import Layout, random_layouts, storage_of, touched, walked
 
 # Shape letters: M rows, N columns or elements, F windows (frames), K elements of a window;
 # B C H W images, channels, height, width.
@@ -103,8 +103,8 @@ def views_of(x_MN: Tensor) -> dict[str, Tensor]:
     "storage with it.",
     contract="""
         `view` is a tensor of any shape and dtype, laid out in any way; it stays as it is. Return its
-        elements, in its shape and its dtype, found by their addresses alone: without indexing or copying the
-        view itself. The bare row of numbers is `torch.empty(0,
+        elements, in its shape and its dtype, found by their addresses: ask the view for its sizes, strides,
+        offset, dtype and storage, and for none of its elements. The bare row of numbers is `torch.empty(0,
         dtype=view.dtype).set_(view.untyped_storage())`.
 
         >>> read_by_address(torch.arange(6).view(2, 3).t())
@@ -128,7 +128,7 @@ def read_by_address(view: Tensor) -> Tensor:
     places = torch.tensor(view.storage_offset())
     for size, stride in zip(view.shape, view.stride(), strict=True):
         places = places.unsqueeze(-1) + stride * torch.arange(size)
-    elements = storage[places]
+    elements = storage.take(places)
     return elements
 
 
@@ -141,11 +141,12 @@ def one_storage(cfg: Config, lab: Lab) -> None:
     bytes matters only to the hardware.
 
     So there is no such thing as "the transposed data". `x.t()` is a second note over the same storage, with
-    the two strides swapped. A slice has another offset, `x[:, ::2]` a stride twice as large, and an expanded
+    the two strides swapped. `x[3:]` has another offset, `x[:, ::2]` a stride twice as large, and an expanded
     row the stride 0: the index grows, and the address stays where it is.
 
     If the note is all there is, then reading a tensor by hand needs only one formula. We read nine views that
-    way, and once more over whole numbers above 2²⁴, which a detour through float32 would change.
+    way, and once more over whole numbers above 2⁵³, which a detour through floating point would change; then
+    a tensor of three dims, one of none, and an empty one.
     """
     x_MN = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32).view(cfg.rows, cfg.cols)
     views = lab.step(views_of, x_MN)
@@ -159,16 +160,19 @@ def one_storage(cfg: Config, lab: Lab) -> None:
         "01.shared", "All nine views lie in the storage of x.", storages, [storage_of(x_MN)] * 9, unit="views"
     )
 
-    large = lab.step(views_of, 2**40 + torch.arange(9 * 13).view(9, 13))
-    everything = [*views.values(), *large.values()]
+    large = lab.step(views_of, 2**60 + torch.arange(9 * 13).view(9, 13))
+    cube = torch.arange(60).view(3, 4, 5).permute(2, 0, 1)
+    everything = [*views.values(), *large.values(), cube[1:], cube[2, 1, 3], cube[:0]]
     read = [lab.step(read_by_address, view) for view in everything]
+    asked = [touched(read_by_address, view) for view in everything]
     lab.equal(
         "01.address",
         "Every element of every view lies at its offset plus the sum of index times stride.",
-        read,
+        [calls or found for calls, found in zip(asked, read, strict=True)],
         [view.clone() for view in everything],
         cases=sum(view.numel() for view in everything),
         unit="elements",
+        because="read from the storage: no view was asked for an element",
     )
 
 
@@ -181,8 +185,8 @@ def one_storage(cfg: Config, lab: Lab) -> None:
     "what is left of its run.",
     contract="""
         `shape` and `stride` describe a tensor of any layout, and `target` a shape of as many elements. Return
-        True where `view(target)` exists over the same storage, else False, from these three tuples alone. A
-        tensor without elements can be viewed in every shape that has none.
+        True where `view(target)` exists over the same storage, else False, from these three tuples alone and
+        without torch. A tensor without elements can be viewed in every shape that has none.
 
         >>> view_is_legal((3, 4), (4, 1), (12,)), view_is_legal((4, 3), (1, 4), (12,))
         (True, False)
@@ -282,14 +286,14 @@ def new_shapes(cfg: Config, lab: Lab) -> None:
     lab.raises("01.view-transpose", "`view` refuses the transpose.", flatten, RuntimeError, message)
     layouts = lab.step(random_layouts, cfg.layouts)
     by_rule = [lab.step(view_is_legal, *layout) for layout in layouts]
+    asked = [touched(view_is_legal, *layout) for layout in layouts]
+    ours = [calls or answer for calls, answer in zip(asked, by_rule, strict=True)]
     answers = [lab.step(asked_of_torch, layout) for layout in layouts]
     granted, shared = [viewed for viewed, _ in answers], [shares for _, shares in answers]
-    rows = [
-        ("granted", answers.count((True, True)), answers.count((True, False))),
-        ("refused", answers.count((False, True)), answers.count((False, False))),
-    ]
+    said = {"granted": True, "refused": False}
+    rows = [(word, answers.count((ok, True)), answers.count((ok, False))) for word, ok in said.items()]
     lab.table("What torch said", ["view is", "reshape shares", "reshape copies"], rows)
-    lab.equal("01.rule", "The rule by hand and torch agree on each layout.", by_rule, granted, unit="layouts")
+    lab.equal("01.rule", "The rule by hand and torch agree on each layout.", ours, granted, unit="layouts")
     lab.equal("01.reshape", "`reshape` copies exactly where `view` refuses.", shared, granted, unit="layouts")
     lab.say(
         "So `reshape` is `view` with a copy as its way out, and it does not tell you which you got. Where a "
@@ -323,12 +327,11 @@ def other_order(cfg: Config, lab: Lab) -> None:
     """
     image_BCHW = torch.rand(2, 3, 5, 7)
     stored_BCHW = lab.step(pixel_by_pixel, image_BCHW)
-    strides = (5 * 7 * 3, 1, 7 * 3, 3)
     lab.equal(
         "01.channels-last",
         "`channels_last` stores pixel by pixel.",
         stored_BCHW.stride(),
-        strides,
+        (5 * 7 * 3, 1, 7 * 3, 3),
         unit="strides",
     )
     lab.equal(
@@ -355,7 +358,7 @@ def other_order(cfg: Config, lab: Lab) -> None:
                 [2, 3, 4]])
         """,
     insight=(
-        "Convolution, spectrograms and `unfold` are this one line: strides may overlap, and nobody has to "
+        "`unfold` is this one line, and spectrograms begin with it: windows may overlap, and nobody has to "
         "copy."
     ),
 )
@@ -374,27 +377,26 @@ def sliding_windows(x_N: Tensor, size: int, hop: int) -> Tensor:
 def windows(cfg: Config, lab: Lab) -> None:
     """How do you get every window of a signal without copying it?
 
-    Speech recognition looks at 25 ms of sound, goes on by 10 ms and looks again, so each number is in two or
-    three windows. Copying the windows out would take K/hop times the memory of the signal.
+    Speech recognition looks at 25 ms of sound, goes on by 10 ms and looks again, so a number is in two or
+    three windows, but for the ends. Copying the windows out would take K/hop times the memory of the signal.
 
     Nothing in the address formula says that two indices must lead to two addresses. Give the first dim the
     stride `hop` and the second the stride 1: the next window begins `hop` elements on, and overlaps the one
-    before. `as_strided` writes any note that you ask for, and checks only that it stays within the storage.
-    Getting it right is your affair.
+    before. `as_strided` writes the note that you ask for: it refuses negative strides, and what reaches
+    beyond the storage. Getting the rest right is your affair.
     """
     signal_N = torch.arange(cfg.rows * cfg.cols, dtype=torch.float32)
-    cuts = [(signal_N, 400, 160), (signal_N[7:100], 9, 4), (signal_N[5:40], 3, 8), (signal_N[:12], 12, 1)]
+    cuts = [(signal_N, 400, 160), (signal_N[7:100], 9, 4), (signal_N[5:40], 3, 8), (torch.arange(12), 12, 1)]
     wanted = [x_N.clone().unfold(0, size, hop).clone() for x_N, size, hop in cuts]
     cut = [lab.step(sliding_windows, *arguments) for arguments in cuts]
     count = sum(len(windows_FK) for windows_FK in wanted)
     lab.equal(
         "01.windows", "Windows by strides are those of `unfold`.", cut, wanted, cases=count, unit="windows"
     )
-    allocated = peak_bytes(lambda: sliding_windows(signal_N, 400, 160))
     lab.bytes(
         "01.windows-free",
         "Cutting all windows allocates nothing.",
-        allocated,
+        peak_bytes(lambda: sliding_windows(signal_N, 400, 160)),
         want=0,
         because="a view is a note, not data",
     )
@@ -438,35 +440,31 @@ def saved_slice(cfg: Config, lab: Lab) -> None:
     )
     lab.predict("01.slice-on-disk", question, FILE_GUESSES, answer="a little more than all of x")
     corner, own = lab.step(ten_numbers, x_MN)
-    sharing = "x and its slice share one, the clone has its own"
     storages = {storage_of(tensor) for tensor in (x_MN, corner, own)}
     lab.count(
         "01.clone",
         "A slice lies in the storage of x, its clone does not.",
         len(storages),
         want=2,
-        because=sharing,
+        because="x and its slice share one, the clone has its own",
     )
     whole, alone = lab.step(bytes_on_disk, corner), lab.step(bytes_on_disk, own)
+    zipped = "and a zip archive of 7 records whose headers and padding stay below 4 KiB"
     lab.bytes(
         "01.slice-on-disk",
         "Saving a slice of ten numbers writes the whole storage.",
         whole,
         at_least=x_MN.nbytes,
         at_most=x_MN.nbytes + 4096,
-        because=(
-            "M·N·4 bytes of storage, and a zip archive of 7 records whose headers and padding stay below 4 "
-            "KiB"
-        ),
+        because=f"M·N·4 bytes of storage, {zipped}",
     )
-    zipped = "10·4 bytes, and a zip archive of 7 records whose headers and padding stay below 4 KiB"
     lab.bytes(
         "01.clone-on-disk",
         "Saving a clone writes ten numbers.",
         alone,
         at_least=40,
         at_most=40 + 4096,
-        because=zipped,
+        because=f"10·4 bytes, {zipped}",
     )
 
 
@@ -547,12 +545,13 @@ def walks(count: int) -> tuple[Tensor, Tensor]:
     return near, far
 
 
-def seconds_per_element(count: int, strides: tuple[int, ...]) -> list[float]:
+def seconds_per_element(count: int, strides: tuple[int, ...]) -> dict[int, float]:
     """Time the sum of equally many floats at growing strides, in nanoseconds per element."""
     row = torch.ones(count * max(strides))
-    rows = [row.as_strided((count,), (stride,)) for stride in strides]
+    rows = {step: row.as_strided((count,), (step,)) for step in strides}
     with torch_threads(1):  # the fastest of nine samples, which was disturbed least
-        return [min(seconds(row_N.sum, 3) for _ in range(9)) / count * 1e9 for row_N in rows]
+        fastest = {step: min(seconds(row_N.sum, 3) for _ in range(9)) for step, row_N in rows.items()}
+    return {step: fastest[step] / count * 1e9 for step in strides}
 
 
 def strided_walk(cfg: Config, lab: Lab) -> None:
@@ -563,7 +562,7 @@ def strided_walk(cfg: Config, lab: Lab) -> None:
     all 16 of each line. A walk with stride 16 uses one, and moves 16 times the bytes for the same sum.
 
     A second price comes on top, and has nothing to do with memory. Numbers that lie side by side are added
-    eight or sixteen at a time by one instruction; numbers that lie apart are fetched one by one. The walk
+    four to sixteen at a time by one instruction; numbers that lie apart are fetched one by one. The walk
     with stride 0, which reads a single number again and again and so causes no traffic at all, pays this
     second price alone.
     """
@@ -581,12 +580,11 @@ def strided_walk(cfg: Config, lab: Lab) -> None:
     )
     strides = (0, 1, 2, 4, 8, 16, 32)
     price = lab.step(seconds_per_element, cfg.walk, strides)
-    lab.plot(
-        "The price of a stride", strides, {"sum": price}, x_label="stride, elements", y_label="ns per element"
-    )
+    sums, label = {"sum": list(price.values())}, "ns per element"
+    lab.plot("The price of a stride", list(price), sums, x_label="stride, elements", y_label=label)
     lab.say(
         f"Here an element costs {price[1]:.2g} ns at stride 1, {price[0]:.2g} ns at stride 0 (no traffic, no "
-        f"vector instructions) and {price[5]:.2g} ns at stride 16. Before a loop that reads a transposed "
+        f"vector instructions) and {price[16]:.2g} ns at stride 16. Before a loop that reads a transposed "
         "tensor many times, one `contiguous()` pays."
     )
 
