@@ -207,7 +207,8 @@ class Rows(NamedTuple):
                     weight.data.copy_(self.gather(row, len(weight)))
         held = held_by(model, optimizer)
         if not keep:
-            held = held._replace(gradients=sum(row.grad.nbytes for row in rows if row.grad is not None))
+            own = sum(row.grad.nbytes for row in rows if row.grad is not None)
+            held = held._replace(gradients=held.gradients + own)  # of whole ones none should be left
         return Trained(weights_of(model), held, meter.log, meter.wire)
 
     def _reduce(self, row: Tensor, keep: bool, weight: Tensor) -> None:
@@ -271,7 +272,7 @@ def by_deepspeed(lab: Lab, last: int) -> tuple[list[Columns], list[Columns]]:
 
 
 class Saved(NamedTuple):
-    """A checkpoint: a hash of the weights and moments that are in it, how many of them are not 0, and its files."""
+    """A checkpoint: a hash of its weights and moments, how many of them are not 0, and its files."""
 
     hash: str
     numbers: int

@@ -96,7 +96,7 @@ def gradients_to_scatter(device: torch.device) -> tuple[list[Tensor], list[Tenso
 
 
 def one_message(kind: str, whole_M: Tensor) -> list[tuple[str, int]]:
-    """Return what sharding should note of a parameter: one gather of this rank's room, or one reduce-scatter of all."""
+    """Return what is to be noted of a parameter: a gather of one room, or a reduce-scatter of all."""
     size = dist.get_world_size()
     room = -(-len(whole_M) // size) * whole_M[0].nbytes
     return [(kind, room if kind == "gather" else size * room)]

@@ -338,7 +338,7 @@ def come_and_go(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "44.calls",
         "A step over n blocks calls `all_gather` 2n times, n of them backward, and `reduce_scatter` n times; "
-        "parameters outside the blocks add one call of each, and blocks that are kept are not gathered again.",
+        "parameters outside the blocks add one call of each, and blocks that are kept need no second gather.",
         [plain.calls, rooted.calls, kept.calls],
         [(n, n, n), (n + 1, n, n + 1), (n, 0, n)],
         unit="models",
