@@ -84,7 +84,7 @@ def steps_done(
 
 
 def trained_alone(steps: int, batch: int, rate: float, device: torch.device) -> Tensor:
-    """Train on whole batches in one process, by the formula of momentum, and return the weights after each step."""
+    """Train on whole batches in one process by momentum's formula. Return the weights after each step."""
     model = network(0, device)
     weights, path = list(model.parameters()), []
     momenta = [torch.zeros_like(weight) for weight in weights]
@@ -100,7 +100,7 @@ def trained_alone(steps: int, batch: int, rate: float, device: torch.device) -> 
 def after_as_many_samples(
     steps: int, share: int, ranks: int, rate: float, device: torch.device
 ) -> tuple[float, float, float]:
-    """Return the losses after as many samples in small batches, in large ones, and in large ones at R times the rate."""
+    """Return the losses after as many samples: small batches, large ones, and these at R times the rate."""
     ways = (steps * ranks, share, rate), (steps, share * ranks, rate), (steps, share * ranks, rate * ranks)
     small, same, fast = (loss_at(trained_alone(*way, device)[-1], device) for way in ways)
     return small, same, fast
@@ -191,7 +191,7 @@ def rows_of(rank: int, ranks: int, elements: int) -> list[Tensor]:
     """
     generator = torch.Generator().manual_seed(rank)
     numbers_N = torch.randint(-1000, 1000, (elements // ranks * ranks,), generator=generator)
-    odd = [numbers_N[:-1].float(), numbers_N[:1].float(), numbers_N[:4].int(), numbers_N[:0]]
+    odd = [numbers_N[:-1].float(), numbers_N[:1].float(), numbers_N[:4].int()]
     return [numbers_N.float(), *odd, numbers_N[:7] + 2**56, (numbers_N[:7] + 2**40).double()]
 
 

@@ -94,11 +94,11 @@ class Config:
     "Fill up with zeros to R chunks of ⌈N/R⌉. In turn t rank r sends chunk (r − t) mod R and receives chunk "
     "(r − t − 1) mod R. It adds while t < R − 1.",
     contract="""
-        `x_N` is a row of any length and dtype on the CPU, as long on every rank; it stays as it is. Return on
-        every rank the sum of all ranks' rows, with the row's length and dtype. Use `dist.isend(tensor,
-        rank)`, which starts to send and returns a handle to `wait()` for, and `dist.recv(tensor, rank)`,
-        which fills a tensor. Each rank sends 2(R−1) chunks of ⌈N/R⌉ elements. Two ranks that hold 1, 2, 3 and
-        10, 20, 30 both return 11, 22, 33, and each sends two chunks of two elements.
+        `x_N` is a row on the CPU of one number or more and any dtype, as long on every rank; it stays as it
+        is. Return on every rank the sum of all ranks' rows, with the row's length and dtype. Use
+        `dist.isend(tensor, rank)`, which starts to send and returns a handle to `wait()` for, and
+        `dist.recv(tensor, rank)`, which fills a tensor. Each rank sends 2(R−1) chunks of ⌈N/R⌉ elements. Two
+        ranks with 1, 2, 3 and 10, 20, 30 both return 11, 22, 33, and each sends two chunks of two elements.
 
         >>> ring_all_reduce(torch.tensor([1.5, 2.5]))
         tensor([1.5000, 2.5000])
@@ -153,7 +153,7 @@ def ring(cfg: Config, lab: Lab) -> None:
 
     Where R does not divide the length, zeros fill up the last chunks, and change no sum. A single number
     takes as many turns as a gigabyte, and most of what is sent for it is padding: small messages are paid by
-    the turn, not by the byte. We sum rows of several lengths, of whole numbers, since their sums do not round.
+    the turn, not by the byte. We sum rows of several lengths. They hold whole numbers, which do not round.
     """
     lab.predict("43.ring-bytes", *helpers.RING_GUESSES)
     rank, ranks = lab.world.rank, lab.world.size
@@ -553,11 +553,11 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
 
     A rank that is killed is another matter. Its connections break, and with gloo its neighbours notice at
     once. Nobody can go on without it, since every collective needs all ranks: all end, and all start again
-    from the last checkpoint. We kill a rank of a small training twice. After the first time somebody gives the command
-    again, as a queue does. After the second time torchrun starts all ranks again within the same job, as
-    often as it was allowed to:
+    from the last checkpoint. We kill a rank of a small training twice. After the first time somebody gives
+    the command again, as a queue does. After the second time torchrun starts all ranks again within the same
+    job, as often as it was allowed to:
 
-        torchrun --nproc-per-node=2 --max-restarts=1 -m labs.m6_production.interrupted_training --folder kept
+        torchrun --nproc-per-node=2 --max-restarts=1 -m labs.m6_production.interrupted_training --folder /tmp
     """
     seen = helpers.skipped_collective(cfg.patience)
     columns = ["rank", "what it was told", "seconds", "collectives begun"]
