@@ -3,6 +3,7 @@
 from labs.kit import Equivalent, Mutant
 from labs.m3_data._lab15_helpers import loaded, mean_displacement, part_of_epoch, trained, two_epochs, watched
 from labs.m3_data.lab15_dataset_vs_iterabledataset import (
+    loader_of,
     mapped_rows,
     read_by_workers,
     read_over_http,
@@ -40,6 +41,7 @@ MUTANTS = (
     Mutant("learns ten times more slowly", trained, "lr=rate / 2", "lr=rate / 20"),
     Mutant("forgets to set gradients to zero", trained, "optimizer.zero_grad()", "pass"),
     Mutant("never asks for a sample", sent, "dataset[index]", "len(dataset)"),
+    Mutant("always asks for a sample", sent, "range(asked)", "range(1)"),
     Mutant("looks at the first epoch twice", two_epochs, "(first, second)", "(first, first)"),
     Mutant("forgets the rank", share_of, "rank * workers + worker, ranks * workers", "worker, workers"),
     Mutant("forgets the worker", share_of, "rank * workers + worker, ranks * workers", "rank, ranks"),
@@ -76,6 +78,8 @@ MUTANTS = (
     Mutant("begins at the end", through_buffer, "in numbers:", "in reversed(numbers):"),
     Mutant("counts both ways", mean_displacement, ".abs()", ""),
     Mutant("begins anew", part_of_epoch, "if state:", "if False:"),
+    Mutant("starts one worker for two shares", part_of_epoch, '"num_workers": workers', '"num_workers": 1'),
+    Mutant("reads the map as a stream", loader_of, 'if way == "stream":', 'if way == "none":'),
 )
 
 EQUIVALENT = (

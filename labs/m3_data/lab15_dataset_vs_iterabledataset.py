@@ -125,8 +125,8 @@ class StreamedSamples(IterableDataset[Tensor]):
     "`np.memmap(path, dtype=np.float32, mode='r')` is one long row; `.reshape(-1, features)` copies nothing.",
     contract="""
         `path` names a file of float32 numbers in this machine's byte order, `features` of them a sample.
-        Return them as an array of shape (N, F) and dtype float32 that nobody can write to. Whatever the
-        length of the file, the call allocates next to nothing. The file stays as it is.
+        Return them as an array of shape (N, F) and dtype float32 that nobody can write to. However long the
+        file is, the call allocates next to nothing. The file stays as it is.
 
         >>> import tempfile
         >>> file = tempfile.NamedTemporaryFile()
@@ -190,8 +190,7 @@ def mapping(cfg: Config, lab: Lab) -> None:
     )
     lab.bytes(
         "15.map-memory",
-        "Reading all samples through the map raises the process's own memory by less than an eighth of the "
-        "file.",
+        "Reading all samples through the map raises the process's own memory by under an eighth of the file.",
         read.own,
         at_most=stored.nbytes // 8,
         because=f"few batches live at once, of B·F·4 = {BATCH * stored.row_bytes:,} bytes each",
@@ -223,9 +222,9 @@ def streaming(cfg: Config, lab: Lab) -> None:
 
     What changes is who is responsible. A map-style dataset leaves the order to the loader's sampler, which
     can shuffle perfectly and deal indices to its workers. A stream takes all of that upon itself. Even its
-    length is a matter of trust. It *may* have a `__len__`, and then `len(loader)` believes it. The loader
-    warns when more comes than was said, and never when less does. It compares *batches* that came with
-    *samples* that were said, so in batches of 64 each sample can come twice, and nobody complains.
+    length is a matter of trust. It *may* have a `__len__`, and then `len(loader)` believes it. A loader whose
+    length was asked warns when more comes than was said, and never when less does. It compares *batches* that
+    came with *samples* that were said, so in batches of 64 each sample can come twice, and nobody complains.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
     streamed = lab.step_on_first(watched, lab.step(loader_of, "stream", stored))
@@ -241,9 +240,9 @@ def streaming(cfg: Config, lab: Lab) -> None:
     lab.bytes(
         "15.stream-memory",
         "Reading all samples as a stream, from disk or over HTTP, takes less than an eighth of the file.",
-        max(streamed.own, fetched.own),
+        max(streamed.own, streamed.others, fetched.own, fetched.others),
         at_most=stored.nbytes // 8,
-        because="few batches live at once, and the server sends 64 KiB at a time",
+        because="few batches live at once, the server sends the file in pieces, and no page of it is mapped",
     )
     # An honest length; one too long; three too short, the last by half of the samples.
     cases = [(11, 11, 4), (11, 6, 4), (1, 11, 4), (11, 12, 1), (64, 128, 64)]
@@ -269,12 +268,11 @@ def training(cfg: Config, lab: Lab) -> None:
 
     That something is learnt can be checked with a pencil. The features are independent normal numbers, the
     target is a fixed sum of them, and a gradient step on B such samples removes the share η = B/(B + D + 1)
-    of the loss on average. After s batches (1 − η)ˢ of it is left. What each costs is a table.
+    of the loss on average. After s batches (1 − η)ˢ of it is left. The table shows how long an epoch takes.
     """
     stored = lab.once(stored_samples, cfg.samples, cfg.features)
     ways, width = ("map", "stream"), cfg.features - 2
-    runs = [lab.step_on_first(trained, lab.step(loader_of, way, stored), width) for way in ways]
-    by_map, by_stream = runs
+    by_map, by_stream = (lab.step_on_first(trained, lab.step(loader_of, way, stored), width) for way in ways)
     lab.equal(
         "15.same-weights",
         "Training through the map and training from the stream end in the same weights, bit for bit.",
@@ -369,8 +367,8 @@ def epochs(cfg: Config, lab: Lab) -> None:
     unasked, asked = lab.step(sent, batch, 0), lab.step(sent, batch, 1)
     lab.bytes(
         "15.pickled",
-        "A dataset whose map is open goes to a worker with all its numbers.",
-        asked,
+        "A dataset goes to a worker with all its numbers once its map is open, and not before.",
+        asked - unasked,
         at_least=batch.nbytes,
         at_most=batch.nbytes + 4096,
         because=f"{BATCH} samples of F·4 = {batch.row_bytes:,} bytes, and names of a few classes",
@@ -456,6 +454,7 @@ def sharding(cfg: Config, lab: Lab) -> None:
     unsharded, sharded = lab.step(read_by_workers, few, W, ()), lab.step(read_by_workers, few, W, own)
     drawings = who_reads("all", unsharded, size, W), who_reads("dealt", sharded, size, W)
     lab.diagram("Who reads which samples, without shards and with them", *drawings)
+    read = [[n for *reader, n in sharded if reader == [lab.world.rank, worker]] for worker in range(W)]
     lab.equal(
         "15.duplicates",
         "Without shards each worker of each rank reads every sample.",
@@ -466,8 +465,9 @@ def sharding(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "15.partition",
         "All workers of all ranks together read every sample once when each reads its shard.",
-        sorted(number for _, _, number in sharded),
-        list(range(FEW)),
+        [*sorted(number for _, _, number in sharded), *read],
+        [*range(FEW), *map(list, own)],
+        cases=FEW,
         unit="samples",
     )
 
@@ -520,8 +520,8 @@ def shuffling(cfg: Config, lab: Lab) -> None:
     G is 0, 1, 2, 3 … with the chances 1/2, 1/4, 1/8, 1/16 …, and its mean distance from 1 is
     1/2 + 0 + 1/8 + 2/16 + 3/32 + … = 1, as 4·(1/2)² is.
 
-    A perfect shuffle moves samples by (N² − 1)/(3N), a third of the stream. Where all cats come before all
-    dogs, no buffer that fits in memory mixes them: shuffle once, when you write the data.
+    That holds for K far below N. A perfect shuffle moves samples by (N² − 1)/(3N), a third of the stream.
+    Where cats come before dogs, no buffer that fits in memory mixes them: shuffle once, when you write them.
     """
     N, K = cfg.samples, cfg.buffer
     question = "A stream passes a buffer of K samples. How far does a sample move, on average?"
@@ -546,7 +546,7 @@ def shuffling(cfg: Config, lab: Lab) -> None:
     errors = "in standard errors: at most K/√N, and K of N samples at the ends; √(2N/45) where K = N"
     lab.close(
         "15.stirred",
-        "A buffer of K moves samples by 2K(1 − 1/K)ᴷ places, and one of N as far as a perfect shuffle does.",
+        "A buffer of K ≪ N moves samples by 2K(1 − 1/K)ᴷ places, one of N as far as a perfect shuffle does.",
         [*gaps, (moved[N] - perfect) / (2 * N / 45) ** 0.5],
         [0.0] * (len(gaps) + 1),
         within=Tolerance(5.0, errors),
@@ -583,8 +583,8 @@ def resuming(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "15.resumed",
         "Interrupted and resumed, a shuffled epoch with workers keeps its order, which another seed changes.",
-        [*first, *rest, len(first), other != whole],
-        [*whole, 10 * 4, True],
+        [*first, *rest, len(first), other != whole, sorted(whole)],
+        [*whole, 10 * 4, True, list(range(16 * FEW))],
         cases=len(whole),
         unit="samples",
     )

@@ -2,6 +2,7 @@
 
 import math
 import random
+import warnings
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from labs.kit.draw.diagrams import WARN
 from labs.m3_data import _lab15_helpers as helpers
@@ -102,6 +104,25 @@ def test_all_ways_give_the_same_samples_and_the_same_weights(stored: helpers.Sto
     weights = [helpers.trained(loader, 6).weights_D for loader in loaders.values()]
     assert torch.equal(weights[0], weights[1])
     assert torch.equal(weights[0], weights[2])
+
+
+def test_each_way_reads_in_its_own_way(stored: helpers.Stored) -> None:
+    datasets = {way: lab.loader_of(way, stored).dataset for way in ("map", "stream", "array")}
+    assert isinstance(datasets["stream"], lab.StreamedSamples)
+    mapped, array = datasets["map"], datasets["array"]
+    assert isinstance(mapped, lab.MappedSamples)
+    assert isinstance(array, lab.MappedSamples)
+    assert vars(mapped)["rows_NF"] is None
+    assert mapped[100][0] == 100
+    assert isinstance(mapped.rows_NF, np.memmap)
+    assert type(array.rows_NF) is np.ndarray
+
+
+def test_a_loader_warns_only_where_its_length_was_asked() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len([*DataLoader(helpers.Announced(1, 3))]) == 3
+    assert helpers.loaded(1, 3, 1) == (1, 3, 2)
 
 
 def test_another_order_ends_in_other_weights(stored: helpers.Stored) -> None:
