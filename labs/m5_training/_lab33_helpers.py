@@ -91,6 +91,9 @@ INPUTS = [
     torch.tensor([math.inf, -1.0]),
     torch.tensor([-math.inf, 1.0]),
     torch.tensor(-0.5, dtype=torch.float64),
+    torch.tensor([3e-60, -1e-60], dtype=torch.float64),  # its sum is 0 in float32
+    torch.tensor([100, 100], dtype=torch.int8),  # its sum is no int8
+    torch.ones(0, 2),
 ]
 
 
@@ -154,6 +157,7 @@ def pairs_of_arguments() -> list[tuple[Argument, Argument]]:
         (table, {"offset": 7, "content": -1.0}),
         (table, {"dtype": torch.float64}),
         (table, {"dtype": torch.int64, "content": 2.0}),
+        (table, {"dtype": torch.int32}),
         (table, {"requires_grad": True}),
         (table, {"kind": nn.Parameter}),
         (table, {"stride": (1, 4)}),
@@ -161,6 +165,8 @@ def pairs_of_arguments() -> list[tuple[Argument, Argument]]:
         (table, {"shape": (5, 3)}),
         (table, {"shape": (3, 4), "stride": (4, 1)}),
         (table, {"shape": (12,), "stride": (1,)}),
+        (table, {"shape": (6, 2)}),
+        (table._replace(stride=(1, 4)), {"stride": (6, 2)}),
         (row, {}),
         (row, {"stride": (9, 1)}),
         (weight, {"content": 3.0}),

@@ -37,6 +37,7 @@ MUTANTS = (
         "(x_N.sum() > 0) * x_N * 2 + (x_N.sum() <= 0) * (x_N - 1)",
     ),
     Mutant("counts signs instead of summing", without_break, "x_N.sum()", "x_N.sign().sum()"),
+    Mutant("sums where there is no room for the sum", without_break, "x_N.sum()", "x_N.sum(dtype=x_N.dtype)"),
     Mutant("makes floats of ints", without_break, "x_N * 2, x_N - 1", "x_N * 2.0, x_N - 1.0"),
     Mutant("forgets the class", guards_hold, '"kind", ', ""),
     Mutant("forgets the dtype", guards_hold, '"dtype", ', ""),

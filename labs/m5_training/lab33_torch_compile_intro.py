@@ -239,16 +239,16 @@ def recompile(cfg: Config, lab: Lab) -> None:
     relied on, its *guards*, and checks them before each call, within microseconds. If one fails, torch tries
     the other graphs of this function, and if none fits it captures another and compiles that.
 
-    Of a tensor the graph relies on the class, the dtype, the sizes, the strides and `requires_grad`. Take one
-    of shape (4, 3) and strides (3, 1). Its numbers may change, and it may lie elsewhere in memory. A tensor
-    of the same shape and numbers with the strides (1, 4) needs a graph of its own, since the generated loop
-    walks through memory step by step.
+    Of a tensor the graph relies on the class, the device, the dtype, the sizes, the strides and
+    `requires_grad`. Take one of shape (4, 3) and strides (3, 1). Its numbers may change, and it may lie
+    elsewhere in memory. A tensor of the same shape and numbers with the strides (1, 4) needs a graph of its
+    own, since the generated loop walks through memory step by step.
 
     Values of Python are constants in the graph, guarded by equality. Does each batch size then compile again?
     The second does and the third does not: at its second value torch makes a *symbol* of a size, an int
     argument or a float, and that graph serves all values (*automatic dynamic shapes*). Sizes 0 and 1 stay
-    apart, since they change what broadcasts. A few things never become symbols, and they are the ones that
-    hurt.
+    apart: a 1 broadcasts, and a 0 leaves nothing to compute. A few things never become symbols, and they are
+    the ones that hurt.
     """
     question = "A module multiplies by its int `self.calls` and adds 1 to it. How often do ten calls compile?"
     lab.predict("33.values", question, COUNTER_GUESSES, answer="8 times")
@@ -464,11 +464,11 @@ def paid(cfg: Config, lab: Lab) -> None:
     you compare first + n·c with n·e. With 10 s, 3 s and 1 s they are even after 5 calls.
 
     Which first call, though? They lie far apart. A process that has compiled something before captures,
-    writes C++ and waits for g++. A new process must import the compiler first, and try out which vector
-    instructions this machine has. Whoever finds the code in the *cache* on disk captures too, but then loads
-    machine code that is ready. The cache's key is the graph, the properties of its inputs, inductor's
-    settings and its version. On a cluster put the folder (`TORCHINDUCTOR_CACHE_DIR`) where all nodes see it,
-    or carry it along with `torch.compiler.save_cache_artifacts`.
+    writes code and waits until that is compiled. A new process must import the compiler first, and on a CPU
+    try out which vector instructions this machine has. Whoever finds the code in the *cache* on disk captures
+    too, but then loads machine code that is ready. The cache's key is the graph, the properties of its
+    inputs, inductor's settings and its version. On a cluster put the folder (`TORCHINDUCTOR_CACHE_DIR`) where
+    all nodes see it, or carry it along with `torch.compiler.save_cache_artifacts`.
     """
     lab.equal(
         "33.break-even",
@@ -489,7 +489,7 @@ def paid(cfg: Config, lab: Lab) -> None:
         lab.table("A later call, and how many it takes until compiling has paid", columns, until)
     lab.equal(
         "33.cache",
-        "What was compiled once is found in the cache when it is captured again, also by another process.",
+        "First calls find in the cache what was compiled before, and nothing in an empty one.",
         [(call.hits, call.misses) for call in calls.values()],
         [(0, 1) if helpers.EMPTY in name else (1, 0) for name in calls],
         unit="first calls",

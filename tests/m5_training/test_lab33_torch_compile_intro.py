@@ -5,6 +5,8 @@ import os
 import warnings
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils import cpp_extension
 
 from labs.kit.distributed.world import World
+from labs.kit.measure.timing import Arms
 from labs.kit.runner import needs
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.mutants import load
@@ -108,6 +111,11 @@ def test_the_picture_of_a_break_leads_from_the_first_graph_over_python_to_the_ot
         ("break", "graph 1"),
         ("break", "graph 2"),
     ]
+    assert [picture.nodes[f"graph {place}"].text for place in range(3)] == [
+        "graph 1: sum",
+        "graph 2: mul",
+        "graph 3: sub",
+    ]
     assert "break" not in helpers.drawn("f", "float32", [["where"]]).nodes
     assert helpers.drawn("f", "float32", []).lines()
 
@@ -121,6 +129,29 @@ def test_a_tensor_in_words_becomes_that_tensor() -> None:
             assert (made == argument.content).all()
 
 
+def test_what_is_said_to_change_from_call_to_call_does_change() -> None:
+    for name, change in changes.changes().items():
+        told = [f"{name} {value!r} {getattr(value, 'dtype', '')}" for value in change.values]
+        assert len(set(told)) == len(told) - (name == "a string"), told
+
+
+def test_the_guard_that_failed_is_the_one_of_these_calls() -> None:
+    pair = helpers.Argument((4, 3), (3, 1)), helpers.Argument((5, 3), (3, 1))
+    assert not helpers.served_by_one_graph(*pair)  # this leaves a reason behind
+    assert helpers.compiles_per_call("numbers in a tensor") == ([1, 0, 0, 0], "")
+    assert "dtype mismatch" in helpers.compiles_per_call("a dtype")[1]
+    assert helpers.compiles_per_call("an int argument")[1] == "factor == 2"
+
+
+def test_the_code_that_is_listed_is_that_of_the_forward_and_the_backward_graph() -> None:
+    x_N = torch.linspace(-1, 1, 5)
+    forward, backward = lab33.trained(lab33.gelu, x_N, x_N, ahead=True).code
+    assert "tangents_1" not in forward
+    assert "tangents_1" in backward
+    assert "tanh(" in forward
+    assert "tanh(" in backward
+
+
 def test_the_slope_of_the_gelu_is_autograds() -> None:
     x_N = torch.linspace(-3, 3, 50, dtype=torch.float64, requires_grad=True)
     (slope_N,) = torch.autograd.grad(lab33.gelu(x_N).sum(), x_N)
@@ -128,6 +159,13 @@ def test_the_slope_of_the_gelu_is_autograds() -> None:
 
 
 # DDP ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_hook_notes_a_bucket_and_hands_its_sum_over() -> None:
+    sent, bucket = list[int](), SimpleNamespace(buffer=lambda: torch.tensor([2.0, 3.0]))
+    with World().group():
+        assert helpers.noted(sent, cast(Any, bucket)).wait().tolist() == [2.0, 3.0]
+    assert sent == [8]
 
 
 def test_weights_are_cut_from_the_end_as_the_lesson_counts_them() -> None:
@@ -178,6 +216,29 @@ def test_the_kernel_is_what_stands_between_the_quotes_without_what_repeats() -> 
     assert inductor.kernel_in(triton) == "@triton.jit\ndef k():\n  pass"
     with_rest = code.replace("}\n'''", "if(C10_UNLIKELY(x0)) {}\n}\n'''")
     assert inductor.kernel_in(with_rest).splitlines()[-1].strip().startswith("… and the same for the rest")
+
+
+def test_what_is_timed_goes_over_the_same_numbers_and_the_copy_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inductor, "by_inductor", lambda function, vectors: lambda x_N: function(x_N) + 1)
+    lab = cast(Any, SimpleNamespace(world=World(), smoke=True))
+    eager_N, compiled_N, copy_N = (call() for call in inductor.eager_compiled_copy(lab33.chain, 9, lab))
+    x_N = torch.linspace(-2, 2, 9)
+    assert torch.equal(cast(Tensor, eager_N), lab33.chain(x_N))
+    assert torch.equal(cast(Tensor, compiled_N), lab33.chain(x_N) + 1)
+    assert torch.equal(cast(Tensor, copy_N), x_N)
+    assert not cast(Tensor, copy_N)._is_view()
+
+
+def test_a_later_call_is_told_of_eager_torch_first_and_then_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_turn(first: inductor.Call, second: inductor.Call, **_: object) -> Arms:
+        return Arms([float(cast(Any, first()))] * 3, [float(cast(Any, second()))] * 3)
+
+    monkeypatch.setattr(inductor, "in_turn", in_turn)
+    monkeypatch.setattr(inductor, "by_inductor", lambda function, vectors: lambda x_N: x_N.sum() + 40)
+    times = inductor.seconds_per_call(lambda x_N: x_N.sum() + 20, [2, 3], torch.device("cpu"), vectors=False)
+    assert times == [(2, 20.0, 40.0), (3, 20.0, 40.0)]
 
 
 def test_calls_until_it_has_paid_are_told_for_each_size_and_each_first_call() -> None:
