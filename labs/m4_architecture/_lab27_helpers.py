@@ -18,6 +18,8 @@ from labs.kit.draw.diagrams import Span, Timeline
 
 Way = Callable[[nn.Sequential, Tensor], Tensor]  # how a segment is run
 
+DROPOUT = 0.2
+
 
 class Layer(nn.Module):
     """A residual layer: x + W·dropout(tanh(x)) + b. Of this autograd keeps tanh(x), if nothing drops."""
@@ -85,6 +87,21 @@ def segments_of(model: nn.Sequential, length: int) -> list[nn.Sequential]:
     return [nn.Sequential(*layers[start : start + length]) for start in range(0, len(layers), length)]
 
 
+def masks_of_dropout(rows: int, width: int) -> list[Tensor]:
+    """Look at the mask of a dropout in the forward pass, and again when its random state was not kept."""
+    seen, dropout = list[Tensor](), nn.Dropout(DROPOUT)
+
+    def segment(x_RD: Tensor) -> Tensor:
+        dropped_RD: Tensor = dropout(torch.tanh(x_RD))
+        seen.append(dropped_RD.detach() == 0)
+        return dropped_RD**2
+
+    x_RD = batch(rows, width)
+    out_RD = checkpoint(segment, x_RD, use_reentrant=False, preserve_rng_state=False)
+    out_RD.backward(x_RD.detach())
+    return seen
+
+
 SKIPPING = 8  # layers that a coin leaves in or out
 
 
@@ -92,6 +109,9 @@ def layers_taken(seed: int) -> tuple[int, int]:
     """Toss the same coins apart from the network: how many layers are taken at first, and how many again?"""
     coin = random.Random(seed).random
     return sum(coin() < 0.5 for _ in range(SKIPPING)), sum(coin() < 0.5 for _ in range(SKIPPING))
+
+
+GRADIENTS = 99  # in the place of a segment's number: made by backward, in no segment
 
 
 class Life(NamedTuple):
@@ -103,11 +123,15 @@ class Life(NamedTuple):
 
 
 class _Births(TorchDispatchMode):
-    """Notes when storages of one size come into being and when they are let go, counted in operations."""
+    """Notes when storages of a batch's size come into being and when they are let go, counted in operations.
 
-    def __init__(self, nbytes: int) -> None:
+    Segments run with gradients enabled, also when they are recomputed; backward's own operations do not.
+    """
+
+    def __init__(self, x_RD: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.nbytes, self.now, self.segment = nbytes, 0, 0
+        self.nbytes, self.known = x_RD.nbytes, x_RD.untyped_storage().data_ptr()
+        self.now = self.segment = 0
         self.births: dict[int, tuple[int, int]] = {}
         self.lives: list[Life] = []
 
@@ -121,9 +145,10 @@ class _Births(TorchDispatchMode):
             if (
                 storage is not None
                 and storage.nbytes() == self.nbytes
-                and storage.data_ptr() not in self.births
+                and storage.data_ptr() not in (self.known, *self.births)
             ):
-                self.births[storage.data_ptr()] = self.segment, self.now
+                segment = self.segment if torch.is_grad_enabled() else GRADIENTS
+                self.births[storage.data_ptr()] = segment, self.now
                 weakref.finalize(storage, self._ended, storage.data_ptr())
         return result
 
@@ -136,7 +161,7 @@ class _Births(TorchDispatchMode):
 def lifetimes(layers: int, length: int, rows: int, width: int, way: Way) -> list[Life]:
     """Take a training step, and note in which segment each activation was made and how long it lived."""
     model, x_RD = network(layers, width), batch(rows, width)
-    births = _Births(x_RD.nbytes)
+    births = _Births(x_RD)
 
     def labelled(number: int, segment: nn.Sequential) -> nn.Sequential:
         def note(module: nn.Module, inputs: Any) -> None:
@@ -150,8 +175,7 @@ def lifetimes(layers: int, length: int, rows: int, width: int, way: Way) -> list
         out_RD = x_RD
         for segment in segments:
             out_RD = way(segment, out_RD)
-        gradient_RD = x_RD.detach()
-        out_RD.backward(gradient_RD)
+        out_RD.backward(x_RD.detach())
     del out_RD
     return births.lives
 
@@ -168,5 +192,5 @@ def timeline(lives: list[Life]) -> Timeline:
             alive = sum(life.birth <= start < life.death for life in own)
             if alive:
                 spans.append(Span(start, end, str(alive), tone=1 if alive == 1 else 2))
-        lanes[f"segment {segment + 1}"] = spans
+        lanes["gradients" if segment == GRADIENTS else f"segment {segment + 1}"] = spans
     return Timeline(lanes, unit="operations")

@@ -1,6 +1,7 @@
 """The known mistakes of lab 27."""
 
 from labs.kit import Equivalent, Mutant
+from labs.m4_architecture._lab27_helpers import masks_of_dropout
 from labs.m4_architecture.lab27_gradient_checkpointing import (
     checkpointed_by_hand,
     counted_batches,
@@ -8,7 +9,6 @@ from labs.m4_architecture.lab27_gradient_checkpointing import (
     deepest_plan,
     gradients,
     kept_for_backward,
-    masks_of_dropout,
     measured_peak,
     predicted_peak,
     products,
@@ -33,6 +33,18 @@ MUTANTS = (
     ),
     Mutant("tosses other coins", checkpointed_by_hand, "torch.set_rng_state(state)", "torch.manual_seed(0)"),
     Mutant("leaves the dice where they are", checkpointed_by_hand, "torch.set_rng_state(state)", "pass"),
+    Mutant(
+        "does not put the dice back",
+        checkpointed_by_hand,
+        "torch.random.fork_rng(devices=[]), torch.enable_grad()",
+        "torch.enable_grad()",
+    ),
+    Mutant(
+        "runs the segment again for every tensor",
+        checkpointed_by_hand,
+        "if not again:",
+        "if again.clear() or True:",
+    ),
     Mutant(
         "keeps all the same",
         checkpointed_by_hand,
@@ -61,6 +73,7 @@ MUTANTS = (
         "lambda: torch.rand(()).item()",
     ),
     Mutant("counts layers for segments", predicted_peak, "math.ceil(layers / length)", "layers"),
+    Mutant("forgets the shorter segment", predicted_peak, "math.ceil(layers / length)", "layers // length"),
     Mutant("forgets the segment", predicted_peak, "per_layer * length", "per_layer"),
     Mutant("forgets the inputs", predicted_peak, "math.ceil(layers / length) + ", ""),
     Mutant(
@@ -76,6 +89,8 @@ MUTANTS = (
     Mutant("spends what is in flight", deepest_plan, "budget - WORKING", "budget"),
     Mutant("takes squares only", deepest_plan, "length * (room - length)", "(length - 1) ** 2"),
     Mutant("takes the longest segment", deepest_plan, "room // 2", "room - 1"),
+    Mutant("takes the longer of two lengths", deepest_plan, "room // 2", "(room + 1) // 2"),
+    Mutant("forgets that the room may be odd", deepest_plan, "length * (room - length)", "length**2"),
     Mutant("halves the budget", deepest_found, "<= budget + 0.5", "<= budget / 2"),
     Mutant(
         "never stops early",
@@ -91,5 +106,11 @@ EQUIVALENT = (
         "torch.random.fork_rng(devices=[])",
         "torch.random.fork_rng()",
         "it keeps the dice of GPUs too, of which there are none here",
+    ),
+    Equivalent(
+        checkpointed_by_hand,
+        "x_RD.detach()",
+        "x_RD",
+        "nobody goes backward through the second run's graph, so it does not matter what it hangs on",
     ),
 )

@@ -50,12 +50,13 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.checkpoint import CheckpointError, checkpoint, set_checkpoint_early_stop
+from torch.utils.checkpoint import CheckpointError, set_checkpoint_early_stop
 from torch.utils.flop_counter import FlopCounterMode
 
 from labs.kit import Lab, Tolerance, exercise, main, needs
 from labs.kit.measure.memory import peak_bytes, saved_bytes
 from labs.m4_architecture._lab27_helpers import (
+    DROPOUT,
     SKIPPING,
     SkippingLayer,
     Way,
@@ -63,6 +64,7 @@ from labs.m4_architecture._lab27_helpers import (
     batch,
     layers_taken,
     lifetimes,
+    masks_of_dropout,
     network,
     plain,
     reentrantly,
@@ -74,10 +76,8 @@ from labs.m4_architecture._lab27_helpers import (
 
 # Shape letters: R rows of a batch, D width of the network, P gradients of parameters and input in one row.
 
-WORKING = (
-    2  # gradients in flight in the backward pass of a layer: the stream's, and the product's or the tanh's
-)
-DROPOUT = 0.2
+# Gradients in flight in the backward pass of a layer: the stream's, and the product's or the tanh's.
+WORKING = 2
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,8 @@ def what_is_kept(cfg: Config, lab: Lab) -> None:
     kept = lab.step(kept_for_backward, cfg.layers, cfg.rows, cfg.width)
     tensor = cfg.rows * cfg.width * 4
     why = f"{cfg.layers} layers keep tanh(x), R·D·4 = {tensor:,} bytes each"
-    lab.bytes(
-        "27.kept", "Each layer keeps one tensor of R·D floats.", kept, want=cfg.layers * tensor, because=why
-    )
+    want = cfg.layers * tensor
+    lab.bytes("27.kept", "Each layer keeps one tensor of R·D floats.", kept, want=want, because=why)
     weights = cfg.layers * (cfg.width + 1) * cfg.width * 4
     rows = [("kept for the way back", kept), ("weights", weights), ("their gradients", weights)]
     lab.table("What the memory is filled with", ["", "bytes"], rows)
@@ -194,7 +193,7 @@ def gradients(
     dropout: float = DROPOUT,
     through_x: bool = True,
 ) -> Tensor:
-    """Take one training step and lay all gradients in a row.
+    """Take one training step, and lay all gradients and the dice's next toss in a row.
 
     Weights, batch and dropout's coins are the same whichever way the segments are run.
     """
@@ -202,7 +201,7 @@ def gradients(
     model, x_RD = network(layers, width, dropout), batch(rows, width).requires_grad_(through_x)
     training_step(model, x_RD, length, way)
     parts = [part.grad.flatten() for part in (x_RD, *model.parameters()) if part.grad is not None]
-    gradients_P = torch.cat(parts)
+    gradients_P = torch.cat([*parts, torch.rand(1)])
     return gradients_P
 
 
@@ -216,6 +215,7 @@ def keeping_nothing(cfg: Config, lab: Lab) -> None:
 
     The same operations on the same numbers in the same order give the same bits. So we ask for equality and
     not for closeness, in a network with dropout, and with a last segment that is shorter than the others.
+    After the step we toss the dice once more: a second run must leave them where the first one did.
 
     `torch.utils.checkpoint` does this with `use_reentrant=False`. Its older kind wraps the segment in one
     Function that starts a backward pass within the backward pass. That kind sees only the segment's inputs:
@@ -225,9 +225,11 @@ def keeping_nothing(cfg: Config, lab: Lab) -> None:
     length = math.isqrt(N) + 1
     right_P = lab.once(gradients, N, N, R, D, plain)
     own_P = lab.step(gradients, N, length, R, D, checkpointed_by_hand)
-    lab.equal("27.by-hand", "By hand the gradient is the plain one.", own_P, right_P, unit="numbers")
+    lab.equal("27.by-hand", "By hand, gradient and dice are a plain run's.", own_P, right_P, unit="numbers")
     torch_P = lab.step(gradients, N, length, R, D, as_torch_does)
-    lab.equal("27.gradient", "By torch the gradient is the plain one.", torch_P, right_P, unit="numbers")
+    lab.equal(
+        "27.gradient", "By torch, gradient and dice are a plain run's.", torch_P, right_P, unit="numbers"
+    )
     sober_P = lab.step(gradients, N, N, R, D, plain, dropout=0.0)
     differing = int((sober_P != right_P).sum())
     half = "a positive control: nearly every weight meets a dropped number; we require half of them"
@@ -235,29 +237,18 @@ def keeping_nothing(cfg: Config, lab: Lab) -> None:
         "27.dropout", "Dropout changes the gradient.", differing, at_least=len(right_P) // 2, because=half
     )
     own = measured_peak(N, length, R, D, checkpointed_by_hand)
+    work = products(N, length, R, D, checkpointed_by_hand, early_stop=True)
     hand = Tolerance(3, "two for the order of freeing, and one that torch's early stop would spare")
-    peak = predicted_peak(N, length)
-    lab.close("27.peak-by-hand", "By hand the peak is the inputs and one segment.", own, peak, within=hand)
-    unseen = lambda: lab.step(gradients, N, length, R, D, reentrantly, through_x=False)  # noqa: E731
-    none = "does not require grad"
-    lab.raises(
-        "27.reentrant", "The reentrant kind needs a gradient at its input.", unseen, RuntimeError, none
+    lab.close(
+        "27.peak-by-hand",
+        "By hand the peak is the inputs and one segment, and every layer runs forward twice.",
+        [own, work],
+        [predicted_peak(N, length), 4 * N],
+        within=hand,
     )
-
-
-def masks_of_dropout(rows: int, width: int) -> list[Tensor]:
-    """Look at the mask of a dropout in the forward pass, and again when its random state was not kept."""
-    seen, dropout = list[Tensor](), nn.Dropout(DROPOUT)
-
-    def segment(x_RD: Tensor) -> Tensor:
-        dropped_RD: Tensor = dropout(torch.tanh(x_RD))
-        seen.append(dropped_RD.detach() == 0)
-        return dropped_RD**2
-
-    x_RD = batch(rows, width)
-    out_RD = checkpoint(segment, x_RD, use_reentrant=False, preserve_rng_state=False)
-    out_RD.backward(x_RD.detach())
-    return seen
+    unseen = lambda: lab.step(gradients, N, length, R, D, reentrantly, through_x=False)  # noqa: E731
+    why = "does not require grad"
+    lab.raises("27.reentrant", "The reentrant kind needs a gradient at its input.", unseen, RuntimeError, why)
 
 
 def counted_batches(rows: int, width: int, way: Way) -> int:
@@ -310,16 +301,14 @@ def no_repetition(cfg: Config, lab: Lab) -> None:
     share = 2 * DROPOUT * (1 - DROPOUT)
     places = Tolerance(5 * (share * (1 - share) / (R * D)) ** 0.5, "five standard errors over R·D places")
     unlike = (masks[0] != masks[1]).float().mean()
-    lab.close("27.other-mask", "Dropout drops 2p(1 − p) other places.", unlike, share, within=places)
-
-    question = (
-        "After one checkpointed training step: how many batches has a batch norm in the segment counted?"
+    lab.close(
+        "27.other-mask", "A second mask differs in 2p(1 − p) of its places.", unlike, share, within=places
     )
+
+    question = "After one checkpointed step: how many batches has a batch norm in the segment counted?"
     lab.predict("27.batch-norm", question, NORM_GUESSES, answer="twice as many")
     counts = [lab.step(counted_batches, R, D, way) for way in (plain, as_torch_does)]
-    lab.equal(
-        "27.batch-norm", "A checkpointed batch norm counts each batch twice.", counts, [1, 2], unit="counts"
-    )
+    lab.equal("27.batch-norm", "A checkpointed batch norm counts twice.", counts, [1, 2], unit="counts")
 
     taken = [layers_taken(seed) for seed in range(12)]
     said = [
@@ -330,7 +319,13 @@ def no_repetition(cfg: Config, lab: Lab) -> None:
         "Twelve networks that toss Python's coins", ["layers at first", "layers again", "torch said"], rows
     )
     fewer = [again < first for first, again in taken]
-    lab.equal("27.coins", "Foreign coins are noticed only where less is kept.", said, fewer, unit="networks")
+    lab.equal(
+        "27.coins",
+        "Foreign coins are noticed only where the second run keeps fewer tensors.",
+        said,
+        fewer,
+        unit="networks",
+    )
 
 
 @exercise(
@@ -342,8 +337,8 @@ def no_repetition(cfg: Config, lab: Lab) -> None:
     contract="""
         A network of `layers` layers runs in segments of `length` layers, of which the last may be shorter.
         While a segment is there in full, each of its layers keeps `per_layer` tensors. Return the peak of a
-        training step in tensors: the inputs of all segments, one whole segment, and the 2 gradients in
-        flight.
+        training step in tensors: the inputs of all segments, one whole segment, and the `WORKING` = 2
+        gradients in flight.
 
         >>> predicted_peak(9, 3), predicted_peak(10, 3), predicted_peak(9, 3, per_layer=2)
         (8, 9, 11)
@@ -378,6 +373,7 @@ def measured_peak(
     return tensors
 
 
+HALF = Tolerance(0.5, "whole tensors are counted; the gradient of one weight is less than half of one")
 ONE = Tolerance(1, "in which order an operation frees and the next allocates, and the gradient of one weight")
 LENGTH_GUESSES = {
     "1 layer": "Then all 64 inputs are kept, one for each layer: nothing was gained.",
@@ -391,18 +387,17 @@ def lengths_of_segments(cfg: Config, lab: Lab) -> None:
     """How long should a segment be?
 
     Short segments keep many inputs. Long segments bring many tensors back at once. With N layers in segments
-    of k the memory holds N/k inputs, one segment of k, and the 2 gradients that are in flight. One term falls
-    with k and the other rises, so the sum is least where they are equal, at k = √N: about 2√N tensors in
-    place of N.
+    of k the memory holds N/k inputs, one segment of k, and the 2 gradients that are in flight. (The batch was
+    there before, and the output is counted in its place.) One term falls with k and the other rises, so the
+    sum is least where they are equal, at k = √N: about 2√N tensors in place of N.
 
     Look at the two timelines. Without checkpoints the tensors pile up until the turn, and are let go one by
     one. With them only the inputs pile up, and each segment comes back for a short while, in the reverse
-    order.
+    order. The output, in the last segment, stays to the end.
     """
     N, R, D = cfg.layers, cfg.rows, cfg.width
-    lab.predict(
-        "27.peak", "64 layers: which segments make the peak lowest?", LENGTH_GUESSES, answer="8 layers"
-    )
+    question = "64 layers: which segments make the peak lowest?"
+    lab.predict("27.peak", question, LENGTH_GUESSES, answer="8 layers")
     for name, way in (("plain", plain), ("in segments of 3", without_dice)):
         lab.diagram(
             f"9 layers, {name}: how many tensors of each segment live",
@@ -423,7 +418,7 @@ def lengths_of_segments(cfg: Config, lab: Lab) -> None:
     predicted += [lab.step(predicted_peak, *square) for square in squares]
     peaks += [lab.step(measured_peak, *square, R, D, without_dice) for square in squares]
     lab.close(
-        "27.peak", "A step peaks at all inputs, one segment and two gradients.", peaks, predicted, within=ONE
+        "27.peak", "A step peaks at all inputs, one segment and two gradients.", peaks, predicted, within=HALF
     )
 
 
@@ -478,9 +473,9 @@ def deepest_found(budget: int, length: int, rows: int, width: int, way: Way) -> 
 def depth(cfg: Config, lab: Lab) -> None:
     """How much deeper is the network that fits?
 
-    Turn it round: you have room for B tensors. Without checkpoints you can have B − 3 layers: one
-    tensor each, and three in flight. With them N/k + k + 2 ≤ B gives N = k·(B − 2 − k), a parabola in k whose
-    top is in the middle: about ((B − 2)/2)² layers. The ratio grows with B, and passes ten at B = 41.
+    Turn it round: you have room for B tensors. Without checkpoints you can have B − 3 layers: one tensor
+    each, beside the output and two gradients. With them N/k + k + 2 ≤ B gives N = k·(B − 2 − k), a parabola
+    in k whose top is in the middle: about ((B − 2)/2)² layers. The ratio grows with B: at B = 41 it is ten.
 
     We do not trust the formula but look for the deepest network that fits, by doubling and halving.
 
@@ -499,16 +494,19 @@ def depth(cfg: Config, lab: Lab) -> None:
     columns = ["", "layers found", "by formula", "weights and gradients, tensors"]
     lab.table(f"The deepest network with {B} tensors for activations", columns, rows)
     top, tenfold = "k·(B − 2 − k)", "((B − 2)/2)² against B − 3: at least tenfold from B = 41 on"
-    lab.count(
-        "27.planned", "The deepest network that fits is the planned one.", deep, want=planned, because=top
+    rooms = range(2, 24)
+    plans = [lab.step(deepest_plan, room + WORKING) for room in rooms]
+    best = [max((k * (room - k), -k) for k in range(1, room)) for room in rooms]
+    lab.equal(
+        "27.planned",
+        "The planned network is the deepest that fits, and for no budget is another plan deeper.",
+        [deep, *((layers, -k) for layers, k in plans)],
+        [planned, *best],
+        unit="budgets",
+        because=top,
     )
-    lab.count(
-        "27.deeper",
-        "It is ten times deeper than without checkpoints.",
-        deep / shallow,
-        at_least=10,
-        because=tenfold,
-    )
+    gain = deep / shallow
+    lab.count("27.deeper", "Ten times the layers fit with checkpoints.", gain, at_least=10, because=tenfold)
 
 
 def products(layers: int, length: int, rows: int, width: int, way: Way, early_stop: bool) -> float:
@@ -558,12 +556,10 @@ def price(cfg: Config, lab: Lab) -> None:
     model, x_RD = network(8, cfg.timed_width), batch(cfg.timed_rows, cfg.timed_width)
     checkpointed = partial(training_step, model, x_RD, 4, without_dice)
     in_two_goes = partial(plain_and_recomputed, model, x_RD, 4)
-    halfway = (
-        "3.75 products a layer in both; not recomputing takes 3, doing so twice 4.5: bounds halfway, ± 1/10"
-    )
+    halfway = "3.75 products a layer in both; without recomputing 3, with two 4.5: bounds halfway, ± 1/10"
     lab.ratio(
         "27.time",
-        "A checkpoint costs the recomputed part.",
+        "A checkpointed step takes as long as a plain step and what it recomputes.",
         checkpointed,
         in_two_goes,
         at_least=0.9,

@@ -41,5 +41,41 @@ def test_a_recomputation_leaves_the_dice_where_they_were() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def alive(lives: list[helpers.Life], moment: int, segment: int | None = None) -> int:
+    """Count the tensors that live at a moment, of one segment or of all."""
+    return sum(
+        life.birth <= moment < life.death for life in lives if segment is None or life.segment == segment
+    )
+
+
+def test_the_timelines_show_the_peaks_that_the_formula_predicts() -> None:
+    for length, way in ((9, helpers.plain), (3, helpers.without_dice)):
+        lives = helpers.lifetimes(9, 3, 8, 4, way)
+        peak = max(alive(lives, life.birth) for life in lives)
+        assert abs(peak - lab.predicted_peak(9, length)) <= 1  # what an operation lets go counts to its end
+
+
+def test_without_checkpoints_tensors_pile_up_and_with_them_segments_come_back_in_reverse_order() -> None:
+    piled, kept = (helpers.lifetimes(9, 3, 8, 4, way) for way in (helpers.plain, helpers.without_dice))
+    turn = 9 * 4 + 1  # operations of forward with checkpoints: tanh, transpose, product and sum of each layer
+    assert [alive(kept, turn, segment) for segment in range(3)] == [1, 1, 1]
+    returns = [
+        min(life.birth for life in kept if life.segment == segment and life.birth > turn)
+        for segment in range(3)
+    ]
+    assert returns == sorted(returns, reverse=True)
+    turn = min(life.birth for life in piled if life.segment == helpers.GRADIENTS)
+    assert [alive(piled, turn, segment) for segment in range(3)] == [3, 3, 4]
+
+
+def test_a_timeline_has_a_lane_for_each_segment_and_one_for_gradients() -> None:
+    drawn = helpers.timeline(helpers.lifetimes(9, 3, 8, 4, helpers.plain))
+    assert list(drawn.lanes) == ["segment 1", "segment 2", "segment 3", "gradients"]
+    assert [drawn.lanes[f"segment {number}"][-1].text for number in (1, 2, 3)] == ["1", "1", "1"]
+    lives = [helpers.Life(0, 0, 20), helpers.Life(0, 5, 15), helpers.Life(0, 6, 8)]
+    spans = helpers.timeline(lives).lanes["segment 1"]
+    assert [(span.start, span.end, span.text) for span in spans] == [(0, 5, "1"), (5, 15, "2"), (15, 20, "1")]
+
+
 def test_a_network_is_cut_into_segments_and_the_last_may_be_shorter() -> None:
     assert [len(segment) for segment in helpers.segments_of(helpers.network(7, 4), 3)] == [3, 3, 1]
