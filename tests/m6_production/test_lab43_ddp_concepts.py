@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from labs.kit.distributed.subgroup import by_node_starter, events_apart
 from labs.kit.measure.timing import torch_threads
 from labs.m6_production import _lab43_pictures as pictures
+from labs.m6_production import interrupted_training as training
 from labs.m6_production._lab43_helpers import (
     after_as_many_samples,
     all_reduce_ms,
@@ -100,6 +101,8 @@ def test_an_undisturbed_training_has_the_same_bits_however_many_threads_its_proc
         with torch_threads(threads):
             hashes.add(undisturbed())
     assert len(hashes) == 1
+    shares = {training.share_of(step, 0, rank)[0].sum().item() for step in range(3) for rank in range(2)}
+    assert len(shares) == 6, "each rank has data of its own in each step"
 
 
 # On three ranks -------------------------------------------------------------------------------------------------------
