@@ -157,19 +157,32 @@ def run_backward(
 
 
 def backward_passes(linear: Pair) -> list[list[Written | None]]:
-    """Run backward passes of layers of whole numbers, whose sums are not rounded: values and gradients."""
+    """Run backward passes of layers of whole numbers, whose sums are not rounded: once, and then once more.
+
+    In float64 the numbers are so large that float32 would round them.
+    """
     draw = torch.Generator().manual_seed(10)
 
-    def drawn(*shape: int) -> Tensor:
-        return torch.randint(-9, 10, shape, generator=draw).double()
+    def drawn(*shape: int, most: int = 2**20) -> Tensor:
+        return torch.randint(-most, most + 1, shape, generator=draw).double()
 
+    small = partial(drawn, most=9)
     layers = [
         (drawn(13, 33), drawn(7, 33), drawn(13, 7)),
         (drawn(1, 5), drawn(3, 5), drawn(1, 3)),
         (drawn(0, 5), drawn(3, 5), drawn(0, 3)),
-        (drawn(5, 4).t().float(), drawn(2, 10)[:, ::2].float(), drawn(2, 4).t().float()),
+        (small(5, 4).t().float(), small(2, 10)[:, ::2].float(), small(2, 4).t().float()),
     ]
-    return [run_backward(linear, layer, needed)[1] for layer in layers for needed in NEEDED.values()]
+    once = [run_backward(linear, layer, needed)[1] for layer in layers for needed in NEEDED.values()]
+    return once + [written(*second_derivatives(linear, layer)) for layer in layers]
+
+
+def second_derivatives(linear: Pair, layer: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor | None, ...]:
+    """Differentiate the gradients of x and w once more, by x, by w and by the gradient that came in."""
+    leaves = [tensor.detach().requires_grad_() for tensor in layer]
+    x_BI, w_OI, g_BO = leaves
+    slopes = torch.autograd.grad(linear(x_BI, w_OI), (x_BI, w_OI), g_BO, create_graph=True)
+    return torch.autograd.grad(slopes, leaves, (x_BI.detach(), w_OI.detach()), allow_unused=True)
 
 
 def operations(linear: Pair, batch: int, inputs: int, outputs: int) -> list[int]:
@@ -284,7 +297,7 @@ TRANSFORMS: Mapping[str, tuple[int, Callable[[Curve, Tensor, Tensor], Tensor]]] 
     "grad": (1, lambda f, x_BN, g_BN: grad(lambda x: (f(x) * g_BN).sum())(x_BN)),
     "vjp": (1, lambda f, x_BN, g_BN: vjp(f, x_BN)[1](g_BN)[0]),
     "jacrev": (1, lambda f, x_BN, g_BN: torch.tensordot(g_BN, jacrev(f)(x_BN), 2)),
-    "vmap": (0, lambda f, x_BN, g_BN: vmap(f)(x_BN)),
+    "vmap": (0, lambda f, x_BN, g_BN: vmap(f, in_dims=1, out_dims=1)(x_BN)),
     "vmap of grad": (1, lambda f, x_BN, g_BN: vmap(grad(lambda x_N, g_N: (f(x_N) * g_N).sum()))(x_BN, g_BN)),
     "jvp": (1, lambda f, x_BN, g_BN: jvp(f, (x_BN,), (g_BN,))[1]),
     "jacfwd": (1, lambda f, x_BN, g_BN: torch.tensordot(jacfwd(f)(x_BN), g_BN, 2)),
@@ -358,8 +371,10 @@ def answered(transform: str, curve: Curve, x_BN: Tensor, g_BN: Tensor, true: lis
     except RuntimeError as error:
         known = {"setup_context": "setup_context", "vmap support": "vmap", "implement the jvp": "jvp"}
         return next((f"no {what}" for words, what in known.items() if words in str(error)), str(error))
+    if answer_BN.shape != x_BN.shape:
+        return f"of shape {tuple(answer_BN.shape)}"
     gap = (answer_BN - true[order]).abs().max().item()
-    return "right" if answer_BN.shape == x_BN.shape and gap <= 1e-12 else f"wrong by {gap:.2g}"
+    return "right" if gap <= 1e-12 else f"wrong by {gap:.2g}"
 
 
 def in_one_graph(function: Curve, x: Tensor, grad: Tensor) -> tuple[list[str], Tensor, Tensor]:

@@ -16,6 +16,7 @@ MUTANTS = (
     Mutant("takes too short steps", solved_by_unrolling, "y_N * y_N + 1)", "y_N * y_N + 9)"),
     Mutant("records one round", solved_by_unrolling, "range(rounds)", "range(1)"),
     Mutant("squares by a power", solved_by_unrolling, "(3 * y_N * y_N + 1)", "(3 * y_N**2 + 1)"),
+    Mutant("takes twenty rounds always", implicit_root, "(x_N, rounds)", "(x_N, 20)"),
     Mutant("forgets the factor 3", implicit_root, "1 + 3 * y_N * y_N", "1 + y_N * y_N"),
     Mutant(
         "forgets the gradient that comes in",
@@ -87,6 +88,18 @@ MUTANTS = (
         "grad_BO.t() @ x_BI / max(len(x_BI), 1)",
     ),
     Mutant("sends ones to the input", frugal_linear, "grad_BO @ w_OI", "torch.ones_like(grad_BO) @ w_OI"),
+    Mutant(
+        "hides x and w from the graph",
+        frugal_linear,
+        "= ctx.saved_tensors",
+        "= (tensor.detach() for tensor in ctx.saved_tensors)",
+    ),
+    Mutant(
+        "multiplies in float32",
+        frugal_linear,
+        "grad_BO.t() @ x_BI",
+        "(grad_BO.t().float() @ x_BI.float()).to(x_BI.dtype)",
+    ),
     Mutant("forgets the incoming sign", frugal_linear, "grad_BO.t() @", "grad_BO.abs().t() @"),
     Mutant("multiplies in place of raising to a power", composed_gelu, "x_N**3", "x_N * x_N * x_N"),
     Mutant(

@@ -1,6 +1,9 @@
 """What lab 10 says beside its claims: numbers of its prose, what its helpers notice, and rules on random inputs."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -9,8 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.autograd.graph import saved_tensors_hooks
+from torch.func import jacrev
 from torch.nn import functional
 
+from labs.kit.topics.quiet_libraries import quiet_libraries
 from labs.m2_autograd import _lab10_helpers as helpers
 from labs.m2_autograd import lab10_custom_autograd_function as lab
 
@@ -82,25 +87,54 @@ def test_the_lean_gelu_loses_the_second_derivative_without_a_word() -> None:
     assert second == [pytest.approx(2.6155, abs=1e-4), 2.0]
 
 
-def test_one_lean_layer_peaks_higher_and_a_stack_of_five_at_half() -> None:
-    _, rows = helpers.memory_of_stacks({"composed": lab.composed_gelu, "lean": lab.lean_gelu()}, 1000)
+class Shown(Mock):
+    """Runs the steps of a part and keeps what the part shows."""
+
+    def step(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+
+def test_the_first_table_holds_the_answers_of_one_of_seven_and_of_twenty_rounds() -> None:
+    shown = Shown()
+    lab.implicit(lab.Config.smoke(), shown)
+    [(_, columns, rows)] = [call.args for call in shown.table.call_args_list]
+    assert columns == ["rounds", "y at 10", "bytes", "y by formula", "bytes"]
+    assert [row[0] for row in rows] == [1, 7, 20]
+    assert [row[1] for row in rows] == [pytest.approx(6.67774, abs=1e-4), *[pytest.approx(2, abs=1e-6)] * 2]
+
+
+def test_the_plot_shows_the_mistaken_slope_above_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "judged", lambda curves: [])
+    shown = Shown()
+    lab.referees(lab.Config.smoke(), shown)
+    [(_, steps, losses)] = [call.args for call in shown.plot.call_args_list]
+    right, mistaken = losses["slope at y, right"], losses["slope at x, mistaken"]
+    assert list(steps) == [0, 6, 12, 18, 24, 30]
+    assert right[0] == mistaken[0]
+    assert all(map(float.__lt__, right[1:], mistaken[1:]))
+    assert right[-1] == helpers.fitted(lab.implicit_root(20))[30]
+
+
+def test_a_single_lean_layer_peaks_higher_and_keeps_only_x() -> None:
+    shown = Shown()
+    lab.recomputed(lab.Config.smoke(), shown)
+    [(_, columns, rows)] = [call.args for call in shown.table.call_args_list]
     peaks = {layers: (composed, lean) for layers, _, _, composed, _, _, lean in rows}
+    assert columns == [
+        "layers",
+        *["composed: kept", "besides x", "peak"],
+        *["lean: kept", "besides x", "peak"],
+    ]
     assert peaks[1][0] < peaks[1][1]
     assert peaks[5][1] == pytest.approx(peaks[5][0] / 2, rel=0.1)
-
-
-def test_the_picture_shows_what_is_kept() -> None:
-    drawn = helpers.memory_over_time({"composed": lab.composed_gelu, "lean": lab.lean_gelu()}, 8)
-    kept = [
-        sorted(span.text for spans in piece.lanes.values() for span in spans if span.tone == helpers.KEPT)
-        for piece in drawn
-    ]
+    [(_, *drawn)] = [call.args for call in shown.diagram.call_args_list]
+    spans = [[span for lane in piece.lanes.values() for span in lane] for piece in drawn]
+    kept = [sorted(span.text for span in piece if span.tone == helpers.KEPT) for piece in spans]
     assert kept == [["add", "mul", "tanh", "x"], ["x"]]
-    results = [
-        [span.text for spans in piece.lanes.values() for span in spans if span.tone == helpers.RESULT]
-        for piece in drawn
-    ]
-    assert [sorted(texts) for texts in results] == [["gradient", "y"]] * 2
+    results = [sorted(span.text for span in piece if span.tone == helpers.RESULT) for piece in spans]
+    assert results == [["gradient", "y"]] * 2
+    forward = [next(span for span in piece if span.text == "forward") for piece in spans]
+    assert [span.end - span.start for span in forward] == [8, 8]
 
 
 def doubled_in_place(x: Tensor) -> Tensor:
@@ -140,6 +174,33 @@ def test_the_rule_for_transforms(transform: str, kind: str, answer: str) -> None
     assert row[1 + list(helpers.HAS).index(kind)] == answer
 
 
+@pytest.mark.parametrize("transform", [name for name in helpers.TRANSFORMS if name != "autograd.grad"])
+def test_a_transform_is_the_one_of_its_name(transform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+
+    def noting(name: str, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        called.append(name)
+        return own(*args, **kwargs)
+
+    for name in ("grad", "vjp", "jacrev", "vmap", "jvp", "jacfwd", "hessian"):
+        monkeypatch.setattr(helpers, name, partial(noting, name, getattr(helpers, name)))
+    with quiet_libraries():  # the first push forward loads what torch itself calls deprecated
+        helpers.TRANSFORMS[transform][1](torch.sin, *torch.rand(2, 3, 2))
+    assert called == (["grad", "vmap"] if transform == "vmap of grad" else [transform])
+
+
+def test_jacrev_runs_forward_once_and_as_it_is() -> None:
+    seen: list[Tensor] = []
+
+    def noted(x: Tensor) -> Tensor:
+        seen.append(x)
+        return torch.sin(x)
+
+    curve = lab.declared(noted, lambda x, y: x, lambda grad, x: grad * torch.cos(x))
+    jacrev(curve)(torch.rand(4))
+    assert [tuple(x.shape) for x in seen] == [(4,)]
+
+
 def test_a_wrong_answer_of_a_transform_is_told() -> None:
     x_BN, g_BN = torch.rand(2, 3, 2, dtype=torch.float64)
     looped = helpers.one_by_one(torch.sin, x_BN, g_BN)
@@ -160,6 +221,25 @@ def test_the_operator_is_one_node_and_compiled_it_gives_the_same_bits() -> None:
     assert nodes == ["labs.cubic_root.default"]
     assert all(map(torch.equal, compiled, helpers.value_and_slope(operator, x, g)))
     assert operator(torch.arange(-3, 4)).dtype == torch.float32
+
+
+def test_the_last_table_counts_what_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "root_as_operator", lambda: "operator")
+    monkeypatch.setattr(lab, "opcheck", lambda *args, **kwargs: {})
+    y = torch.tensor([float("nan"), 1.0, 2.0])
+    monkeypatch.setattr(
+        lab, "in_one_graph", lambda curve, *_: ([str(curve)], y if curve == "operator" else y[:1], y)
+    )
+    shown = Shown()
+    lab.opaque(lab.Config.smoke(), shown)
+    [(_, _, rows)] = [call.args for call in shown.table.call_args_list]
+    assert [(row[0], row[1], row[3]) for row in rows] == [("a Function", 1, 1), ("the operator", 1, 1)]
+    assert rows[0][2] != rows[1][2] == "operator"
+
+
+def test_a_graph_that_would_break_is_refused() -> None:
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        helpers.in_one_graph(lambda x: x.sin() if x.sum() > 0 else x, *helpers.odd_inputs()[0])
 
 
 def test_a_compiler_that_reads_numpy_takes_cube_roots_by_powers() -> None:
