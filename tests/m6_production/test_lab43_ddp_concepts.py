@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labs.kit.distributed.subgroup import by_node_starter, events_apart
+from labs.kit.draw.diagrams import WARN
 from labs.kit.measure.timing import torch_threads
 from labs.m6_production import _lab43_pictures as pictures
 from labs.m6_production import interrupted_training as training
@@ -183,6 +184,7 @@ def test_attempts_are_told_apart() -> None:
     lanes = pictures.attempts_drawn(KILLED + ENDED).lanes
     spans = {name: [(span.start, span.end) for span in lane] for name, lane in lanes.items()}
     assert spans == {"attempt 1": [(0, 5), (5, 8)], "attempt 2": [(5, 12)]}
+    assert [span.tone == WARN for span in lanes["attempt 1"]] == [False, True], "what was lost is marked"
 
 
 def test_a_kill_that_nobody_noticed_takes_for_ever() -> None:

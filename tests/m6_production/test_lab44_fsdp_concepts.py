@@ -167,11 +167,21 @@ def test_what_is_held_and_sent_is_shown_as_it_is() -> None:
     assert rows == [["DDP", 150, "1.50 ×", 170], ["ZeRO-3", 200, "2.00 ×", "not told"]]
 
 
-def test_the_large_model_takes_memory_as_the_table_says_and_is_never_whole_before_it_is_cut() -> None:
+def test_the_large_model_takes_memory_as_the_table_says_and_is_made_without_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made_on = []
+
+    def made(*sizes: int, device: str, **options: Any) -> Stack:
+        made_on.append(device)
+        return Stack(*sizes, device=device, **options)
+
+    monkeypatch.setattr(lab, "Stack", made)
     with World().group():
         whole = lab.peak_of_training(16, CPU, cut=False)
         begun, cut = (lab.peak_of_training(16, CPU, cut=True, steps=steps) for steps in (0, 2))
     count = sum(weight.numel() for weight in Stack(lab.LARGE_BLOCKS, 16, 63, device="meta").parameters())
+    assert made_on == ["meta"] * 3
     assert 4 * count <= begun < 5 * count
     assert 16 * count <= whole < cut < 24 * count
 
