@@ -173,7 +173,7 @@ def implicit(cfg: Config, lab: Lab) -> None:
         y, formula = lab.step(solved_by_unrolling, ten, rounds).item(), lab.step(implicit_root, rounds)
         recorded = saved_bytes(partial(solved_by_unrolling, x_N, rounds))
         rows.append((rounds, y, recorded, formula(ten).item(), saved_bytes(partial(formula, x_N))))
-    lab.table("One answer and its price", ["rounds", "y at 10", "bytes", "y by formula", "bytes"], rows)
+    lab.table("One answer and its price", ["rounds", "y at 10", "bytes", "formula: y", "its bytes"], rows)
     lab.equal(
         "10.saved",
         "A recorded round keeps five tensors, and the formula keeps one for all rounds together.",

@@ -98,7 +98,7 @@ def test_the_first_table_holds_the_answers_of_one_of_seven_and_of_twenty_rounds(
     shown = Shown()
     lab.implicit(lab.Config.smoke(), shown)
     [(_, columns, rows)] = [call.args for call in shown.table.call_args_list]
-    assert columns == ["rounds", "y at 10", "bytes", "y by formula", "bytes"]
+    assert columns == ["rounds", "y at 10", "bytes", "formula: y", "its bytes"]
     assert [row[0] for row in rows] == [1, 7, 20]
     assert [row[1] for row in rows] == [pytest.approx(6.67774, abs=1e-4), *[pytest.approx(2, abs=1e-6)] * 2]
 
