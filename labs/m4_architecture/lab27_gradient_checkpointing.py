@@ -145,9 +145,9 @@ def what_is_kept(cfg: Config, lab: Lab) -> None:
     contract="""
         `segment` is a part of a network, and `x_RD` its input, which needs a gradient. Return what
         `segment(x_RD)` returns, so that a backward pass through it gives the same gradients to the last bit,
-        dropout's included; until then keep no tensor of the segment's own. Backward runs the segment once
-        more, and not oftener. The dice (`torch.get_rng_state`) are, after the backward pass, where the forward
-        pass left them. `x_RD` stays as it is.
+        dropout's included; until then keep no tensor of the segment's own. Backward runs the segment just
+        once more. The dice (`torch.get_rng_state`) are, after the backward pass, where the forward pass left
+        them. `x_RD` stays as it is.
 
         >>> segment = torch.nn.Sequential(torch.nn.Tanh(), torch.nn.Tanh())
         >>> x = torch.tensor([0.5], requires_grad=True)
