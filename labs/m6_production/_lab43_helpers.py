@@ -351,8 +351,8 @@ def killed_twice() -> list[Event]:
 def undisturbed() -> str:
     """Take the steps of the same training in one process, share by share, with torch's own optimizer.
 
-    Return the weights' hash. Its ranks have one thread each. With more of them sums are taken in another
-    order, and have other bits.
+    Return the weights' hash. The training's ranks have one thread each, and so has this. With more threads
+    sums are taken in another order, and have other bits.
     """
     model = training.network_of(seed=0)
     optimizer = torch.optim.SGD(model.parameters(), lr=training.RATE, momentum=training.MOMENTUM)
