@@ -20,6 +20,7 @@ from labs.m6_production.lab41_onnx_advanced_export import (
 
 BOTH = '{0: Dim("batch"), 1: Dim("length")}'
 OUTPUT = 'binding.bind_output("output", device, 0, np.float32, scores_BC.shape, scores_BC.data_ptr())'
+TRANSLATES = "captured, custom_translation_table={SEARCHSORTED: in_onnx},"
 
 MUTANTS = (
     Mutant("frees the batch alone", free_dims, ', 1: Dim("length")', ""),
@@ -67,6 +68,9 @@ MUTANTS = (
     Mutant("exports what ONNX has", refused, "as_module(work)", "as_module(average_at_once)"),
     Mutant("decomposes it the wrong way round", cured, "return counting(x_BT", "return counting(-x_BT"),
     Mutant("translates it with the edge", cured, "op.Less(", "op.LessOrEqual("),
+    Mutant(
+        "decomposes nothing and translates twice", cured, "onnx.export(plain,", f"onnx.export({TRANSLATES}"
+    ),
     Mutant(
         "keeps all in one file", kept_apart, '"save_as_external_data": True', '"save_as_external_data": False'
     ),

@@ -176,8 +176,8 @@ def one_file(cfg: Config, lab: Lab) -> None:
 
     `dynamic_shapes` is the declaration. `torch.export` then carries a symbol in the place of each free dim
     and follows it through every operator, so that the file says `batch` and `length` where it would have said
-    3 and 7. The file holds a graph of operators of one version of the standard, its *opset*, and nothing of
-    Python is left in it.
+    3 and 7. The file holds a graph of operators of one version of the standard, its *opset*. It runs without
+    Python, although many nodes keep a note of the line of Python, and the path, that they came from.
 
     An export that works for one size proves little. So ask for every batch size, and for the lengths 1 and 2
     as well.
@@ -287,6 +287,7 @@ def frozen(cfg: Config, lab: Lab) -> None:
     sizes = sizes_tried(cfg.batches, cfg.longest)
     at_once = lab.step(exported, average_at_once, signals, EXAMPLE, FREE)
     branching = lab.step(exported, louder_or_softer, signals, EXAMPLE, FREE)
+    lab.say(f"The file of the branch holds these operators: {', '.join(operators_of(branching))}.")
     found = torch.cat([lab.step(answers, file, signals, sizes) for file in (at_once, branching)])
     either = torch.cat([eager_answers(work, signals, sizes) for work in (average_by_loop, by_if)])
     lab.close(
@@ -389,11 +390,11 @@ def missing_operator(cfg: Config, lab: Lab) -> None:
     lab.equal(
         "41.counted", "Counting finds every bin without a search.", counted, want, cases=cases, unit="bins"
     )
-    found = [lab.step(answers, proto, signals, sizes) for proto in ways.values()]
-    size = 3 * len(bins)
-    lab.equal(
-        "41.cures", "Each of the three cures gives every bin.", found, [bins] * 3, cases=size, unit="bins"
-    )
+    found: list[Any] = [lab.step(answers, proto, signals, sizes) for proto in ways.values()]
+    # Three files, and not one of them thrice: the translation alone was written with `Less`.
+    found += [len({*ways.values()}), ["Less" in operators_of(proto) for proto in ways.values()]]
+    due, size = [*[bins] * 3, 3, [False, False, True]], 3 * len(bins)
+    lab.equal("41.cures", "Each of the three cures gives every bin.", found, due, cases=size, unit="bins")
 
 
 def kept_apart(proto: bytes, folder: Path) -> dict[str, int]:
@@ -442,9 +443,10 @@ def deployed(cfg: Config, lab: Lab) -> None:
         )
     question = "You ask onnxruntime for a provider that is not installed. What happens?"
     lab.predict("41.fallback", question, PROVIDER_GUESSES, "it runs on the CPU")
-    nodes = lab.step(ran_on, proto, tokens, EXAMPLE, (absent_provider(), CPU))
+    asked = absent_provider(), CPU
+    nodes = lab.step(ran_on, proto, tokens, EXAMPLE, asked)
     rows = [(*node, times) for node, times in Counter(nodes).most_common(8)]
-    caption = f"Most of the {len(nodes)} nodes that ran, asked for {absent_provider()}"
+    caption = f"Most of the {len(nodes)} nodes that ran, asked for {asked[0]}"
     lab.table(caption, ["operator", "provider", "times"], rows)
     computed = [who for _, who in nodes]
     cpu = [CPU] * len(nodes)
@@ -551,8 +553,7 @@ def served(cfg: Config, lab: Lab) -> None:
     late = tokens(3, 4).view(2, 6)
     answer = lab.step(bound, Overtaken(session, request, late), request, scores_BC)
     want = torch.from_numpy(session.run(None, {"input": late.numpy()})[0])
-    got, n = [scores_BC, torch.tensor(answer.data_ptr() - scores_BC.data_ptr())], want.numel()
-    due = [want, torch.tensor(0)]
+    got, due, n = [scores_BC, answer is scores_BC], [want, True], want.numel()
     lab.equal(
         "41.bound", "What was bound is read and written where it lies.", got, due, cases=n, unit="scores"
     )

@@ -48,6 +48,31 @@ def test_searches_are_noted_and_nothing_else() -> None:
     assert searches.found == ["aten.searchsorted.Tensor", "aten.bucketize.Tensor"]
 
 
+def test_every_batch_is_tried_with_lengths_from_1_up() -> None:
+    tried = helpers.sizes_tried(3, 9)
+    assert sorted(tried) == [(batch, length) for batch in (1, 2, 3) for length in (1, 2, 7, 9)]
+
+
+def test_requests_are_of_all_kinds_and_signals_lie_on_every_edge() -> None:
+    sizes = helpers.sizes_tried(4, 12)
+    drawn = torch.cat([helpers.signals(*size).flatten() for size in sizes])
+    assert all((drawn == edge).any() for edge in helpers.EDGES)
+    assert {helpers.signals(*size).sum().item() > 0 for size in sizes} == {True, False}
+    assert len(helpers.tokens(3, 40).unique()) > helpers.VOCABULARY / 2
+
+
+def test_the_branch_is_captured_as_one() -> None:
+    program = lab41.captured_program(
+        as_module(lab41.louder_or_softer), helpers.signals, lab41.EXAMPLE, helpers.FREE
+    )
+    assert torch.ops.higher_order.cond in [node.target for node in program.graph.nodes]
+
+
+def test_progress_is_told_in_words() -> None:
+    report = "# Report\n\n```\n\N{WHITE HEAVY CHECK MARK} Capture\n\N{CROSS MARK} Translate\n```\n\nmore"
+    assert helpers.progress_in(report) == "done      Capture\nfailed    Translate\n"
+
+
 # What exporters say ---------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +145,8 @@ def test_a_weight_in_one_byte_is_off_by_half_a_step_and_computed_with_in_integer
     assert stored["w_quantized"].dtype is torch.uint8
     assert step == pytest.approx((weight.max() - weight.min()).item() / 255)
     assert (back - weight).abs().max().item() <= step / 2 * (1 + 1e-4)
+    assert helpers.opset_of(product) == 18
+    assert helpers.operators_of(product) == ["MatMul"]
     assert "MatMulInteger" in helpers.operators_of(tiny)
 
 
@@ -176,9 +203,9 @@ def test_each_curve_of_latencies_is_that_of_its_name_and_batch(monkeypatch: pyte
         assert isinstance(eager, Tensor)
         assert not eager.requires_grad
         return SimpleNamespace(
-            first=[eager.numel() / helpers.CLASSES] * rounds, second=[flat.numel() / 7] * rounds
+            first=[eager.numel() / helpers.CLASSES] * rounds, second=[flat.numel() / 14] * rounds
         )
 
     monkeypatch.setattr(helpers, "in_turn", in_turn)
     took = helpers.latencies_us(model.SerializeToString(), 32, ((1, 7), (4, 7)), 3)
-    assert took == {"eager torch": [1e6, 4e6], "onnxruntime": [1e6, 4e6]}
+    assert took == {"eager torch": [1e6, 4e6], "onnxruntime": [5e5, 2e6]}
