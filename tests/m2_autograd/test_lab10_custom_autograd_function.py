@@ -223,6 +223,13 @@ def test_the_operator_is_one_node_and_compiled_it_gives_the_same_bits() -> None:
     assert operator(torch.arange(-3, 4)).dtype == torch.float32
 
 
+def test_the_operator_finds_the_root_by_numpys_cube_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    spy = Mock(side_effect=helpers.cardano)
+    monkeypatch.setattr(lab, "cardano", spy)
+    assert lab.root_as_operator()(torch.tensor(10.0)).item() == pytest.approx(2)
+    spy.assert_called_once()
+
+
 def test_the_last_table_counts_what_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab, "root_as_operator", lambda: "operator")
     monkeypatch.setattr(lab, "opcheck", lambda *args, **kwargs: {})
