@@ -23,6 +23,7 @@ MUTANTS = (
     Mutant("helps the network", fgsm, "x_NCHW + epsilon *", "x_NCHW - epsilon *"),
     Mutant("leaves the image's range", fgsm, ".clamp(0, 1)", ""),
     Mutant("moves only one way", fgsm, ".sign()", ".sign().clamp(min=0)"),
+    Mutant("is not heard at all", noise, "epsilon * coins_NCHW", "0 * epsilon * coins_NCHW"),
     Mutant("is four times as loud", noise, "epsilon * coins_NCHW", "4 * epsilon * coins_NCHW"),
     Mutant("takes too large an ε for the first order", gain_per_epsilon, "y_N, epsilon))", "y_N, 0.1))"),
     Mutant("asks the wrong way", beyond, "x_adv_NCHW - x_NCHW", "x_adv_NCHW + x_NCHW"),
@@ -56,7 +57,7 @@ MUTANTS = (
         DOWN,
         "moving_NCHW - epsilon / 4 * input_gradient(model, x_NCHW, target_N).sign()",
     ),
-    Mutant("comes back at the end only", targeted, BOX, f"{BOX} if _ == steps - 1 else stepped_NCHW"),
+    Mutant("is brought back at the end only", targeted, BOX, f"{BOX} if _ == steps - 1 else stepped_NCHW"),
     Mutant("trains on the digits after all", hardened, "epsilon=epsilon", "epsilon=0.0"),
     Mutant(
         "begins outside of the box",
