@@ -8,7 +8,7 @@ from typing import Any
 from labs import record
 from labs.kit.attempt.printed import Printed
 from labs.kit.attempt.watch import LEAST_S
-from labs.kit.distributed.world import World
+from labs.kit.distributed.world import World, close_group
 from labs.kit.runner.bench import PATIENCE, PATIENCE_S
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Function, Lesson
@@ -69,6 +69,7 @@ class Runs:
             except (Exception, OutOfTime):  # `perform` has noted what broke; the log gets all of it
                 for copy in own.screen.copies:
                     copy.print(traceback.format_exc(), markup=False)
+            close_group()  # where the limit struck once more, while the run was being cleared away
         self._agree_on(notes)
         return notes
 

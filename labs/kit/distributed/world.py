@@ -242,11 +242,7 @@ class World:
                 self.gather("the group's beginning", None)
                 yield
             finally:
-                # A model under DDP that outlives its group waits for gloo's threads, at times for ever; many lie in cycles.
-                gc.collect()
-                gc.unfreeze()
-                if dist.is_initialized():
-                    dist.destroy_process_group()
+                close_group()
 
     def _open_group(self) -> None:
         store = (
@@ -259,6 +255,15 @@ class World:
             world_size=self.size,
             timeout=timedelta(seconds=self.collective_s),
         )
+
+
+def close_group() -> None:
+    """Close torch's default process group, if there is one."""
+    if dist.is_initialized():
+        # A model under DDP that outlives its group waits for gloo's threads, at times for ever; many lie in cycles.
+        gc.collect()
+        dist.destroy_process_group()
+    gc.unfreeze()
 
 
 def leave(status: int) -> NoReturn:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from labs import record
-from labs.kit.distributed.world import PeerLost, World
+from labs.kit.distributed.world import PeerLost, World, close_group
 from labs.kit.measure.timing import Arms
 from labs.kit.runner.context import RunContext, Settled
 from labs.kit.runner.lesson import Function, Lesson
@@ -79,6 +79,7 @@ class Bench:
         )
         with time_limit(work_s) if work_s else nullcontext():
             notes = rehearse(self.lesson, self.cfg, replace(context, world=own), smoke=True)
+        close_group()  # where the limit struck once more, while the run was being cleared away
         if self._agree(notes):
             self.reference()
         return notes

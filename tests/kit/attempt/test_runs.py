@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+import torch.distributed as dist
 
 from labs.kit.attempt import runs
 from labs.kit.attempt.printed import Printed
@@ -13,6 +14,7 @@ from labs.kit.distributed.world import World
 from labs.kit.runner.bench import PATIENCE_S
 from labs.kit.runner.context import RunContext
 from labs.kit.runner.lesson import Lesson
+from labs.kit.runner.limits import OutOfTime
 from labs.kit.runner.step_cache import StepCache
 
 PARTS = frozenset({"counting"})
@@ -50,6 +52,19 @@ def test_what_does_not_end_breaks(bench: Runs) -> None:
     notes = run(bench, numbers=numbers)
     assert notes.status == "broke"
     assert "OutOfTime: it did not end within 0 s" in notes.error
+
+
+def test_a_run_that_could_not_close_its_group_leaves_none_to_the_next(
+    bench: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left_open(*_: Any) -> None:
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+        raise OutOfTime
+
+    monkeypatch.setattr(runs, "perform", left_open)
+    for _ in range(2):
+        run(bench)
+        assert not dist.is_initialized()
 
 
 def test_a_limit_is_a_multiple_of_what_the_labs_own_steps_take_and_not_too_little(bench: Runs) -> None:

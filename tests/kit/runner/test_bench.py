@@ -91,6 +91,21 @@ class TestBench:
             assert list(ranks.map(both_runs, range(2))) == [["", ""]] * 2
         assert waits
 
+    def test_a_run_that_could_not_close_its_group_leaves_none_to_the_next(
+        self, tiny: Lesson, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The time limit strikes again and again, and may do so in the middle of clearing away."""
+
+        def left_open(lesson: Lesson, cfg: Any, context: RunContext, *, smoke: bool) -> record.Run:
+            dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+            return blank(lesson, cfg, smoke=smoke, world=context.world)
+
+        monkeypatch.setattr(benches, "rehearse", left_open)
+        bench = Bench(tiny, World())
+        for _ in range(2):
+            bench.run(RunContext())
+            assert not dist.is_initialized()
+
     def test_what_breaks_on_one_rank_is_broken_for_all_by_its_own_cause(
         self, tiny: Lesson, monkeypatch: pytest.MonkeyPatch
     ) -> None:
