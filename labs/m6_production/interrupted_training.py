@@ -50,6 +50,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Train, note events, and end with a hash of the weights."""
     args = parse()
+    args.folder.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, told_to_end)
     rank, size = meet(timedelta(seconds=args.timeout))
     network = network_of(args.seed)

@@ -557,7 +557,7 @@ def missing_rank(cfg: Config, lab: Lab) -> None:
     the command again, as a queue does. After the second time torchrun starts all ranks again within the same
     job, as often as it was allowed to:
 
-        torchrun --nproc-per-node=2 --max-restarts=1 -m labs.m6_production.interrupted_training --folder /tmp
+        torchrun --nproc-per-node=2 --max-restarts=1 -m labs.m6_production.interrupted_training --folder kept
     """
     seen = helpers.skipped_collective(cfg.patience)
     columns = ["rank", "what it was told", "seconds", "collectives begun"]

@@ -17,6 +17,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributed.run import parse_args
 
 from labs.kit.distributed.subgroup import by_node_starter, events_apart
 from labs.kit.draw.diagrams import WARN
@@ -31,7 +32,7 @@ from labs.m6_production._lab43_helpers import (
     trained_alone,
     undisturbed,
 )
-from labs.m6_production.lab43_ddp_concepts import averaging_hook, predicted_buckets
+from labs.m6_production.lab43_ddp_concepts import averaging_hook, missing_rank, predicted_buckets
 
 sizes = st.integers(1, 50)
 CPU = torch.device("cpu")
@@ -242,6 +243,15 @@ def test_a_buckets_way_is_drawn_from_its_sending_to_its_average() -> None:
         ("default", 2, "8, 4"),
         ("0.5", 5, "1, 2, 3, 4, …"),
     ]
+
+
+def test_the_command_for_torchrun_can_be_given_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = [line for line in str(missing_rank.__doc__).splitlines() if "torchrun --" in line]
+    torchrun, *words = line.split()
+    asked = parse_args(words)
+    assert (torchrun, asked.module, asked.training_script) == ("torchrun", True, training.__name__)
+    monkeypatch.setattr(sys, "argv", [asked.training_script, *asked.training_script_args])
+    assert training.parse().folder == Path("kept")
 
 
 # Killed, and started again --------------------------------------------------------------------------------------------
