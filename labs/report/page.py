@@ -57,6 +57,7 @@ def html(run: Run, folder: Path) -> str:
             again=again(run),
             sections=chapter.sections(run),
             next_lab=next_lab(run.lab),
+            unwritten=unwritten(run.lab, next_lab(run.lab)),
             machine=list(machine(run)),
             summary=summary(run),
             module=MODULES.get(run.module.split(".")[1] if "." in run.module else "", ""),
@@ -113,6 +114,16 @@ def next_lab(number: int) -> Entry | None:
     """Return the lab that comes next among those that can be run."""
     later = [entry for entry in catalog.all_labs().values() if entry.ready and entry.number > number]
     return min(later, key=lambda entry: entry.number, default=None)
+
+
+def unwritten(number: int, following: Entry | None) -> str:
+    """Say which labs of the course are left out between a lab and the one that follows here, if any are."""
+    between = range(number + 1, following.number) if following else range(0)
+    planned = [entry.number for entry in catalog.all_labs().values() if entry.number in between]
+    if not planned:
+        return ""
+    first, last = f"{min(planned):02d}", f"{max(planned):02d}"
+    return f"Lab {first} is" if first == last else f"Labs {first} to {last} are"
 
 
 def summary(run: Run) -> str:

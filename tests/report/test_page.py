@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from labs import record
+from labs import catalog, record
 from labs.exercises import Progress
 from labs.kit.runner.lesson import Lesson
 from labs.kit.runner.main import command
@@ -161,6 +161,24 @@ def test_the_next_lab_is_one_that_can_be_run() -> None:
     assert following.ready
     assert following.number > 1
     assert page.next_lab(1000) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "following", "said"),
+    [(1, 2, ""), (1, 3, "Lab 02 is"), (27, 33, "Labs 28 to 32 are"), (47, None, "")],
+)
+def test_labs_that_are_not_written_yet_are_named(number: int, following: int | None, said: str) -> None:
+    entry = catalog.all_labs()[following] if following else None
+    assert page.unwritten(number, entry) == said
+
+
+def test_the_page_names_them_beside_the_next_lab(
+    run_folder: Path, run: record.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.lab = 1
+    assert "<code>make lab-02</code></p>" in page.html(run, run_folder)
+    monkeypatch.setattr(page, "next_lab", lambda number: catalog.all_labs()[4])
+    assert "<code>make lab-04</code>. Labs 02 to 03 are not written yet.</p>" in page.html(run, run_folder)
 
 
 def test_it_says_how_to_run_it_again(run_folder: Path, run: record.Run) -> None:
