@@ -28,9 +28,7 @@ class Trial:
     step: str
     killed: frozenset[str] = frozenset()
     fault: str = ""
-    passed_over: frozenset[str] = (
-        frozenset()
-    )  # claims that were not looked at, since they could prove nothing more
+    passed_over: frozenset[str] = frozenset()  # claims that were not looked at
 
 
 @dataclass(frozen=True)
