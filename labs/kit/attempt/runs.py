@@ -69,7 +69,7 @@ class Runs:
             except (Exception, OutOfTime):  # `perform` has noted what broke; the log gets all of it
                 for copy in own.screen.copies:
                     copy.print(traceback.format_exc(), markup=False)
-            close_group()  # where the limit struck once more, while the run was being cleared away
+            close_group()
         self._agree_on(notes)
         return notes
 

@@ -258,7 +258,10 @@ class World:
 
 
 def close_group() -> None:
-    """Close torch's default process group, if there is one."""
+    """Close torch's default process group, if there is one.
+
+    Who bounds a run calls it when the limit is off: that strikes again and again, also while a run is being cleared away.
+    """
     if dist.is_initialized():
         # A model under DDP that outlives its group waits for gloo's threads, at times for ever; many lie in cycles.
         gc.collect()

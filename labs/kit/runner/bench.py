@@ -79,7 +79,7 @@ class Bench:
         )
         with time_limit(work_s) if work_s else nullcontext():
             notes = rehearse(self.lesson, self.cfg, replace(context, world=own), smoke=True)
-        close_group()  # where the limit struck once more, while the run was being cleared away
+        close_group()
         if self._agree(notes):
             self.reference()
         return notes
