@@ -210,6 +210,9 @@ def _signals() -> Iterator[socket.socket]:
             yield reader
         finally:
             signal.set_wakeup_fd(waker)
+            # Another thread may have taken a SIGCHLD and not have noted it yet: if it found the default by then, Python would complain.
+            if before[signal.SIGCHLD] is signal.SIG_DFL:
+                del before[signal.SIGCHLD]
             for number, handler in before.items():
                 signal.signal(number, handler)
 
