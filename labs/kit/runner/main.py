@@ -1,6 +1,5 @@
 """The command line of a lab's own file: flags, run folder, lesson, record, exit status."""
 
-import _thread
 import os
 import shutil
 import signal
@@ -58,7 +57,8 @@ def _deliver_again(ignored: Any) -> None:
     """Let a Ctrl-C come once more that fell into a callback of the garbage collector's, where Python ignores what is raised."""
     if isinstance(ignored.exc_value, KeyboardInterrupt):
         number = getattr(ignored.exc_value, "number", signal.SIGINT)
-        later = threading.Timer(0.05, _thread.interrupt_main, [number])
+        main_thread = threading.main_thread().ident  # a signal, since it must wake what sleeps or waits
+        later = threading.Timer(0.05, signal.pthread_kill, [main_thread, number])
         later.daemon = True
         later.start()
     else:

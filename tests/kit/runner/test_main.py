@@ -178,7 +178,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.unraisablehook = main._deliver_again
 try:
     Finalized()
-    time.sleep(20)
+    time.sleep(3600)
     print("went on")
 except KeyboardInterrupt:
     print("interrupted")
