@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -37,6 +38,13 @@ class Command(Protocol):
     def __call__(
         self, *words: str, cwd: Path = ROOT, **environment: str
     ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """Keep what a test, or the code that it calls, changes in the environment out of the next one."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(autouse=True)
