@@ -2,6 +2,7 @@
 
 import os
 import signal
+from types import ModuleType
 
 import pytest
 
@@ -13,7 +14,7 @@ PERSON = 20001  # anybody: no name, no home, no rights
 
 
 @pytest.fixture(params=["docker", "podman"])
-def stage(request: pytest.FixtureRequest) -> Stage:
+def stage(request: pytest.FixtureRequest, harness: ModuleType) -> Stage:
     found: Stage = request.getfixturevalue("stage" if request.param == "docker" else "podman_stage")
     return found
 
