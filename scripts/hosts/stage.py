@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from scripts.slurm_cluster import cgroups
-from scripts.slurm_cluster.commands import ClusterError, start_detached
+from scripts.slurm_cluster.commands import ClusterError, start_detached, wait_for
 from scripts.slurm_cluster.host import kill_and_wait
 
 SCRIPT = Path(__file__).with_name("stage.sh")
@@ -45,15 +44,10 @@ class Stage:
         for group in (self.group, *(f"{self.group}/{host}" for host in hosts)):
             cgroups.make(group, hierarchies())
         script = ["bash", str(SCRIPT), str(self.folder), f"{self.address(1)}/{self.prefix}"]
-        start_detached(["unshare", *NAMESPACES, *OF_ITS_OWN, *script], self.folder / "stage.log")
-        deadline = time.monotonic() + READY_S
-        while not (self.folder / "ready").exists():
-            if time.monotonic() > deadline or not self._pids("unshare"):
-                lines = (self.folder / "stage.log").read_text().strip().splitlines()
-                raise ClusterError(
-                    f"hosts cannot be had on this machine: {lines[-1] if lines else 'it said nothing'}"
-                )
-            time.sleep(0.02)
+        log = self.folder / "stage.log"
+        started = start_detached(["unshare", *NAMESPACES, *OF_ITS_OWN, *script], log)
+        what = "hosts cannot be had on this machine"
+        wait_for(self.folder / "ready", started, log, what=what, bound_s=READY_S)
 
     def enter(self, command: Sequence[str], *namespaces: str) -> list[str]:
         """Return the command that runs another one on the hosts' network, from the machine's own folders and processes."""

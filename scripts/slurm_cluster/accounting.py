@@ -10,7 +10,7 @@ from scripts.slurm_cluster.people import ROOT, Person
 
 SOCKET = "/run/mariadb.sock"
 DATA = "/var/lib/mysql/labs"
-READY_S = 20.0
+READY_S = 60.0  # a guard against hangs, on a busy machine too
 
 # From the first that must make room to the last: higher ones preempt lower ones, which are requeued.
 QOS = (("low", 0, ""), ("normal", 10, "low"), ("high", 100, "low,normal"))

@@ -129,10 +129,9 @@ class Cluster:
         group = self._cgroup if cgroups.kind() == "v1" else ""
         if group:
             cgroups.make(group)
-        for host in hosts:
-            host.start(self.size.gpus, group)
-        for host in hosts:
-            host.wait()
+        started = [(host, host.start(self.size.gpus, group)) for host in hosts]
+        for host, process in started:
+            host.wait(process)
             if host.name == "ctl":
                 network.make_bridge(host)
             else:

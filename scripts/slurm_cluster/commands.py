@@ -24,20 +24,35 @@ def run(command: Sequence[str], *, what: str = "", input_: str | None = None) ->
     return done.stdout
 
 
-def start_detached(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Start what is to outlive this command."""
+def start_detached(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start what is to outlive this command, and return it."""
     with log.open("wb") as out:
-        _children.append(
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=environment,
-                start_new_session=True,
-                cwd="/",
-            )
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=environment,
+            start_new_session=True,
+            cwd="/",
         )
+    _children.append(child)
+    return child
+
+
+def wait_for(ready: Path, child: subprocess.Popen[bytes], log: Path, *, what: str, bound_s: float) -> None:
+    """Wait until a process that `start_detached` started has made a file. Raises ClusterError with its last words where it ends.
+
+    It is not looked for among all processes: until the kernel has put its new program in place, it has no command line.
+    """
+    deadline = time.monotonic() + bound_s
+    while not ready.exists():
+        if time.monotonic() > deadline or child.poll() is not None:
+            lines = log.read_text(encoding="utf-8").strip().splitlines()
+            raise ClusterError(f"{what}: {lines[-1] if lines else 'it said nothing'}")
+        time.sleep(0.01)
 
 
 def reap() -> None:

@@ -5,7 +5,7 @@ import time
 from scripts.slurm_cluster.commands import ClusterError
 from scripts.slurm_cluster.host import Host
 
-READY_S = 20.0
+READY_S = 60.0  # a guard against hangs, on a busy machine too
 
 
 def munged(host: Host) -> None:

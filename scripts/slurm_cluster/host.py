@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from scripts.slurm_cluster.commands import ClusterError, reap, start_detached
+from scripts.slurm_cluster.commands import ClusterError, reap, start_detached, wait_for
 from scripts.slurm_cluster.people import ROOT as ROOT_USER
 from scripts.slurm_cluster.people import Person
 
@@ -43,6 +43,10 @@ class Host:
         return self.folder / "log" / "slurm"
 
     @property
+    def _console(self) -> Path:
+        return self.folder / "log" / "host.log"
+
+    @property
     def outer_pid(self) -> int:
         """Return the pid, as the machine counts, of its first process. Raises ClusterError where the host is down."""
         pids = init_pids(self.cluster, self.name)
@@ -54,21 +58,17 @@ class Host:
     def up(self) -> bool:
         return bool(init_pids(self.cluster, self.name))
 
-    def start(self, gpus: int, cgroup: str) -> None:
-        """Make its namespaces, and wait until its view of the machine is there."""
+    def start(self, gpus: int, cgroup: str) -> subprocess.Popen[bytes]:
+        """Begin to make its namespaces and its view of the machine; `wait` for what this returns."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.log.mkdir(parents=True)
         script = ["bash", str(SCRIPT), str(self.cluster), self.name, str(gpus), cgroup, *paths_to_keep()]
-        start_detached(["unshare", *NAMESPACES, *OF_ITS_OWN, *script], self.folder / "log" / "host.log")
+        return start_detached(["unshare", *NAMESPACES, *OF_ITS_OWN, *script], self._console)
 
-    def wait(self) -> None:
-        """Wait until `start` is through."""
-        deadline = time.monotonic() + READY_S
-        while not (self.folder / "ready").exists():
-            if time.monotonic() > deadline or not init_pids(self.cluster, self.name, fresh=True):
-                lines = (self.folder / "log" / "host.log").read_text().strip().splitlines()
-                raise ClusterError(f"{self.name} did not start: {lines[-1] if lines else 'it said nothing'}")
-            time.sleep(0.01)
+    def wait(self, started: subprocess.Popen[bytes]) -> None:
+        """Wait until it is up."""
+        what = f"{self.name} did not start"
+        wait_for(self.folder / "ready", started, self._console, what=what, bound_s=READY_S)
 
     def kill(self) -> None:
         """Switch it off: all that runs on it is gone, and nobody is told."""
