@@ -103,5 +103,5 @@ def _pids_on_the_network_of(stage: int) -> list[int]:
 
 def _name_of(pid: int) -> str:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return Path(psutil.Process(pid).cmdline()[0]).name
+        return Path(*psutil.Process(pid).cmdline()[:1]).name  # it has none while it becomes another program
     return ""
