@@ -133,7 +133,7 @@ def test_where_nothing_answers_it_ends_in_time_and_leaves_nothing_running(
     }
     begun = time.monotonic()
     found = verdicts(doctor(login_node, programs(slow), tmp_path, "--json"))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 15  # one after another they would take 18
     for name in ("docker", "podman", "Slurm", "Kubernetes", "GPU", "git"):
         assert found[name]["verdict"] == "slow", "what takes its time is not broken"
         assert found[name]["found"].endswith("no answer within 3 s")

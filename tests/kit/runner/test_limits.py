@@ -109,12 +109,12 @@ def test_a_limit_around_another_goes_on() -> None:
     def inner() -> None:
         with time_limit(30):
             time.sleep(0.1)
-        time.sleep(10)
+        time.sleep(60)
 
     begun = time.monotonic()
     with pytest.raises(OutOfTime):
         limited(0.3, inner)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 def test_a_handler_that_was_there_comes_back() -> None:
