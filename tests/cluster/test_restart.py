@@ -28,7 +28,7 @@ def test_training_outlives_a_requeue_a_preemption_and_a_nodes_death(
         for node in cluster.nodes:
             if not node.up:
                 cluster.start_node(node)
-    assert ended.status == 0, ended
+    assert ended.status == 0, _all_that_is_known(ada, cluster, run, number)
     record = json.loads((ada.runs(number)[-1] / "run.json").read_text())
     steps = [int(step) for step in re.findall(r"resumed from step (\d+)", ended.out)]
     assert steps == sorted({*steps} - {0})
@@ -36,6 +36,13 @@ def test_training_outlives_a_requeue_a_preemption_and_a_nodes_death(
     verdicts = {claim["id"]: claim["verdict"] for claim in record["claims"]}
     assert (verdicts[f"{number}.same"], verdicts[f"{number}.repeated"]) == ("held", "held")
     ada.nothing_left()
+
+
+def _all_that_is_known(ada: Desk, cluster: Cluster, run: Started, number: int) -> str:
+    """Return what the run has said, what its attempts left in the job's own logs, and what the controller noted of the job."""
+    logs = [path.read_text() for path in sorted(ada.runs(number)[-1].glob("slurm/*_log.err"))]
+    noted = (cluster.controller.log / "slurmctld.log").read_text().splitlines()
+    return "\n".join([run.out, run.err, *logs, *(line for line in noted if f"JobId={run.job}" in line)])
 
 
 def _requeued(ada: Desk, cluster: Cluster, run: Started) -> None:

@@ -60,7 +60,7 @@ def _followed(folder: Path, id_: str, followers: Sequence[FileFollower], insist:
     while not watch.job.ended:
         if not pump(followers):
             time.sleep(LOOK_S)
-        done = len(_notes(folder)) == nodes
+        done = len(_notes(folder, watch.job)) == nodes
         watch.look(done=done)
         if watch.silent and not (insist or watch.answered):
             return State(id_, "unknown", f"Slurm does not answer; job {id_} may go on: labs status", status=2)
@@ -156,9 +156,12 @@ class _Watch:
             print(f"job {self.id} {words}", file=sys.stderr)
 
 
-def _notes(folder: Path) -> list[dict[str, Any]]:
+def _notes(folder: Path, job: Job) -> list[dict[str, Any]]:
+    """Return what the nodes of the job's newest attempt noted at their ends: those that never began left an earlier one's note."""
     notes = [read_json(path) | {"node": path.stem} for path in sorted((folder / "slurm").glob("node*.json"))]
-    return [note for note in notes if "status" in note]
+    ended = [(note.get("restarts", 0), note) for note in notes if "status" in note]
+    newest = max([job.restarts, *(restarts for restarts, _ in ended)])
+    return [note for restarts, note in ended if restarts == newest]
 
 
 def verdict(folder: Path, job: Job, failed_nodes: str = "") -> tuple[int, str]:
@@ -166,7 +169,8 @@ def verdict(folder: Path, job: Job, failed_nodes: str = "") -> tuple[int, str]:
 
     Nobody is asked: `failed_nodes` are those of which the caller knows that they do not answer.
     """
-    failed = sorted((note for note in _notes(folder) if note["status"]), key=_cause_first)
+    notes = _notes(folder, job)
+    failed = sorted((note for note in notes if note["status"]), key=_cause_first)
     match job.state:
         case "COMPLETED":
             return 0, ""
@@ -178,7 +182,7 @@ def verdict(folder: Path, job: Job, failed_nodes: str = "") -> tuple[int, str]:
             return TERMINATED, f"the job was cancelled{accounting.canceller(job.id)}, and not by this command"
         case "PREEMPTED":
             return TERMINATED, "the job had to make room for one that goes first"
-        case cluster.LOST if len(_notes(folder)) == int(noted_job(folder).get("nodes", 0)) and not failed:
+        case cluster.LOST if len(notes) == int(noted_job(folder).get("nodes", 0)) and not failed:
             return 0, ""  # it had ended well before Slurm forgot it
         case cluster.LOST if not failed or failed[0]["status"] == TERMINATED:
             return 1, "Slurm has lost the job: its controller was started anew without knowing it"
@@ -186,7 +190,7 @@ def verdict(folder: Path, job: Job, failed_nodes: str = "") -> tuple[int, str]:
     where, seen = _seen_by_srun(folder, job)
     if job.state == "OUT_OF_MEMORY" or seen == "Out Of Memory":
         return KILLED, f"out of memory on {where or noted or job.nodes}: ask for more with MEMORY="
-    if seen == "Killed" and where.split()[0] not in [note["node"] for note in _notes(folder)]:
+    if seen == "Killed" and where.split()[0] not in [note["node"] for note in notes]:
         return KILLED, f"the starter of {where} was killed by signal 9 (SIGKILL)"
     if killed := _end_of_srun(folder, job):
         return KILLED, f"srun, which starts the nodes' tasks, was ended from outside ({killed})"

@@ -43,7 +43,8 @@ class NodeTask:
                 note_job(self.spec, str(here.job_id))
         command = self.command(str(here.node), here.hostnames[0], meeting_of(folder, here.job_id))
         status = self._run(command, folder / f"node{here.node}")
-        write_whole(note, json.dumps({"host": here.hostname, "status": status, "ended": time.time()}))
+        told = {"host": here.hostname, "status": status, "ended": time.time(), "restarts": restarts()}
+        write_whole(note, json.dumps(told))
         if here.node == 0:
             close(self.spec.folder, status)  # for a starter that was killed
         if status:
@@ -87,7 +88,12 @@ def _end_of(starter: subprocess.Popen[bytes]) -> int:
 
 def meeting_of(folder: Path, job_id: str) -> str:
     """Return the file in which node 0 says its port: another for each start of the job, since a requeued one keeps its number."""
-    return str(folder / f"port-{job_id}-{os.environ.get('SLURM_RESTART_COUNT', '0')}")
+    return str(folder / f"port-{job_id}-{restarts()}")
+
+
+def restarts() -> int:
+    """Return how often Slurm has begun this job anew."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
 
 
 def _say(where: int, text: str) -> Any:

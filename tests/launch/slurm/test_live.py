@@ -70,6 +70,22 @@ def test_what_srun_saw_of_a_task_counts_where_the_task_could_note_nothing(
     assert words in said
 
 
+@pytest.mark.parametrize(
+    ("begun", "status", "words"),
+    [(1, 3, "node0 (host h0) ended with status 3"), (2, 1, "no node could start: srun: error: no such step")],
+    ids=["its newest attempt's", "an earlier attempt's"],
+)
+def test_what_nodes_noted_counts_for_their_own_attempt(
+    tmp_path: Path, begun: int, status: int, words: str
+) -> None:
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "slurm" / "node1.json").write_text('{"host": "h1", "status": 9, "ended": 1}')
+    (tmp_path / "slurm" / "node0.json").write_text('{"host": "h0", "status": 3, "ended": 2, "restarts": 1}')
+    (tmp_path / "slurm" / "7_0_log.err").write_text("srun: error: no such step\n")
+    found, said = live.verdict(tmp_path, cluster.Job("7", "FAILED", nodes="h[0-1]", restarts=begun))
+    assert (found, said.startswith(words)) == (status, True), said
+
+
 def test_what_nodes_print_is_shown_while_slurm_thinks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
