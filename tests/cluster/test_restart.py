@@ -2,11 +2,12 @@
 
 import json
 import re
+import time
 
 import pytest
 
 from scripts.slurm_cluster.cluster import Cluster
-from tests.cluster.desk import Desk, Started, until
+from tests.cluster.desk import SOON_S, Desk, Started, until
 
 TRAINS_LONG = ("--train-steps", "300", "--every", "10", "--pause", "0.05")
 NOTICED_S = 60.0  # SlurmdTimeout=10 here, and Slurm's own polls
@@ -22,7 +23,7 @@ def test_training_outlives_a_requeue_a_preemption_and_a_nodes_death(
         for strike in (_requeued, _preempted, _bereft_of_a_node):
             _makes_a_new_checkpoint(ada, number)
             strike(ada, cluster, run)
-            _may_begin_at_once(ada, run)
+            _may_begin_at_once(ada, cluster, run)
         ended = run.ended(LAB_S)
     finally:
         for node in cluster.nodes:
@@ -84,11 +85,24 @@ def _newest(ada: Desk, number: int) -> int:
     return max(found, default=0)
 
 
-def _may_begin_at_once(ada: Desk, run: Started) -> None:
+def _may_begin_at_once(ada: Desk, cluster: Cluster, run: Started) -> None:
     """Begin a requeued job's next attempt. Slurm would let it wait for two minutes first.
 
     It does so for a reason: what it still kills of the attempt before it finds by the job's id, which the next one has too.
+    So that attempt has to be over for everybody, and for longer than the whole second in which Slurm counts.
     """
     until(lambda: ada.state(run.job) == "PENDING", "the job waits again")
     ada.nothing_left()
+    until(
+        lambda: _states(cluster) <= {"idle", "down", "down*"},
+        "no node completes a job",
+        SOON_S,
+        lambda: str(_states(cluster)),
+    )
+    time.sleep(2)
     ada.slurm("scontrol", "update", f"jobid={run.job}", "starttime=now")
+
+
+def _states(cluster: Cluster) -> set[str]:
+    """Return the states of all nodes, each once."""
+    return set(cluster.controller.run("sinfo", "-h", "-N", "-p", "lab", "-o", "%T").stdout.split())
