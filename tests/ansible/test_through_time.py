@@ -36,7 +36,12 @@ def test_after_a_power_cut_all_is_back_with_its_history(site: Site) -> None:
     job = site.submit("true")
     until(lambda: site.state(job) == "COMPLETED", "the job done", SOON_S)
     site.hosts.power_cycle()
-    until(lambda: answers(site) and set(site.nodes().values()) == {"idle"}, "idle nodes", SOON_S)
+    until(
+        lambda: answers(site) and set(site.nodes().values()) == {"idle"},
+        "idle nodes",
+        SOON_S,
+        lambda: str(answers(site) and site.nodes()),
+    )
     assert site.state(job) == "COMPLETED"
     assert sorted(site.as_ada("srun --nodes 2 hostname").stdout.split()) == ["node1", "node2"]
 
