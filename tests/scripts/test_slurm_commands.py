@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,26 +44,42 @@ def test_what_cannot_go_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         commands.remove(tmp_path)
 
 
-def started(folder: Path, script: str) -> Callable[[float], None]:
-    """Start a shell with this script in a folder, and return what waits for its file `ready`."""
-    log = folder / "log"
-    child = commands.start_detached(["sh", "-c", f"cd {folder}; {script}"], log)
-    return lambda bound_s: commands.wait_for(folder / "ready", child, log, what="the host", bound_s=bound_s)
+Started = Callable[[str], Callable[[float], None]]
 
 
-def test_what_was_started_is_waited_for_from_its_first_moment(tmp_path: Path) -> None:
-    started(tmp_path, "sleep 0.2; touch ready; sleep 0.2")(60)
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Started]:
+    """Start a shell with a script in a folder; what this returns waits for its file `ready`."""
+    children = []
+
+    def start(script: str) -> Callable[[float], None]:
+        log = tmp_path / "log"
+        child = commands.start_detached(["sh", "-c", f"cd {tmp_path}; {script}"], log)
+        children.append(child)
+        return lambda bound_s: commands.wait_for(
+            tmp_path / "ready", child, log, what="the host", bound_s=bound_s
+        )
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+    commands.reap()
+
+
+def test_what_was_started_is_waited_for_from_its_first_moment(started: Started, tmp_path: Path) -> None:
+    started("sleep 0.2; touch ready; sleep 0.2")(60)
     assert (tmp_path / "ready").exists()
 
 
 @pytest.mark.parametrize(("script", "said"), [("echo one; echo two", "two"), ("true", "it said nothing")])
 def test_what_ends_before_it_is_ready_is_told_with_its_last_words(
-    tmp_path: Path, script: str, said: str
+    started: Started, script: str, said: str
 ) -> None:
     with pytest.raises(commands.ClusterError, match=f"^the host: {said}$"):
-        started(tmp_path, script)(60)
+        started(script)(60)
 
 
-def test_what_never_gets_ready_is_waited_for_within_a_bound(tmp_path: Path) -> None:
+def test_what_never_gets_ready_is_waited_for_within_a_bound(started: Started) -> None:
     with pytest.raises(commands.ClusterError, match=r"^the host: still busy$"):
-        started(tmp_path, "echo still busy; sleep 2")(1)
+        started("echo still busy; exec sleep 60")(1)
