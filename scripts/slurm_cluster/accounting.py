@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable
 
 from scripts.slurm_cluster.commands import ClusterError, start_detached
-from scripts.slurm_cluster.host import Host, environment_of
+from scripts.slurm_cluster.host import READY_S, Host, environment_of
 from scripts.slurm_cluster.people import ROOT, Person
 
 SOCKET = "/run/mariadb.sock"
 DATA = "/var/lib/mysql/labs"
-READY_S = 60.0  # a guard against hangs, on a busy machine too
 
 # From the first that must make room to the last: higher ones preempt lower ones, which are requeued.
 QOS = (("low", 0, ""), ("normal", 10, "low"), ("high", 100, "low,normal"))

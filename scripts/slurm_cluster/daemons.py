@@ -3,9 +3,7 @@
 import time
 
 from scripts.slurm_cluster.commands import ClusterError
-from scripts.slurm_cluster.host import Host
-
-READY_S = 60.0  # a guard against hangs, on a busy machine too
+from scripts.slurm_cluster.host import READY_S, Host
 
 
 def munged(host: Host) -> None:

@@ -19,7 +19,7 @@ from scripts.slurm_cluster.people import Person
 SCRIPT = Path(__file__).with_name("host.sh")
 CHECKOUT = Path(__file__).resolve().parents[2]
 HIDDEN = ("/tmp", "/root", "/home", "/run")  # a host has its own of these
-READY_S = 60.0  # a guard against hangs: mounts and a copy of /etc, on a busy machine
+READY_S = 60.0  # a guard against hangs, for a host and for each of its daemons, on a busy machine too
 NAMESPACES = ("--net", "--uts", "--ipc", "--pid", "--mount")
 OF_ITS_OWN = ("--fork", "--kill-child=KILL", "--mount-proc")
 PASSED_ON = ("PATH", "TERM", "LANG", "PYTHONPATH")
