@@ -147,7 +147,7 @@ def test_the_other_does_not_wait_for_ever(keyboard: Keyboard, monkeypatch: pytes
     begun = time.monotonic()
     told = together(2, lambda world: main._asking(world)(QUESTION), agree_s=2)
     assert told == [None, None]
-    assert time.monotonic() - begun < LONGEST_S
+    assert time.monotonic() - begun < 2  # it asks for half of what the others wait
 
 
 def test_where_nobody_can_be_asked_that_is_said_once(
